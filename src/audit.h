@@ -1,0 +1,31 @@
+/*
+ * audit.h
+ *	  The value-free trail, and the secret that surrogates are made with.
+ */
+#ifndef EFF_AUDIT_H
+#define EFF_AUDIT_H
+
+#include "effaced.h"
+#include "datatype/timestamp.h"
+#include "manifest.h"
+
+typedef struct AuditEvent
+{
+	const char *type;
+	const char *subject;		/* kind, NULL where the event is about none */
+	const char *subject_ref;	/* identifier, likewise */
+	TimestampTz occurred_at;
+	char	   *payload;		/* JSON text */
+} AuditEvent;
+
+/* Make an event with the clock of now; payload as printf() writes it */
+extern AuditEvent *EffAuditEvent(const char *type, const char *subject, const char *subject_ref,
+								 const char *payload);
+
+/* Write events in their order, in one statement; returns the last one's id as text */
+extern char *EffAuditAppend(List *events);
+
+/* The secret of this database, made at its first use */
+extern const char *EffSecret(DataMap *map);
+
+#endif							/* EFF_AUDIT_H */

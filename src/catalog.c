@@ -1,0 +1,605 @@
+/*
+ * catalog.c
+ *	  Reads relations, foreign keys and stored labels from the system catalogs.
+ */
+#include "postgres.h"
+
+#include "catalog.h"
+#include "label.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_description.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_seclabel.h"
+#include "catalog/pg_trigger.h"
+#include "commands/comment.h"
+#include "commands/extension.h"
+#include "commands/seclabel.h"
+#include "commands/trigger.h"
+#include "nodes/bitmapset.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+static void load_columns(EffRelation *rel, int natts);
+static List *load_indexes(Oid relid);
+static bool has_user_triggers(Oid relid);
+static AttrNumber *attnum_array(Datum array, int *n);
+static int	compare_foreign_keys(const ListCell *a, const ListCell *b);
+static int	compare_labels(const ListCell *a, const ListCell *b);
+static StoredLabel *make_label(Oid relid, int attnum, const char *json, bool from_comment);
+
+/*
+ * EffRelationLoad reads one relation; NULL where it does not exist.
+ */
+EffRelation *
+EffRelationLoad(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	EffRelation *rel;
+	int			natts;
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	rel = palloc0(sizeof(EffRelation));
+	rel->oid = relid;
+	rel->relname = pstrdup(NameStr(form->relname));
+	rel->schema = get_namespace_name(form->relnamespace);
+	rel->relkind = form->relkind;
+	rel->persistence = form->relpersistence;
+	rel->is_partition = form->relispartition;
+	natts = form->relnatts;
+	ReleaseSysCache(tuple);
+	if (rel->schema == NULL)
+		return NULL;
+
+	rel->sql = quote_qualified_identifier(rel->schema, rel->relname);
+	rel->name = strcmp(rel->schema, "public") == 0 ?
+		pstrdup(quote_identifier(rel->relname)) : rel->sql;
+	load_columns(rel, natts);
+	rel->indexes = load_indexes(relid);
+	rel->inheritors = find_all_inheritors(relid, NoLock, NULL);
+	foreach(lc, rel->inheritors)
+		rel->has_triggers |= has_user_triggers(lfirst_oid(lc));
+	return rel;
+}
+
+EffColumn *
+EffRelationColumn(EffRelation *rel, AttrNumber attnum)
+{
+	for (int i = 0; i < rel->ncolumns; i++)
+		if (rel->columns[i].attnum == attnum)
+			return &rel->columns[i];
+	return NULL;
+}
+
+EffColumn *
+EffRelationColumnByName(EffRelation *rel, const char *name)
+{
+	for (int i = 0; i < rel->ncolumns; i++)
+		if (strcmp(rel->columns[i].name, name) == 0)
+			return &rel->columns[i];
+	return NULL;
+}
+
+EffIndex *
+EffRelationPrimaryKey(EffRelation *rel)
+{
+	EffIndex   *first = rel->indexes == NIL ? NULL : linitial(rel->indexes);
+
+	return first != NULL && first->primary ? first : NULL;
+}
+
+/*
+ * EffRelationHasUnique tells whether a unique index makes rows distinct in
+ * (a subset of) the columns given, so that a join on them meets one row.
+ */
+bool
+EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->indexes)
+	{
+		EffIndex   *index = lfirst(lc);
+		int			matched = 0;
+
+		if (!index->unique || index->partial)
+			continue;
+		for (int i = 0; i < index->nkeys; i++)
+			for (int j = 0; j < n; j++)
+				if (index->keys[i] == columns[j])
+				{
+					matched++;
+					break;
+				}
+		if (matched == index->nkeys)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * EffRelationHasIndexOn tells whether an index begins with these columns, in
+ * any order among themselves.
+ */
+bool
+EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->indexes)
+	{
+		EffIndex   *index = lfirst(lc);
+		int			matched = 0;
+
+		if (index->partial || index->nkeys < n)
+			continue;
+		for (int i = 0; i < n; i++)
+			for (int j = 0; j < n; j++)
+				if (index->keys[i] == columns[j])
+				{
+					matched++;
+					break;
+				}
+		if (matched == n)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * EffRelationDisplayName gives the name that JSON and messages use, or NULL.
+ */
+char *
+EffRelationDisplayName(Oid relid)
+{
+	char	   *relname = get_rel_name(relid);
+	char	   *schema = relname ? get_namespace_name(get_rel_namespace(relid)) : NULL;
+
+	if (schema == NULL)
+		return NULL;
+	return strcmp(schema, "public") == 0 ? pstrdup(quote_identifier(relname)) :
+		quote_qualified_identifier(schema, relname);
+}
+
+/*
+ * EffForeignKeysLoad reads every foreign key of the database.
+ */
+List *
+EffForeignKeysLoad(void)
+{
+	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(pg_constraint, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	List	   *result = NIL;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		ForeignKey *fk;
+		bool		isnull;
+		Datum		datum;
+		int			n;
+
+		if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid))
+			continue;
+		fk = palloc0(sizeof(ForeignKey));
+		fk->oid = form->oid;
+		fk->name = pstrdup(NameStr(form->conname));
+		fk->schema = get_namespace_name(form->connamespace);
+		fk->relid = form->conrelid;
+		fk->target = form->confrelid;
+		fk->on_delete = form->confdeltype;
+		fk->match_full = form->confmatchtype == FKCONSTR_MATCH_FULL;
+		fk->deferrable = form->condeferrable;
+		fk->initially_deferred = form->condeferred;
+		fk->validated = form->convalidated;
+		datum = heap_getattr(tuple, Anum_pg_constraint_conkey, RelationGetDescr(pg_constraint), &isnull);
+		fk->columns = attnum_array(datum, &fk->nkeys);
+		datum = heap_getattr(tuple, Anum_pg_constraint_confkey, RelationGetDescr(pg_constraint), &isnull);
+		fk->target_columns = attnum_array(datum, &n);
+#if PG_VERSION_NUM >= 150000
+		datum = heap_getattr(tuple, Anum_pg_constraint_confdelsetcols, RelationGetDescr(pg_constraint), &isnull);
+		if (!isnull)
+			fk->set_columns = attnum_array(datum, &fk->nset);
+#endif
+		result = lappend(result, fk);
+	}
+	systable_endscan(scan);
+	table_close(pg_constraint, AccessShareLock);
+	list_sort(result, compare_foreign_keys);
+	return result;
+}
+
+/*
+ * EffLabelsLoad reads every label of the database, from security labels and
+ * from comments; a comment behind a security label only marks it as shadowing.
+ */
+List *
+EffLabelsLoad(void)
+{
+	Relation	catalog = table_open(SecLabelRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	ScanKeyData key;
+	List	   *all = NIL;
+	List	   *result = NIL;
+	StoredLabel *previous = NULL;
+	ListCell   *lc;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		FormData_pg_seclabel *form = (FormData_pg_seclabel *) GETSTRUCT(tuple);
+		bool		isnull;
+		Datum		provider = heap_getattr(tuple, Anum_pg_seclabel_provider, RelationGetDescr(catalog), &isnull);
+		Datum		label;
+
+		if (form->classoid != RelationRelationId ||
+			strcmp(TextDatumGetCString(provider), EFF_PROVIDER) != 0)
+			continue;
+		label = heap_getattr(tuple, Anum_pg_seclabel_label, RelationGetDescr(catalog), &isnull);
+		all = lappend(all, make_label(form->objoid, form->objsubid, TextDatumGetCString(label), false));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+
+	/* the thousands of built-in comments stand before the first user object */
+	catalog = table_open(DescriptionRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_description_objoid, BTGreaterEqualStrategyNumber,
+				F_OIDGE, ObjectIdGetDatum(FirstNormalObjectId));
+	scan = systable_beginscan(catalog, DescriptionObjIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_description form = (Form_pg_description) GETSTRUCT(tuple);
+		bool		isnull;
+		Datum		comment;
+		const char *json;
+
+		if (form->classoid != RelationRelationId)
+			continue;
+		comment = heap_getattr(tuple, Anum_pg_description_description, RelationGetDescr(catalog), &isnull);
+		json = EffLabelFromComment(TextDatumGetCString(comment));
+		if (json != NULL)
+			all = lappend(all, make_label(form->objoid, form->objsubid, json, true));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+
+	list_sort(all, compare_labels);
+	foreach(lc, all)
+	{
+		StoredLabel *label = lfirst(lc);
+
+		if (previous != NULL && previous->relid == label->relid && previous->attnum == label->attnum)
+			previous->shadowed = true;
+		else
+		{
+			result = lappend(result, label);
+			previous = label;
+		}
+	}
+	return result;
+}
+
+/*
+ * EffLabelsOf reads the labels of one relation.
+ */
+List *
+EffLabelsOf(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	int			natts;
+	List	   *result = NIL;
+
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	natts = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
+	ReleaseSysCache(tuple);
+
+	for (int attnum = 0; attnum <= natts; attnum++)
+	{
+		ObjectAddress address;
+		char	   *security;
+		char	   *comment;
+		const char *json;
+
+		ObjectAddressSubSet(address, RelationRelationId, relid, attnum);
+		security = GetSecurityLabel(&address, EFF_PROVIDER);
+		comment = GetComment(relid, RelationRelationId, attnum);
+		json = comment == NULL ? NULL : EffLabelFromComment(comment);
+		if (security != NULL)
+		{
+			StoredLabel *label = make_label(relid, attnum, security, false);
+
+			label->shadowed = json != NULL;
+			result = lappend(result, label);
+		}
+		else if (json != NULL)
+			result = lappend(result, make_label(relid, attnum, json, true));
+	}
+	return result;
+}
+
+/*
+ * EffAncestors lists every table that this one inherits from or is a partition of.
+ */
+List *
+EffAncestors(Oid relid)
+{
+	Relation	pg_inherits = table_open(InheritsRelationId, AccessShareLock);
+	List	   *result = NIL;
+	List	   *todo = list_make1_oid(relid);
+
+	while (todo != NIL)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(linitial_oid(todo)));
+		todo = list_delete_first(todo);
+		scan = systable_beginscan(pg_inherits, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		{
+			Oid			parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+
+			if (!list_member_oid(result, parent))
+			{
+				result = lappend_oid(result, parent);
+				todo = lappend_oid(todo, parent);
+			}
+		}
+		systable_endscan(scan);
+	}
+	table_close(pg_inherits, AccessShareLock);
+	return result;
+}
+
+/*
+ * EffRelationByName finds the relation behind a name as JSON writes it: quoted
+ * where needed, and in schema public where it is unqualified.
+ */
+Oid
+EffRelationByName(const char *name)
+{
+	List	   *parts;
+	Oid			schema;
+
+	if (!SplitIdentifierString(pstrdup(name), '.', &parts) ||
+		list_length(parts) < 1 || list_length(parts) > 2)
+		return InvalidOid;
+	schema = get_namespace_oid(list_length(parts) == 2 ? linitial(parts) : "public", true);
+	return OidIsValid(schema) ? get_relname_relid(llast(parts), schema) : InvalidOid;
+}
+
+/*
+ * EffExtensionSchema gives the schema that CREATE EXTENSION put effaced into.
+ */
+Oid
+EffExtensionSchema(void)
+{
+	Oid			extension = get_extension_oid("effaced", true);
+	Relation	pg_extension;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			schema = InvalidOid;
+
+	if (!OidIsValid(extension))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("extension \"effaced\" is not installed in this database"),
+				 errhint("Run CREATE EXTENSION effaced;")));
+	pg_extension = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
+	scan = systable_beginscan(pg_extension, ExtensionOidIndexId, true, NULL, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	systable_endscan(scan);
+	table_close(pg_extension, AccessShareLock);
+	return schema;
+}
+
+const char *
+EffExtensionSchemaSql(void)
+{
+	return quote_identifier(get_namespace_name(EffExtensionSchema()));
+}
+
+/*
+ * EffOwnRelation finds one of effaced's own tables.
+ */
+Oid
+EffOwnRelation(const char *relname)
+{
+	Oid			relid = get_relname_relid(relname, EffExtensionSchema());
+
+	if (!OidIsValid(relid))
+		elog(ERROR, "table \"%s\" of extension effaced is missing", relname);
+	return relid;
+}
+
+static void
+load_columns(EffRelation *rel, int natts)
+{
+	rel->columns = palloc0(sizeof(EffColumn) * Max(natts, 1));
+	for (int attnum = 1; attnum <= natts; attnum++)
+	{
+		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(rel->oid), Int16GetDatum(attnum));
+		Form_pg_attribute att;
+		EffColumn  *column;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		att = (Form_pg_attribute) GETSTRUCT(tuple);
+		if (!att->attisdropped)
+		{
+			column = &rel->columns[rel->ncolumns++];
+			column->attnum = attnum;
+			column->name = pstrdup(NameStr(att->attname));
+			column->type = att->atttypid;
+			column->typmod = att->atttypmod;
+			column->collation = att->attcollation;
+			column->not_null = att->attnotnull;
+			column->generated = att->attgenerated != '\0';
+			column->identity_always = att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
+		}
+		ReleaseSysCache(tuple);
+	}
+}
+
+/* load_indexes reads the valid indexes of a table, the primary key first. */
+static List *
+load_indexes(Oid relid)
+{
+	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *result = NIL;
+
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(pg_index, IndexIndrelidIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+		EffIndex   *index;
+		bool		isnull;
+		Datum		expressions;
+
+		if (!form->indisvalid || !form->indislive)
+			continue;
+		index = palloc0(sizeof(EffIndex));
+		index->oid = form->indexrelid;
+		index->unique = form->indisunique;
+		index->primary = form->indisprimary;
+		index->exclusion = form->indisexclusion;
+		index->immediate = form->indimmediate;
+		index->partial = !heap_attisnull(tuple, Anum_pg_index_indpred, RelationGetDescr(pg_index));
+		index->nkeys = form->indnkeyatts;
+		index->keys = palloc(sizeof(AttrNumber) * index->nkeys);
+		for (int i = 0; i < index->nkeys; i++)
+			index->keys[i] = form->indkey.values[i];
+		expressions = heap_getattr(tuple, Anum_pg_index_indexprs, RelationGetDescr(pg_index), &isnull);
+		if (!isnull)
+		{
+			Node	   *tree = stringToNode(TextDatumGetCString(expressions));
+			Bitmapset  *attnums = NULL;
+			int			i = -1;
+
+			pull_varattnos(tree, 1, &attnums);
+			while ((i = bms_next_member(attnums, i)) >= 0)
+				index->expr_columns = lappend_int(index->expr_columns, i + FirstLowInvalidHeapAttributeNumber);
+		}
+		result = index->primary ? lcons(index, result) : lappend(result, index);
+	}
+	systable_endscan(scan);
+	table_close(pg_index, AccessShareLock);
+	return result;
+}
+
+/* has_user_triggers finds enabled triggers and rules that are not the system's. */
+static bool
+has_user_triggers(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		maybe_trigger;
+	bool		found;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	maybe_trigger = ((Form_pg_class) GETSTRUCT(tuple))->relhastriggers;
+	found = ((Form_pg_class) GETSTRUCT(tuple))->relhasrules;
+	ReleaseSysCache(tuple);
+
+	if (maybe_trigger && !found)
+	{
+		Relation	pg_trigger = table_open(TriggerRelationId, AccessShareLock);
+		ScanKeyData key;
+		SysScanDesc scan;
+
+		ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+		scan = systable_beginscan(pg_trigger, TriggerRelidNameIndexId, true, NULL, 1, &key);
+		while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		{
+			Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+
+			found = !form->tgisinternal && form->tgenabled != TRIGGER_DISABLED;
+		}
+		systable_endscan(scan);
+		table_close(pg_trigger, AccessShareLock);
+	}
+	return found;
+}
+
+static AttrNumber *
+attnum_array(Datum array, int *n)
+{
+	ArrayType  *values = DatumGetArrayTypeP(array);
+	AttrNumber *result;
+
+	*n = ARR_DIMS(values)[0];
+	result = palloc(sizeof(AttrNumber) * *n);
+	memcpy(result, ARR_DATA_PTR(values), sizeof(AttrNumber) * *n);
+	return result;
+}
+
+static int
+compare_foreign_keys(const ListCell *a, const ListCell *b)
+{
+	ForeignKey *x = lfirst(a);
+	ForeignKey *y = lfirst(b);
+
+	if (x->relid != y->relid)
+		return x->relid < y->relid ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+/* compare_labels puts the security label of an object before its comment. */
+static int
+compare_labels(const ListCell *a, const ListCell *b)
+{
+	StoredLabel *x = lfirst(a);
+	StoredLabel *y = lfirst(b);
+
+	if (x->relid != y->relid)
+		return x->relid < y->relid ? -1 : 1;
+	if (x->attnum != y->attnum)
+		return x->attnum - y->attnum;
+	return (int) x->from_comment - (int) y->from_comment;
+}
+
+static StoredLabel *
+make_label(Oid relid, int attnum, const char *json, bool from_comment)
+{
+	StoredLabel *label = palloc0(sizeof(StoredLabel));
+
+	label->relid = relid;
+	label->attnum = attnum;
+	label->json = pstrdup(json);
+	label->from_comment = from_comment;
+	return label;
+}

@@ -1,0 +1,110 @@
+/*
+ * catalog.h
+ *	  Relations, columns, keys, foreign keys and stored labels as plain structs.
+ *
+ * Everything is read from the system catalogs into the current memory context;
+ * nothing keeps a lock or a cache reference.
+ */
+#ifndef EFF_CATALOG_H
+#define EFF_CATALOG_H
+
+#include "effaced.h"
+#include "access/attnum.h"
+#include "nodes/pg_list.h"
+
+/* One column of a relation; dropped columns are left out */
+typedef struct EffColumn
+{
+	AttrNumber	attnum;
+	char	   *name;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	bool		not_null;
+	bool		generated;
+	bool		identity_always;
+} EffColumn;
+
+/* One valid index; columns inside expressions are listed in expr_columns */
+typedef struct EffIndex
+{
+	Oid			oid;
+	bool		unique;
+	bool		primary;
+	bool		exclusion;
+	bool		partial;
+	bool		immediate;
+	int			nkeys;
+	AttrNumber *keys;			/* 0 for an expression */
+	List	   *expr_columns;	/* of int: attnums that expressions read */
+} EffIndex;
+
+/* A relation that a label, a hop or a foreign key names */
+typedef struct EffRelation
+{
+	Oid			oid;
+	char	   *schema;
+	char	   *relname;
+	char	   *name;			/* as JSON writes it: quoted, unqualified in public */
+	char	   *sql;			/* quoted and always qualified */
+	char		relkind;
+	char		persistence;
+	bool		is_partition;
+	bool		has_triggers;	/* user triggers or rules here or on a child */
+	int			ncolumns;
+	EffColumn  *columns;		/* by attnum */
+	List	   *indexes;		/* of EffIndex, primary key first, then by oid */
+	List	   *inheritors;		/* of Oid: itself and all its children */
+} EffRelation;
+
+/* A foreign key; clones on partitions (conparentid <> 0) are left out */
+typedef struct ForeignKey
+{
+	Oid			oid;
+	char	   *name;
+	char	   *schema;			/* of the constraint */
+	Oid			relid;			/* referencing */
+	Oid			target;			/* referenced */
+	int			nkeys;
+	AttrNumber *columns;
+	AttrNumber *target_columns;
+	char		on_delete;		/* FKCONSTR_ACTION_* */
+	int			nset;			/* columns of ON DELETE SET NULL (...) */
+	AttrNumber *set_columns;
+	bool		match_full;
+	bool		deferrable;
+	bool		initially_deferred;
+	bool		validated;
+} ForeignKey;
+
+/* A stored label, from whichever place it counts */
+typedef struct StoredLabel
+{
+	Oid			relid;
+	AttrNumber	attnum;			/* 0 for the table */
+	char	   *json;
+	bool		from_comment;
+	bool		shadowed;		/* a comment stands behind the security label */
+} StoredLabel;
+
+extern EffRelation *EffRelationLoad(Oid relid); /* NULL where it is gone */
+extern EffColumn *EffRelationColumn(EffRelation *rel, AttrNumber attnum);
+extern EffColumn *EffRelationColumnByName(EffRelation *rel, const char *name);
+extern EffIndex *EffRelationPrimaryKey(EffRelation *rel);
+extern bool EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n);
+extern bool EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n);
+extern char *EffRelationDisplayName(Oid relid);
+
+extern List *EffForeignKeysLoad(void);	/* of ForeignKey, by relation, then name */
+extern List *EffLabelsLoad(void);		/* of StoredLabel, by relation, then attnum */
+extern List *EffLabelsOf(Oid relid);	/* the same for one relation */
+extern List *EffAncestors(Oid relid);	/* of Oid: every inheritance parent */
+
+/* Names written in labels and manifests; InvalidOid where there is none */
+extern Oid	EffRelationByName(const char *name);
+
+extern Oid	EffExtensionSchema(void);
+extern const char *EffExtensionSchemaSql(void);
+extern Oid	EffOwnRelation(const char *relname);
+
+#endif							/* EFF_CATALOG_H */

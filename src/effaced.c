@@ -1,0 +1,23 @@
+/*
+ * effaced.c
+ *	  The module: its magic block and _PG_init.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "manifest.h"
+#include "provider.h"
+#include "spi.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	EffSpiInit();
+	EffMapInit();
+	EffProviderInit();
+}

@@ -1,0 +1,342 @@
+/*
+ * erase.c
+ *	  Erasure (Art. 17): one subject, or many in one transaction.
+ */
+#include "postgres.h"
+
+#include "audit.h"
+#include "exec.h"
+#include "json.h"
+#include "spi.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+PG_FUNCTION_INFO_V1(effaced_erase);
+PG_FUNCTION_INFO_V1(effaced_erase_many);
+
+/* Rows per strategy, summed up over the subjects of a call */
+typedef struct ErasureTotals
+{
+	uint64	   *counts;			/* by step */
+	uint64		not_found;
+} ErasureTotals;
+
+static void require_read_committed(const char *function);
+static void check_refs(FunctionCallInfo fcinfo, int argno);
+static void erase_subject(ErasureRun *run, List **events);
+static void write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts);
+static void write_counts(StringInfo buf, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
+static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
+static void write_restriction(StringInfo buf, DataMap *map, ErasurePlan *plan);
+static int	compare_keys(const void *a, const void *b);
+
+/*
+ * effaced_erase(subject_id, refs, subject, tables) erases one subject in the
+ * caller's transaction and returns what was done.
+ */
+Datum
+effaced_erase(PG_FUNCTION_ARGS)
+{
+	DataMap    *map;
+	MapTable   *subject;
+	ErasurePlan *plan;
+	SubjectKey *key;
+	ErasureRun *run;
+	EffBracket	bracket;
+	List	   *events = NIL;
+	StringInfoData buf;
+
+	require_read_committed("effaced_erase");
+	map = EffGraphGet();
+	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
+	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+	check_refs(fcinfo, 1);
+	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
+
+	run = EffExecNew(map, plan, &key, 1);
+	EffSpiBegin(&bracket);
+	erase_subject(run, &events);
+	EffSpiEnd(&bracket);
+	(void) EffAuditAppend(events);
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	EffJsonMember(&buf, "subject_id", key->text);
+	EffJsonMember(&buf, "subject", subject->kind);
+	EffJsonKey(&buf, "subject_found");
+	appendStringInfoString(&buf, run->found > 0 ? "true" : "false");
+	write_totals(&buf, plan, run->counts);
+	appendStringInfoChar(&buf, '}');
+	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+}
+
+/*
+ * effaced_erase_many(subject_ids, refs, subject, tables) erases several
+ * subjects, all or none; their rows are locked in the order of the key.
+ */
+Datum
+effaced_erase_many(PG_FUNCTION_ARGS)
+{
+	DataMap    *map;
+	MapTable   *subject;
+	ErasurePlan *plan;
+	SubjectKey **keys;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	int			nkeys = 0;
+	ErasureTotals totals = {0};
+	EffBracket	bracket;
+	List	   *events = NIL;
+	StringInfoData buf;
+
+	require_read_committed("effaced_erase_many");
+	map = EffGraphGet();
+	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("subject identifiers must not be NULL"),
+				 errhint("Give an array of identifiers, which may be empty.")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	keys = palloc(sizeof(SubjectKey *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_SUBJECT),
+					 errmsg("subject identifier must not be NULL or empty"),
+					 errhint("Give every value of the key.")));
+		keys[i] = EffIdentifierResolve(subject, EffIdentifierFromText(TextDatumGetCString(elements[i])));
+	}
+	if (n > 1)
+		qsort(keys, n, sizeof(SubjectKey *), compare_keys);
+	for (int i = 0; i < n; i++)
+		if (nkeys == 0 || strcmp(keys[nkeys - 1]->text, keys[i]->text) != 0)
+			keys[nkeys++] = keys[i];
+	check_refs(fcinfo, 1);
+	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
+
+	totals.counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
+	EffSpiBegin(&bracket);
+	if (nkeys > 0)
+		EffExecLock(EffExecNew(map, plan, keys, nkeys));
+	for (int i = 0; i < nkeys; i++)
+	{
+		ErasureRun *run = EffExecNew(map, plan, &keys[i], 1);
+
+		CHECK_FOR_INTERRUPTS();
+		erase_subject(run, &events);
+		for (int step = 0; step < list_length(plan->steps); step++)
+			totals.counts[step] += run->counts[step];
+		totals.not_found += run->found == 0 ? 1 : 0;
+	}
+	EffSpiEnd(&bracket);
+	if (events != NIL)
+		(void) EffAuditAppend(events);
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	EffJsonNumber(&buf, "subjects", nkeys);
+	EffJsonNumber(&buf, "not_found", totals.not_found);
+	write_totals(&buf, plan, totals.counts);
+	appendStringInfoChar(&buf, '}');
+	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+}
+
+/*
+ * require_read_committed: a snapshot of the transaction cannot see what was
+ * committed while a lock was waited for.
+ */
+static void
+require_read_committed(const char *function)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("%s() must run at isolation level READ COMMITTED", function),
+				 errdetail("The snapshot of this transaction would hide rows that are committed while locks are waited for."),
+				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED;"),
+				 errhidestmt(true)));
+}
+
+/*
+ * check_refs reads references to external systems.  None is registered, so
+ * each of them is of an unknown kind.
+ */
+static void
+check_refs(FunctionCallInfo fcinfo, int argno)
+{
+	Jsonb	   *refs;
+	JsonbContainer *array;
+
+	if (PG_ARGISNULL(argno))
+		return;
+	refs = PG_GETARG_JSONB_P(argno);
+	if (!JB_ROOT_IS_ARRAY(refs) || JB_ROOT_IS_SCALAR(refs))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_RESOLVER),
+				 errmsg("refs is not a JSON array"),
+				 errhint("Write [{\"kind\": \"...\", \"value\": \"...\"}]."),
+				 errhidestmt(true)));
+	array = &refs->root;
+	for (int i = 0; i < JsonContainerSize(array); i++)
+	{
+		JsonbValue *ref = getIthJsonbValueFromContainer(array, i);
+		JsonbValue *kind = NULL;
+
+		if (ref->type == jbvBinary && JsonContainerIsObject(ref->val.binary.data))
+			kind = EffJsonbMember(ref->val.binary.data, "kind");
+		if (kind == NULL || kind->type != jbvString)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_RESOLVER),
+					 errmsg("an entry of refs has no kind"),
+					 errhint("Write [{\"kind\": \"...\", \"value\": \"...\"}]."),
+					 errhidestmt(true)));
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_RESOLVER),
+				 errmsg("no resolver is registered for the kind of a reference"),
+				 errdetail("Entry %d of refs.", i + 1),
+				 errhint("A reference goes to the resolver named like its kind; none is registered in this database."),
+				 errhidestmt(true)));
+	}
+}
+
+/*
+ * erase_subject runs the plan for one subject and adds its events, in order:
+ * one alone where there was nothing of that subject.
+ */
+static void
+erase_subject(ErasureRun *run, List **events)
+{
+	ErasurePlan *plan = run->plan;
+	const char *kind = plan->subject->kind;
+	const char *ref = run->keys[0]->text;
+	AuditEvent *requested;
+	List	   *steps = NIL;
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	write_restriction(&buf, run->map, plan);
+	appendStringInfoChar(&buf, '}');
+	requested = EffAuditEvent("erasure_requested", kind, ref, buf.data);
+
+	EffExecRun(run);
+
+	foreach(lc, plan->steps)
+	{
+		ErasureStep *step = lfirst(lc);
+		uint64		rows = run->counts[foreach_current_index(lc)];
+
+		if (rows == 0 && step->strategy != STEP_RETAIN)
+			continue;
+		resetStringInfo(&buf);
+		appendStringInfoChar(&buf, '{');
+		EffJsonMember(&buf, "target", step->rel->name);
+		EffJsonMember(&buf, "strategy", EffStrategyWord(step->strategy));
+		EffJsonNumber(&buf, "rows", rows);
+		if (step->strategy != STEP_DELETE)
+		{
+			EffJsonKey(&buf, "columns");
+			EffJsonStrings(&buf, step->columns);
+		}
+		if (step->strategy == STEP_RETAIN)
+			EffJsonMember(&buf, "reason", step->reason);
+		appendStringInfoChar(&buf, '}');
+		steps = lappend(steps, EffAuditEvent("erasure_step_succeeded", kind, ref, buf.data));
+	}
+
+	resetStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	EffJsonKey(&buf, "subject_found");
+	appendStringInfoString(&buf, run->found > 0 ? "true" : "false");
+	EffJsonNumber(&buf, "deleted", sum_counts(plan, run->counts, STEP_DELETE));
+	EffJsonNumber(&buf, "anonymized", sum_counts(plan, run->counts, STEP_ANONYMIZE));
+	EffJsonNumber(&buf, "retained", sum_counts(plan, run->counts, STEP_RETAIN));
+	EffJsonNumber(&buf, "shared", sum_counts(plan, run->counts, STEP_SHARED));
+	EffJsonNumber(&buf, "enqueued", 0);
+	write_restriction(&buf, run->map, plan);
+	appendStringInfoChar(&buf, '}');
+
+	if (run->found == 0 &&
+		sum_counts(plan, run->counts, STEP_DELETE) + sum_counts(plan, run->counts, STEP_ANONYMIZE) +
+		sum_counts(plan, run->counts, STEP_RETAIN) + sum_counts(plan, run->counts, STEP_DETACH) == 0)
+	{
+		*events = lappend(*events, EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
+		return;
+	}
+	*events = lappend(*events, requested);
+	*events = list_concat(*events, steps);
+	*events = lappend(*events, EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
+	/* a part of the tables is not the whole erasure */
+	if (plan->restricted == NIL)
+		*events = lappend(*events, EffAuditEvent("erasure_completed", kind, ref, "{}"));
+}
+
+static void
+write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts)
+{
+	write_counts(buf, "deleted", plan, counts, STEP_DELETE);
+	write_counts(buf, "anonymized", plan, counts, STEP_ANONYMIZE);
+	write_counts(buf, "retained", plan, counts, STEP_RETAIN);
+	write_counts(buf, "shared", plan, counts, STEP_SHARED);
+	EffJsonKey(buf, "enqueued");
+	EffJsonStrings(buf, NIL);
+	EffJsonKey(buf, "skipped_resolvers");
+	EffJsonStrings(buf, NIL);
+}
+
+/* write_counts writes {table: rows} for every step of a strategy, zeros too. */
+static void
+write_counts(StringInfo buf, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy)
+{
+	ListCell   *lc;
+
+	EffJsonKey(buf, key);
+	appendStringInfoChar(buf, '{');
+	foreach(lc, plan->steps)
+		if (((ErasureStep *) lfirst(lc))->strategy == strategy)
+			EffJsonNumber(buf, ((ErasureStep *) lfirst(lc))->rel->name, counts[foreach_current_index(lc)]);
+	appendStringInfoChar(buf, '}');
+}
+
+static uint64
+sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy)
+{
+	uint64		sum = 0;
+	ListCell   *lc;
+
+	foreach(lc, plan->steps)
+		if (((ErasureStep *) lfirst(lc))->strategy == strategy)
+			sum += counts[foreach_current_index(lc)];
+	return sum;
+}
+
+/* write_restriction names the tables that a run was restricted to. */
+static void
+write_restriction(StringInfo buf, DataMap *map, ErasurePlan *plan)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	if (plan->restricted == NIL)
+		return;
+	foreach(lc, plan->tables)
+		names = lappend(names, ((PlannedTable *) lfirst(lc))->table->name);
+	EffJsonKey(buf, "tables");
+	EffJsonStrings(buf, names);
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	return strcmp((*(SubjectKey *const *) a)->text, (*(SubjectKey *const *) b)->text);
+}

@@ -1,0 +1,1128 @@
+/*
+ * graph.c
+ *	  Resolves paths and hops to joins, infers missing ones, and orders tables.
+ *
+ * Resolution works on the structs of the data map.  What cannot be resolved is
+ * kept with its link and raised by whoever needs that link.
+ */
+#include "postgres.h"
+
+#include "graph.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
+#include "nodes/value.h"
+#include "parser/parse_oper.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#define MAX_CANDIDATES 10		/* chains named in a hint */
+#define MAX_INFERENCE_STEPS 100000
+
+/* One segment of a dotted path */
+typedef struct PathSegment
+{
+	char	   *text;			/* as written */
+	char	   *name;
+	List	   *columns;		/* of char *: against a reference; NIL along one */
+} PathSegment;
+
+/* State of the search for foreign-key chains */
+typedef struct Inference
+{
+	DataMap    *map;
+	HTAB	   *reaching;		/* Oids from which a subject can be reached */
+	List	   *chain;			/* of ForeignKey, so far */
+	List	   *found;			/* of List of ForeignKey */
+	int			steps;
+} Inference;
+
+typedef struct OrderEdge
+{
+	int			from;			/* goes first */
+	int			to;
+	ForeignKey *fk;				/* NULL for a join without one */
+	EdgeBreak	how;
+	bool		gone;
+} OrderEdge;
+
+static void resolve_table(DataMap *map, MapTable *table, HTAB *reaching);
+static TableLink *resolve_link(DataMap *map, MapTable *table, LinkLabel *label, HTAB *reaching);
+static void resolve_path(DataMap *map, TableLink *link);
+static void resolve_hops(DataMap *map, TableLink *link);
+static void infer_link(DataMap *map, TableLink *link, HTAB *reaching);
+static void search_chains(Inference *inference, Oid relid);
+static HTAB *find_reaching(DataMap *map);
+static bool finish_hop(DataMap *map, TableLink *link, JoinHop *hop);
+static void require_subject(TableLink *link, const char *what);
+static JoinHop *hop_along(DataMap *map, ForeignKey *fk);
+static JoinHop *hop_against(DataMap *map, ForeignKey *fk);
+static ForeignKey *match_segment(DataMap *map, EffRelation *from, PathSegment *segment);
+static ForeignKey *match_reverse(DataMap *map, EffRelation *from, PathSegment *segment);
+static ForeignKey *single_match(EffRelation *from, PathSegment *segment, List *matches);
+static char *describe_candidates(DataMap *map, EffRelation *from);
+static List *parse_path(const char *path);
+static char *path_of_chain(DataMap *map, List *chain);
+static char *label_statement(TableLink *link, const char *key, const char *json_value);
+static char *all_columns(EffRelation *rel);
+static bool comparable(EffColumn *a, EffColumn *b);
+static bool reaches(List *edges, int nnodes, int from, int to);
+static char *describe_cycle(DataMap *map, List *relids, List *edges, bool *done);
+static EdgeBreak classify_reference(DataMap *map, ForeignKey *fk, EffDeletedTest deleted, void *arg);
+
+/*
+ * EffGraphGet returns the data map with all links resolved.
+ */
+DataMap *
+EffGraphGet(void)
+{
+	DataMap    *map = EffMapGet();
+	MemoryContext context;
+	HTAB	   *reaching;
+
+	if (map->resolved)
+		return map;
+	context = MemoryContextSwitchTo(map->context);
+	reaching = find_reaching(map);
+	for (int i = 0; i < map->ntables; i++)
+	{
+		map->tables[i]->links = NIL;
+		resolve_table(map, map->tables[i], reaching);
+	}
+	hash_destroy(reaching);
+	MemoryContextSwitchTo(context);
+	map->resolved = true;
+	return map;
+}
+
+/*
+ * EffGraphSubject finds the subject table that a call is about.
+ */
+MapTable *
+EffGraphSubject(DataMap *map, Oid relid)
+{
+	MapTable   *found = NULL;
+	StringInfoData names;
+	int			n = 0;
+
+	initStringInfo(&names);
+	for (int i = 0; i < map->ntables; i++)
+	{
+		MapTable   *table = map->tables[i];
+
+		if (!table->is_subject)
+			continue;
+		appendStringInfo(&names, "%s%s", n++ > 0 ? ", " : "", table->name);
+		found = table;
+		if (table->rel->oid == relid)
+		{
+			if (table->error)
+				EffMapErrorRaise(table->error);
+			return table;
+		}
+	}
+
+	if (OidIsValid(relid))
+	{
+		char	   *name = EffRelationDisplayName(relid);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 name ? errmsg("%s is not a subject table", name) :
+				 errmsg("relation with OID %u does not exist", relid),
+				 n > 0 ? errhint("Subject tables: %s.", names.data) :
+				 errhint("Mark it: SECURITY LABEL FOR effaced ON TABLE %s IS '{\"path\": \"\"}';",
+						 name ? name : "users"),
+				 errhidestmt(true)));
+	}
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("the data map has no subject table"),
+				 errhint("Mark the table of the persons: SECURITY LABEL FOR effaced ON TABLE users IS '{\"path\": \"\"}';"),
+				 errhidestmt(true)));
+	if (n > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("the data map has several subject tables and the call names none"),
+				 errhint("Add subject => '...', one of: %s.", names.data),
+				 errhidestmt(true)));
+	if (found->error)
+		EffMapErrorRaise(found->error);
+	return found;
+}
+
+/*
+ * EffGraphTables lists the tables of a subject by name.  A table anywhere in
+ * the map that is broken fails the call: its rows might be the subject's.
+ */
+List *
+EffGraphTables(DataMap *map, MapTable *subject)
+{
+	List	   *result = NIL;
+
+	for (int i = 0; i < map->ntables; i++)
+	{
+		EffGraphRaiseErrors(map->tables[i]);
+		if (map->tables[i] == subject || EffGraphLinks(map->tables[i], subject) != NIL)
+			result = lappend(result, map->tables[i]);
+	}
+	return result;
+}
+
+List *
+EffGraphLinks(MapTable *table, MapTable *subject)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->links)
+		if (((TableLink *) lfirst(lc))->subject == subject)
+			result = lappend(result, lfirst(lc));
+	return result;
+}
+
+void
+EffGraphRaiseErrors(MapTable *table)
+{
+	ListCell   *lc;
+
+	if (table->error)
+		EffMapErrorRaise(table->error);
+	foreach(lc, table->links)
+		if (((TableLink *) lfirst(lc))->error)
+			EffMapErrorRaise(((TableLink *) lfirst(lc))->error);
+}
+
+/*
+ * EffGraphOrder sorts tables topologically, by name where nothing decides.
+ */
+List *
+EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, List **broken)
+{
+	int			n = list_length(relids);
+	List	   *edges = NIL;
+	List	   *result = NIL;
+	bool	   *done = palloc0(sizeof(bool) * Max(n, 1));
+	int		   *waiting = palloc0(sizeof(int) * Max(n, 1)); /* edges into each */
+	char	  **names = palloc(sizeof(char *) * Max(n, 1));
+	HTAB	   *positions;
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid) + sizeof(int), .hcxt = CurrentMemoryContext};
+	struct
+	{
+		Oid			relid;
+		int			position;
+	}		   *entry;
+	ListCell   *lc;
+
+	*broken = NIL;
+	positions = hash_create("effaced order", Max(n, 16), &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	foreach(lc, relids)
+	{
+		Oid			relid = lfirst_oid(lc);
+		EffRelation *rel = EffMapLoad(map, relid);
+		ListCell   *lc2;
+
+		if (rel == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_SUBJECT),
+					 errmsg("relation with OID %u does not exist", relid)));
+		names[foreach_current_index(lc)] = rel->name;
+		/* keys from and to partitions are keys of the table */
+		foreach(lc2, rel->inheritors)
+		{
+			Oid			child = lfirst_oid(lc2);
+			bool		found;
+
+			entry = hash_search(positions, &child, HASH_ENTER, &found);
+			if (!found || child == relid)
+				entry->position = foreach_current_index(lc);
+		}
+	}
+
+	foreach(lc, relids)
+	{
+		EffRelation *rel = EffMapLoad(map, lfirst_oid(lc));
+		MapTable   *table = EffMapTable(map, rel->oid);
+		ListCell   *lc2;
+
+		foreach(lc2, rel->inheritors)
+		{
+			MapRelation *relation = EffMapRelation(map, lfirst_oid(lc2));
+			ListCell   *lc3;
+
+			foreach(lc3, relation->references)
+			{
+				ForeignKey *fk = lfirst(lc3);
+				OrderEdge  *edge;
+
+				entry = hash_search(positions, &fk->target, HASH_FIND, NULL);
+				if (entry == NULL || entry->position == foreach_current_index(lc))
+					continue;
+				edge = palloc0(sizeof(OrderEdge));
+				edge->from = foreach_current_index(lc);
+				edge->to = entry->position;
+				edge->fk = fk;
+				edge->how = classify_reference(map, fk, deleted, arg);
+				edges = lappend(edges, edge);
+			}
+		}
+		if (table == NULL)
+			continue;
+		foreach(lc2, table->links)
+		{
+			TableLink  *link = lfirst(lc2);
+			ListCell   *lc3;
+
+			foreach(lc3, link->hops)
+			{
+				JoinHop    *hop = lfirst(lc3);
+				OrderEdge  *edge;
+
+				if (hop->fk != NULL || hop->reverse)
+					continue;
+				entry = hash_search(positions, &hop->target->oid, HASH_FIND, NULL);
+				if (entry == NULL || entry->position == foreach_current_index(lc))
+					continue;
+				edge = palloc0(sizeof(OrderEdge));
+				edge->from = foreach_current_index(lc);
+				edge->to = entry->position;
+				edge->how = BREAK_FREE;
+				edges = lappend(edges, edge);
+			}
+		}
+	}
+
+	foreach(lc, edges)
+		waiting[((OrderEdge *) lfirst(lc))->to]++;
+	while (list_length(result) < n)
+	{
+		int			next = -1;
+
+		for (int i = 0; i < n; i++)
+			if (!done[i] && waiting[i] == 0 && (next < 0 || strcmp(names[i], names[next]) < 0))
+				next = i;
+		if (next >= 0)
+		{
+			done[next] = true;
+			result = lappend_oid(result, list_nth_oid(relids, next));
+			foreach(lc, edges)
+			{
+				OrderEdge  *edge = lfirst(lc);
+
+				if (edge->from == next && !edge->gone)
+				{
+					edge->gone = true;
+					waiting[edge->to]--;
+				}
+			}
+			continue;
+		}
+
+		/* a cycle: take out its cheapest reference */
+		{
+			OrderEdge  *best = NULL;
+
+			foreach(lc, edges)
+			{
+				OrderEdge  *edge = lfirst(lc);
+
+				if (edge->gone || edge->how == BREAK_NONE)
+					continue;
+				if (best != NULL &&
+					(edge->how > best->how ||
+					 (edge->how == best->how &&
+					  (edge->fk == NULL || best->fk == NULL ||
+					   strcmp(edge->fk->name, best->fk->name) >= 0))))
+					continue;
+				if (reaches(edges, n, edge->to, edge->from))
+					best = edge;
+			}
+			if (best == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_SUBJECT),
+						 errmsg("there is no deletion order: foreign keys form a cycle"),
+						 errdetail("Cycle: %s.", describe_cycle(map, relids, edges, done)),
+						 errhint("Make one of its foreign keys DEFERRABLE (ALTER TABLE ... ALTER CONSTRAINT ... DEFERRABLE) or one of its columns nullable."),
+						 errhidestmt(true)));
+			best->gone = true;
+			waiting[best->to]--;
+			if (best->fk != NULL && best->how != BREAK_FREE)
+			{
+				BrokenEdge *edge = palloc(sizeof(BrokenEdge));
+
+				edge->fk = best->fk;
+				edge->how = best->how;
+				*broken = lappend(*broken, edge);
+			}
+		}
+	}
+	hash_destroy(positions);
+	return result;
+}
+
+/*
+ * EffDetachColumns lists the columns (int attnums) that end a reference when
+ * set to NULL: those that no other foreign key needs, where that is enough.
+ */
+List *
+EffDetachColumns(DataMap *map, ForeignKey *fk)
+{
+	EffRelation *rel = EffMapLoad(map, fk->relid);
+	MapRelation *entry = EffMapRelation(map, fk->relid);
+	List	   *nullable = NIL;
+	List	   *own = NIL;
+
+	for (int i = 0; i < fk->nkeys; i++)
+	{
+		EffColumn  *column = EffRelationColumn(rel, fk->columns[i]);
+		bool		needed = false;
+		ListCell   *lc;
+
+		if (column == NULL || column->not_null || column->generated)
+			continue;
+		nullable = lappend_int(nullable, column->attnum);
+		foreach(lc, entry->references)
+		{
+			ForeignKey *other = lfirst(lc);
+
+			for (int k = 0; other != fk && k < other->nkeys; k++)
+				needed |= other->columns[k] == column->attnum;
+		}
+		if (!needed)
+			own = lappend_int(own, column->attnum);
+	}
+	if (fk->match_full)
+		return list_length(nullable) == fk->nkeys ? nullable : NIL;
+	return own != NIL ? own : nullable;
+}
+
+/* EffJoinNames lists quoted column names for a message. */
+char *
+EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+	{
+		EffColumn  *column = EffRelationColumn(rel, attnums[i]);
+
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
+						 column ? quote_identifier(column->name) : "?");
+	}
+	return buf.data;
+}
+
+static void
+resolve_table(DataMap *map, MapTable *table, HTAB *reaching)
+{
+	static LinkLabel unlabelled = {.role = ROLE_OWNER, .shared = SHARED_KEEP};
+	ListCell   *lc;
+
+	if (table->error != NULL)
+		return;
+	if (table->label == NULL)
+		table->links = list_make1(resolve_link(map, table, &unlabelled, reaching));
+	else
+		foreach(lc, table->label->links)
+			table->links = lappend(table->links, resolve_link(map, table, lfirst(lc), reaching));
+}
+
+static TableLink *
+resolve_link(DataMap *map, MapTable *table, LinkLabel *label, HTAB *reaching)
+{
+	TableLink  *link = palloc0(sizeof(TableLink));
+	MemoryContext context = CurrentMemoryContext;
+
+	link->table = table;
+	link->name = label->name;
+	link->label = label;
+	PG_TRY();
+	{
+		if (label->path != NULL)
+			resolve_path(map, link);
+		else if (label->hops != NIL)
+			resolve_hops(map, link);
+		else
+			infer_link(map, link, reaching);
+	}
+	PG_CATCH();
+	{
+		link->error = EffMapErrorCatch(context);
+		link->hops = NIL;
+		link->subject = NULL;
+	}
+	PG_END_TRY();
+	return link;
+}
+
+static void
+resolve_path(DataMap *map, TableLink *link)
+{
+	EffRelation *current = link->table->rel;
+	ListCell   *lc;
+
+	foreach(lc, parse_path(link->label->path))
+	{
+		PathSegment *segment = lfirst(lc);
+		JoinHop    *hop = segment->columns == NIL ?
+			hop_along(map, match_segment(map, current, segment)) :
+			hop_against(map, match_reverse(map, current, segment));
+
+		if (finish_hop(map, link, hop))
+			return;				/* a chain ends at the first subject table */
+		current = hop->target;
+	}
+	require_subject(link, psprintf("path \"%s\"", link->label->path));
+}
+
+static void
+resolve_hops(DataMap *map, TableLink *link)
+{
+	EffRelation *current = link->table->rel;
+	ListCell   *lc;
+
+	foreach(lc, link->label->hops)
+	{
+		HopLabel   *label = lfirst(lc);
+		JoinHop    *hop = palloc0(sizeof(JoinHop));
+		Oid			target = EffRelationByName(label->target_table);
+		ListCell   *s;
+		ListCell   *t;
+		ListCell   *lc2;
+
+		if (!OidIsValid(target) && strchr(label->target_table, '.') == NULL)
+			target = EffRelationByName(psprintf("%s.%s", quote_identifier(current->schema), label->target_table));
+		hop->source = current;
+		hop->target = OidIsValid(target) ? EffMapLoad(map, target) : NULL;
+		if (hop->target == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("hop of table %s leads to the unknown table \"%s\"",
+							link->table->name, label->target_table),
+					 errhint("Write target_table as quote_identifier does, with its schema unless it is public.")));
+		hop->n = list_length(label->source_columns);
+		hop->source_columns = palloc(sizeof(AttrNumber) * hop->n);
+		hop->target_columns = palloc(sizeof(AttrNumber) * hop->n);
+		forboth(s, label->source_columns, t, label->target_columns)
+		{
+			EffColumn  *source = EffRelationColumnByName(hop->source, lfirst(s));
+			EffColumn  *column = EffRelationColumnByName(hop->target, lfirst(t));
+
+			if (source == NULL || column == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_MANIFEST),
+						 errmsg("hop of table %s names the unknown column %s.%s", link->table->name,
+								source == NULL ? hop->source->name : hop->target->name,
+								quote_identifier(source == NULL ? lfirst(s) : lfirst(t))),
+						 errhint("Columns: %s.", all_columns(source == NULL ? hop->source : hop->target))));
+			if (!comparable(source, column))
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_SUBJECT),
+						 errmsg("hop of table %s joins %s.%s and %s.%s, which have no common =",
+								link->table->name,
+								hop->source->name, quote_identifier(source->name),
+								hop->target->name, quote_identifier(column->name)),
+						 errhint("Join columns of the same type.")));
+			hop->source_columns[foreach_current_index(s)] = source->attnum;
+			hop->target_columns[foreach_current_index(s)] = column->attnum;
+		}
+		hop->reverse = !EffRelationHasUnique(hop->target, hop->target_columns, hop->n);
+		foreach(lc2, EffMapRelation(map, hop->source->oid)->references)
+		{
+			ForeignKey *fk = lfirst(lc2);
+
+			if (fk->target == hop->target->oid && fk->nkeys == hop->n &&
+				memcmp(fk->columns, hop->source_columns, sizeof(AttrNumber) * hop->n) == 0 &&
+				memcmp(fk->target_columns, hop->target_columns, sizeof(AttrNumber) * hop->n) == 0)
+				hop->fk = fk;
+		}
+		if (finish_hop(map, link, hop))
+			return;
+		current = hop->target;
+	}
+	require_subject(link, "chain of hops");
+}
+
+/*
+ * infer_link takes the only chain of foreign keys that leads to a subject, and
+ * never guesses between several.
+ */
+static void
+infer_link(DataMap *map, TableLink *link, HTAB *reaching)
+{
+	Inference	inference = {.map = map, .reaching = reaching};
+	StringInfoData hint;
+	ListCell   *lc;
+
+	link->inferred = true;
+	search_chains(&inference, link->table->rel->oid);
+	if (list_length(inference.found) == 1)
+	{
+		foreach(lc, (List *) linitial(inference.found))
+			if (finish_hop(map, link, hop_along(map, lfirst(lc))))
+				return;
+	}
+
+	initStringInfo(&hint);
+	if (inference.found == NIL)
+	{
+		if (link->table->rel->relkind == RELKIND_FOREIGN_TABLE)
+			appendStringInfoString(&hint, "A foreign table needs hops: ");
+		else
+			appendStringInfoString(&hint, "Say how it joins: ");
+		appendStringInfoString(&hint, label_statement(link, "hops",
+													  "[{\"source_columns\": [\"user_id\"], \"target_table\": \"users\", \"target_columns\": [\"id\"]}]"));
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("no chain of foreign keys leads from table %s to a subject table",
+						link->table->name),
+				 errhint("%s", hint.data)));
+	}
+	appendStringInfoString(&hint, "Choose one:");
+	foreach(lc, inference.found)
+	{
+		StringInfoData json;
+
+		initStringInfo(&json);
+		escape_json(&json, path_of_chain(map, lfirst(lc)));
+		appendStringInfo(&hint, "\n%s", label_statement(link, "path", json.data));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_SUBJECT),
+			 errmsg("several chains of foreign keys lead from table %s to a subject table",
+					link->table->name),
+			 errhint("%s", hint.data)));
+}
+
+/* search_chains walks foreign keys depth first, without meeting a table twice. */
+static void
+search_chains(Inference *inference, Oid relid)
+{
+	MapRelation *entry = EffMapRelation(inference->map, relid);
+	ListCell   *lc;
+
+	foreach(lc, entry->references)
+	{
+		ForeignKey *fk = lfirst(lc);
+		MapTable   *target = EffMapTable(inference->map, fk->target);
+		bool		visited = fk->target == relid;
+		ListCell   *lc2;
+
+		if (list_length(inference->found) >= MAX_CANDIDATES ||
+			++inference->steps > MAX_INFERENCE_STEPS)
+			return;
+		if (hash_search(inference->reaching, &fk->target, HASH_FIND, NULL) == NULL)
+			continue;
+		foreach(lc2, inference->chain)
+			visited |= ((ForeignKey *) lfirst(lc2))->relid == fk->target;
+		if (visited)
+			continue;
+		inference->chain = lappend(inference->chain, fk);
+		if (target != NULL && target->is_subject)
+			inference->found = lappend(inference->found, list_copy(inference->chain));
+		else
+			search_chains(inference, fk->target);
+		inference->chain = list_delete_last(inference->chain);
+	}
+}
+
+/* find_reaching collects every relation with some chain to a subject table. */
+static HTAB *
+find_reaching(DataMap *map)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
+	HTAB	   *reaching = hash_create("effaced reaching", 64, &control,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	List	   *todo = NIL;
+
+	for (int i = 0; i < map->ntables; i++)
+		if (map->tables[i]->is_subject)
+		{
+			(void) hash_search(reaching, &map->tables[i]->rel->oid, HASH_ENTER, NULL);
+			todo = lappend_oid(todo, map->tables[i]->rel->oid);
+		}
+	while (todo != NIL)
+	{
+		MapRelation *entry = EffMapRelation(map, llast_oid(todo));
+		ListCell   *lc;
+
+		todo = list_delete_last(todo);
+		foreach(lc, entry->referenced_by)
+		{
+			Oid			relid = ((ForeignKey *) lfirst(lc))->relid;
+			bool		found;
+
+			(void) hash_search(reaching, &relid, HASH_ENTER, &found);
+			if (!found)
+				todo = lappend_oid(todo, relid);
+		}
+	}
+	return reaching;
+}
+
+/* finish_hop adds a hop to the link and tells whether it met a subject table. */
+static bool
+finish_hop(DataMap *map, TableLink *link, JoinHop *hop)
+{
+	MapTable   *target = EffMapTable(map, hop->target->oid);
+
+	link->hops = lappend(link->hops, hop);
+	link->reverse |= hop->reverse;
+	if (target == NULL || !target->is_subject)
+		return false;
+	link->subject = target;
+	return true;
+}
+
+static void
+require_subject(TableLink *link, const char *what)
+{
+	JoinHop    *last = llast(link->hops);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("%s of table %s ends at %s, which is not a subject table",
+					what, link->table->name, last->target->name),
+			 errhint("Go on to a subject table, or mark this one: SECURITY LABEL FOR effaced ON TABLE %s IS '{\"path\": \"\"}';",
+					 last->target->sql)));
+}
+
+static JoinHop *
+hop_along(DataMap *map, ForeignKey *fk)
+{
+	JoinHop    *hop = palloc0(sizeof(JoinHop));
+
+	hop->source = EffMapLoad(map, fk->relid);
+	hop->target = EffMapLoad(map, fk->target);
+	hop->n = fk->nkeys;
+	hop->source_columns = fk->columns;
+	hop->target_columns = fk->target_columns;
+	hop->fk = fk;
+	return hop;
+}
+
+static JoinHop *
+hop_against(DataMap *map, ForeignKey *fk)
+{
+	JoinHop    *hop = palloc0(sizeof(JoinHop));
+
+	hop->source = EffMapLoad(map, fk->target);
+	hop->target = EffMapLoad(map, fk->relid);
+	hop->n = fk->nkeys;
+	hop->source_columns = fk->target_columns;
+	hop->target_columns = fk->columns;
+	hop->fk = fk;
+	hop->reverse = true;
+	return hop;
+}
+
+/*
+ * match_segment finds the foreign key that a segment names: its constraint,
+ * its column, the column without _id, or the table it leads to.
+ */
+static ForeignKey *
+match_segment(DataMap *map, EffRelation *from, PathSegment *segment)
+{
+	List	   *references = EffMapRelation(map, from->oid)->references;
+	ForeignKey *fk;
+
+	for (int rule = 0; rule < 4; rule++)
+	{
+		List	   *matches = NIL;
+		ListCell   *lc;
+
+		foreach(lc, references)
+		{
+			EffColumn  *column;
+			bool		fits = false;
+
+			fk = lfirst(lc);
+			column = fk->nkeys == 1 ? EffRelationColumn(from, fk->columns[0]) : NULL;
+			switch (rule)
+			{
+				case 0:
+					fits = strcmp(fk->name, segment->name) == 0;
+					break;
+				case 1:
+					fits = column && strcmp(column->name, segment->name) == 0;
+					break;
+				case 2:
+					fits = column && strlen(column->name) == strlen(segment->name) + 3 &&
+						strncmp(column->name, segment->name, strlen(segment->name)) == 0 &&
+						strcmp(column->name + strlen(segment->name), "_id") == 0;
+					break;
+				case 3:
+					{
+						EffRelation *target = EffMapLoad(map, fk->target);
+
+						fits = target && strcmp(target->relname, segment->name) == 0;
+					}
+					break;
+			}
+			if (fits)
+				matches = lappend(matches, fk);
+		}
+		if ((fk = single_match(from, segment, matches)) != NULL)
+			return fk;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("segment \"%s\" of a path fits no foreign key of table %s", segment->text, from->name),
+			 errhint("%s", describe_candidates(map, from))));
+}
+
+/* match_reverse finds the foreign key of child(column, ...) onto this table. */
+static ForeignKey *
+match_reverse(DataMap *map, EffRelation *from, PathSegment *segment)
+{
+	List	   *matches = NIL;
+	ForeignKey *fk;
+	ListCell   *lc;
+
+	foreach(lc, EffMapRelation(map, from->oid)->referenced_by)
+	{
+		EffRelation *child;
+		bool		all = true;
+		ListCell   *lc2;
+
+		fk = lfirst(lc);
+		child = EffMapLoad(map, fk->relid);
+		if (child == NULL || strcmp(child->relname, segment->name) != 0 ||
+			fk->nkeys != list_length(segment->columns))
+			continue;
+		foreach(lc2, segment->columns)
+		{
+			EffColumn  *column = EffRelationColumnByName(child, lfirst(lc2));
+			bool		found = false;
+
+			for (int i = 0; column && i < fk->nkeys; i++)
+				found |= fk->columns[i] == column->attnum;
+			all &= found;
+		}
+		if (all)
+			matches = lappend(matches, fk);
+	}
+	if ((fk = single_match(from, segment, matches)) != NULL)
+		return fk;
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("segment \"%s\" of a path fits no foreign key onto table %s", segment->text, from->name),
+			 errhint("%s", describe_candidates(map, from))));
+}
+
+/* single_match returns the only match, NULL where there is none. */
+static ForeignKey *
+single_match(EffRelation *from, PathSegment *segment, List *matches)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	if (matches == NIL)
+		return NULL;
+	if (list_length(matches) == 1)
+		return linitial(matches);
+	initStringInfo(&names);
+	foreach(lc, matches)
+		appendStringInfo(&names, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_identifier(((ForeignKey *) lfirst(lc))->name));
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("segment \"%s\" of a path fits several foreign keys of table %s",
+					segment->text, from->name),
+			 errhint("Name the constraint instead, one of: %s.", names.data)));
+}
+
+static char *
+describe_candidates(DataMap *map, EffRelation *from)
+{
+	MapRelation *entry = EffMapRelation(map, from->oid);
+	StringInfoData buf;
+	ListCell   *lc;
+	int			n = 0;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "Candidates from %s: ", from->name);
+	foreach(lc, entry->references)
+	{
+		ForeignKey *fk = lfirst(lc);
+
+		appendStringInfo(&buf, "%s%s (%s)", n++ > 0 ? ", " : "",
+						 quote_identifier(fk->name), EffJoinNames(from, fk->columns, fk->nkeys));
+	}
+	foreach(lc, entry->referenced_by)
+	{
+		ForeignKey *fk = lfirst(lc);
+		EffRelation *child = EffMapLoad(map, fk->relid);
+
+		if (child != NULL)
+			appendStringInfo(&buf, "%s%s(%s)", n++ > 0 ? ", " : "",
+							 quote_identifier(child->relname),
+							 EffJoinNames(child, fk->columns, fk->nkeys));
+	}
+	if (n == 0)
+		appendStringInfoString(&buf, "none; write the joins as hops");
+	appendStringInfoChar(&buf, '.');
+	return buf.data;
+}
+
+/*
+ * parse_path splits a dotted path; names may be quoted as identifiers are.
+ */
+static List *
+parse_path(const char *path)
+{
+	const char *p = path;
+	List	   *result = NIL;
+
+	for (;;)
+	{
+		PathSegment *segment = palloc0(sizeof(PathSegment));
+		const char *start;
+		StringInfoData name;
+		bool		inside = false;
+
+		p += strspn(p, " \t\r\n");
+		start = p;
+		initStringInfo(&name);
+		for (;; p++)
+		{
+			bool		quoted = false;
+
+			if (*p == '"')
+			{
+				for (p++; *p != '\0' && (*p != '"' || p[1] == '"'); p++)
+				{
+					if (*p == '"')
+						p++;
+					appendStringInfoChar(&name, *p);
+				}
+				if (*p == '\0')
+					goto malformed;
+				quoted = true;
+			}
+			if (quoted)
+				continue;
+			if (*p == '(' && !inside && name.len > 0)
+			{
+				segment->name = pstrdup(name.data);
+				resetStringInfo(&name);
+				inside = true;
+			}
+			else if ((*p == ',' || *p == ')') && inside)
+			{
+				if (name.len == 0)
+					goto malformed;
+				segment->columns = lappend(segment->columns, pstrdup(name.data));
+				resetStringInfo(&name);
+				if (*p == ')')
+				{
+					p++;
+					break;
+				}
+			}
+			else if (*p == '.' && !inside)
+				break;
+			else if (*p == '\0')
+			{
+				if (inside)
+					goto malformed;
+				break;
+			}
+			else if (strchr(" \t\r\n", *p) == NULL)
+				appendStringInfoChar(&name, *p);
+		}
+		segment->text = pnstrdup(start, p - start);
+		if (segment->name == NULL)
+			segment->name = name.data;
+		if (segment->name[0] == '\0')
+			goto malformed;
+		result = lappend(result, segment);
+		p += strspn(p, " \t\r\n");
+		if (*p == '\0')
+			return result;
+		if (*p != '.')
+			goto malformed;
+		p++;
+	}
+
+malformed:
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("path \"%s\" is malformed", path),
+			 errhint("Write segments divided by dots, each the name of a foreign key, its column or its table, or child(column).")));
+}
+
+/* path_of_chain writes the segments of a chain so that they are read back as it. */
+static char *
+path_of_chain(DataMap *map, List *chain)
+{
+	StringInfoData path;
+	ListCell   *lc;
+
+	initStringInfo(&path);
+	foreach(lc, chain)
+	{
+		ForeignKey *fk = lfirst(lc);
+		EffRelation *rel = EffMapLoad(map, fk->relid);
+		const char *name = fk->name;
+
+		if (fk->nkeys == 1)
+		{
+			const char *column = EffRelationColumn(rel, fk->columns[0])->name;
+			int			uses = 0;
+			ListCell   *lc2;
+
+			foreach(lc2, EffMapRelation(map, fk->relid)->references)
+			{
+				ForeignKey *other = lfirst(lc2);
+
+				uses += strcmp(other->name, column) == 0 ? 1 : 0;
+				uses += other->nkeys == 1 && other->columns[0] == fk->columns[0] ? 1 : 0;
+			}
+			if (uses == 1)
+				name = column;
+		}
+		if (path.len > 0)
+			appendStringInfoChar(&path, '.');
+		if (strpbrk(name, ".\"(), \t\r\n") != NULL)
+		{
+			appendStringInfoChar(&path, '"');
+			for (; *name; name++)
+				appendStringInfo(&path, *name == '"' ? "\"\"" : "%c", *name);
+			appendStringInfoChar(&path, '"');
+		}
+		else
+			appendStringInfoString(&path, name);
+	}
+	return path.data;
+}
+
+/* label_statement writes the statement that adds one key to a table's label. */
+static char *
+label_statement(TableLink *link, const char *key, const char *json_value)
+{
+	char	   *json = psprintf("{\"%s\": %s}", key, json_value);
+
+	if (link->table->json != NULL)
+	{
+		Datum		merged = DirectFunctionCall2(jsonb_concat,
+												 DirectFunctionCall1(jsonb_in, CStringGetDatum(link->table->json)),
+												 DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+
+		json = DatumGetCString(DirectFunctionCall1(jsonb_out, merged));
+	}
+	return psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS %s;",
+					link->table->rel->sql, quote_literal_cstr(json));
+}
+
+static char *
+all_columns(EffRelation *rel)
+{
+	AttrNumber *attnums = palloc(sizeof(AttrNumber) * Max(rel->ncolumns, 1));
+
+	for (int i = 0; i < rel->ncolumns; i++)
+		attnums[i] = rel->columns[i].attnum;
+	return EffJoinNames(rel, attnums, rel->ncolumns);
+}
+
+static bool
+comparable(EffColumn *a, EffColumn *b)
+{
+	Oid			left = getBaseType(a->type);
+	Oid			right = getBaseType(b->type);
+
+	if (left == right)
+		return OidIsValid(lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr);
+	return OidIsValid(compatible_oper_opid(list_make2(makeString("pg_catalog"), makeString("=")),
+										   left, right, true));
+}
+
+/* reaches tells whether edges that still count lead from one node to another. */
+static bool
+reaches(List *edges, int nnodes, int from, int to)
+{
+	bool	   *seen = palloc0(sizeof(bool) * nnodes);
+	List	   *todo = list_make1_int(from);
+
+	seen[from] = true;
+	while (todo != NIL)
+	{
+		int			node = llast_int(todo);
+		ListCell   *lc;
+
+		if (node == to)
+			return true;
+		todo = list_delete_last(todo);
+		foreach(lc, edges)
+		{
+			OrderEdge  *edge = lfirst(lc);
+
+			if (!edge->gone && edge->from == node && !seen[edge->to])
+			{
+				seen[edge->to] = true;
+				todo = lappend_int(todo, edge->to);
+			}
+		}
+	}
+	return false;
+}
+
+static char *
+describe_cycle(DataMap *map, List *relids, List *edges, bool *done)
+{
+	int			n = list_length(relids);
+	StringInfoData buf;
+	List	   *walk = NIL;
+	int			node = -1;
+	ListCell   *lc;
+
+	/* every node left has a predecessor left: walking back must meet itself */
+	for (int i = 0; i < n && node < 0; i++)
+		if (!done[i])
+			node = i;
+	while (!list_member_int(walk, node))
+	{
+		walk = lcons_int(node, walk);
+		foreach(lc, edges)
+		{
+			OrderEdge  *edge = lfirst(lc);
+
+			if (!edge->gone && edge->to == node && !done[edge->from])
+			{
+				node = edge->from;
+				break;
+			}
+		}
+	}
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, EffMapLoad(map, list_nth_oid(relids, node))->name);
+	foreach(lc, walk)
+	{
+		appendStringInfo(&buf, " -> %s", EffMapLoad(map, list_nth_oid(relids, lfirst_int(lc)))->name);
+		if (lfirst_int(lc) == node)
+			break;
+	}
+	return buf.data;
+}
+
+static EdgeBreak
+classify_reference(DataMap *map, ForeignKey *fk, EffDeletedTest deleted, void *arg)
+{
+	if (deleted != NULL && (!deleted(fk->relid, arg) || !deleted(fk->target, arg)))
+		return BREAK_FREE;
+	if (fk->on_delete == FKCONSTR_ACTION_SETNULL || fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
+		return BREAK_ACTION;
+	if (fk->deferrable && fk->on_delete == FKCONSTR_ACTION_NOACTION)
+		return BREAK_DEFER;
+	if (EffDetachColumns(map, fk) != NIL)
+		return BREAK_NULL;
+	return BREAK_NONE;
+}

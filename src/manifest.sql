@@ -1,0 +1,53 @@
+-- The data map as a document.
+
+CREATE FUNCTION @extschema@.effaced_manifest() RETURNS jsonb
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_manifest() IS
+    'The data map: every labelled table with the labels of its columns and its link to the subject';
+
+CREATE FUNCTION @extschema@.effaced_manifest_table(relation regclass) RETURNS jsonb
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_manifest_table(regclass) IS
+    'The data map''s entry of one table';
+
+CREATE FUNCTION @extschema@.effaced_manifest_upgrade(payload jsonb) RETURNS jsonb
+LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_manifest_upgrade(jsonb) IS
+    'Lifts a manifest of any older version to the current one';
+
+CREATE FUNCTION @extschema@.effaced_manifest_apply(payload jsonb) RETURNS int
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_manifest_apply(jsonb) IS
+    'Gives the tables that a manifest lists the labels it lists, and no others; returns the number of labels set';
+
+CREATE FUNCTION @extschema@.effaced_manifest_diff(old jsonb, new jsonb DEFAULT @extschema@.effaced_manifest())
+RETURNS TABLE (relation text, column_name text, change text, before jsonb, after jsonb)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH sides AS (
+        SELECT side.which, t.value ->> 'name' AS relation, t.value
+        FROM (VALUES ('old', @extschema@.effaced_manifest_upgrade(old)),
+                     ('new', @extschema@.effaced_manifest_upgrade(new))) AS side (which, manifest),
+             jsonb_array_elements(side.manifest -> 'tables') AS t
+    ), items AS (
+        SELECT which, relation, NULL::text AS column_name, value -> 'subject_link' AS item, 0::bigint AS place
+        FROM sides
+        UNION ALL
+        SELECT which, relation, c.value ->> 'name', c.value -> 'spec', c.ordinality
+        FROM sides, jsonb_array_elements(sides.value -> 'columns') WITH ORDINALITY AS c
+    )
+    SELECT coalesce(o.relation, n.relation), coalesce(o.column_name, n.column_name),
+           CASE WHEN o.relation IS NULL THEN 'added' WHEN n.relation IS NULL THEN 'removed' ELSE 'changed' END,
+           o.item, n.item
+    FROM (SELECT * FROM items WHERE which = 'old') AS o
+    FULL JOIN (SELECT * FROM items WHERE which = 'new') AS n
+           ON (o.relation, coalesce(o.column_name, '')) = (n.relation, coalesce(n.column_name, ''))
+    WHERE o.item IS DISTINCT FROM n.item OR o.relation IS NULL OR n.relation IS NULL
+    ORDER BY 1, coalesce(n.place, o.place), 2
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_manifest_diff(jsonb, jsonb) IS
+    'What changed between two manifests of any version: a row per column, and per table (column_name NULL) for its link';
+
+CREATE FUNCTION @extschema@.effaced_manifest_snapshot() RETURNS uuid
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_manifest_snapshot() IS
+    'Records the data map in the audit trail and returns the event''s id';

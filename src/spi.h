@@ -1,0 +1,53 @@
+/*
+ * spi.h
+ *	  The one bracket in which effaced runs SQL.
+ *
+ * Inside the bracket search_path is pg_catalog, pg_temp and row_security is
+ * off, so that names mean what was planned and hidden rows are an error.
+ * After an error PostgreSQL's own unwinding closes the bracket.
+ */
+#ifndef EFF_SPI_H
+#define EFF_SPI_H
+
+#include "effaced.h"
+#include "executor/spi.h"
+
+typedef struct EffBracket
+{
+	int			guc_level;
+	bool		spi;
+	Oid			user;			/* to go back to, InvalidOid where not switched */
+	int			security_context;
+} EffBracket;
+
+/* What a failing statement was about, for the error that replaces its own */
+typedef struct EffStatementPlace
+{
+	const char *action;			/* "deletion from", "update of", ... */
+	const char *relation;		/* display name */
+	Oid			relid;
+} EffStatementPlace;
+
+extern void EffSpiInit(void);
+
+/* Pinned settings alone, for parsing and deparsing without SPI */
+extern void EffPinBegin(EffBracket *bracket);
+extern void EffPinEnd(EffBracket *bracket);
+
+/* Pinned settings and SPI, with the caller's privileges */
+extern void EffSpiBegin(EffBracket *bracket);
+extern void EffSpiEnd(EffBracket *bracket);
+
+/* The same as the owner of effaced's own tables, for writing to them only */
+extern void EffSpiBeginAsOwner(EffBracket *bracket);
+
+extern SPIPlanPtr EffSpiPrepare(const char *sql, int nargs, Oid *types);
+extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
+							bool read_only, int expected, const EffStatementPlace *place);
+extern void EffSpiCommand(const char *sql, const EffStatementPlace *place);
+extern void EffRethrowWithoutValues(const EffStatementPlace *place) pg_attribute_noreturn();
+
+/* String literal that reads the same whatever standard_conforming_strings says */
+extern char *EffQuoteLiteral(const char *text);
+
+#endif							/* EFF_SPI_H */

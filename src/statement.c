@@ -1,0 +1,139 @@
+/*
+ * statement.c
+ *	  Parameters, aliases and preparation of generated statements.
+ */
+#include "postgres.h"
+
+#include "statement.h"
+
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "access/htup_details.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+static void free_plan(void *arg);
+
+/*
+ * EffStatementNew makes an empty statement in the current context, which must
+ * live as long as the statement is used.  action reads on into the relation's
+ * name in an error: "deletion from", "update of".
+ */
+Statement *
+EffStatementNew(int expected, const char *action, EffRelation *rel)
+{
+	Statement  *st = palloc0(sizeof(Statement));
+
+	initStringInfo(&st->text);
+	st->expected = expected;
+	st->place.action = action;
+	st->place.relation = rel->name;
+	st->place.relid = rel->oid;
+	return st;
+}
+
+/*
+ * EffStatementParam returns the parameter's text, "$2::integer[]"; asking again
+ * for the same thing gives the same number.
+ */
+const char *
+EffStatementParam(Statement *st, EffParamKind kind, int index, RowSet *rows, Oid element_type)
+{
+	Oid			type = kind == PARAM_SECRET ? element_type : get_array_type(element_type);
+	StatementParam *param;
+	ListCell   *lc;
+	int			number = 0;
+
+	if (!OidIsValid(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("type %s of a key has no array type", format_type_be(element_type)),
+				 errhint("Use a key of a built-in type.")));
+	foreach(lc, st->params)
+	{
+		param = lfirst(lc);
+		number++;
+		if (param->kind == kind && param->index == index && param->rows == rows)
+			return psprintf("$%d::%s", number, EffTypeSql(type, -1));
+	}
+	param = palloc0(sizeof(StatementParam));
+	param->kind = kind;
+	param->index = index;
+	param->rows = rows;
+	param->type = type;
+	st->params = lappend(st->params, param);
+	return psprintf("$%d::%s", number + 1, EffTypeSql(type, -1));
+}
+
+char *
+EffStatementAlias(Statement *st)
+{
+	return psprintf("h%d", ++st->naliases);
+}
+
+/*
+ * EffStatementPrepare prepares the statement once, inside the SPI bracket.
+ */
+void
+EffStatementPrepare(Statement *st)
+{
+	Oid		   *types;
+	ListCell   *lc;
+	MemoryContextCallback *callback;
+	MemoryContext context = GetMemoryChunkContext(st);
+
+	if (st->plan != NULL)
+		return;
+	types = palloc(sizeof(Oid) * Max(list_length(st->params), 1));
+	foreach(lc, st->params)
+		types[foreach_current_index(lc)] = ((StatementParam *) lfirst(lc))->type;
+	callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+	st->plan = EffSpiPrepare(st->text.data, list_length(st->params), types);
+	callback->func = free_plan;
+	callback->arg = st->plan;
+	MemoryContextRegisterResetCallback(context, callback);
+}
+
+char *
+EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum)
+{
+	EffColumn  *column = EffRelationColumn(rel, attnum);
+
+	if (column == NULL)
+		elog(ERROR, "column %d of relation %u is missing", attnum, rel->oid);
+	return psprintf("%s.%s", alias, quote_identifier(column->name));
+}
+
+char *
+EffTypeSql(Oid type, int32 typmod)
+{
+	return format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+const char *
+EffForeignEquality(Oid type)
+{
+	Oid			eq = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR)->eq_opr;
+	HeapTuple	tuple;
+	Oid			schema;
+
+	if (!OidIsValid(eq))
+		return NULL;
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(eq));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", eq);
+	schema = ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace;
+	ReleaseSysCache(tuple);
+	return schema == PG_CATALOG_NAMESPACE ? NULL :
+		quote_identifier(get_namespace_name(schema));
+}
+
+static void
+free_plan(void *arg)
+{
+	SPI_freeplan(arg);
+}

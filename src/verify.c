@@ -1,0 +1,108 @@
+/*
+ * verify.c
+ *	  effaced_verify(): what is still there of a subject.
+ */
+#include "postgres.h"
+
+#include "audit.h"
+#include "exec.h"
+#include "json.h"
+#include "scope.h"
+#include "spi.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(effaced_verify);
+
+/* Counts of one table */
+typedef struct TableVerdict
+{
+	const char *name;
+	uint64		residual;
+	uint64		surviving;
+	uint64		excluded;
+} TableVerdict;
+
+static TableVerdict *verify_table(ErasureRun *run, PlannedTable *planned);
+static void write_verdicts(StringInfo buf, const char *key, List *verdicts, size_t member);
+
+/*
+ * effaced_verify(subject_id, subject) counts the rows that a full erasure
+ * would still delete or change, those that survive by plan, and those that a
+ * "where" leaves out.
+ */
+Datum
+effaced_verify(PG_FUNCTION_ARGS)
+{
+	DataMap    *map = EffGraphGet();
+	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+	ErasurePlan *plan = EffPlanGet(map, subject, NIL);
+	ErasureRun *run = EffExecNew(map, plan, &key, 1);
+	List	   *verdicts = NIL;
+	uint64		residual = 0;
+	EffBracket	bracket;
+	StringInfoData buf;
+	ListCell   *lc;
+
+	EffSpiBegin(&bracket);
+	foreach(lc, plan->tables)
+	{
+		TableVerdict *verdict = verify_table(run, lfirst(lc));
+
+		residual += verdict->residual;
+		verdicts = lappend(verdicts, verdict);
+	}
+	EffSpiEnd(&bracket);
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	EffJsonKey(&buf, "verified");
+	appendStringInfoString(&buf, residual == 0 ? "true" : "false");
+	write_verdicts(&buf, "residual", verdicts, offsetof(TableVerdict, residual));
+	write_verdicts(&buf, "surviving", verdicts, offsetof(TableVerdict, surviving));
+	write_verdicts(&buf, "excluded", verdicts, offsetof(TableVerdict, excluded));
+	appendStringInfoChar(&buf, '}');
+	(void) EffAuditAppend(list_make1(EffAuditEvent(residual == 0 ? "erasure_verified" : "erasure_verification_failed",
+												   subject->kind, key->text, buf.data)));
+	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+}
+
+/*
+ * verify_table counts the rows of one table in one statement.
+ */
+static TableVerdict *
+verify_table(ErasureRun *run, PlannedTable *planned)
+{
+	TableVerdict *verdict = palloc0(sizeof(TableVerdict));
+	Statement  *st = EffPlanVerifyStatement(run->map, run->plan, planned);
+	bool		isnull;
+
+	verdict->name = planned->table->name;
+	if (EffExecStatement(run, st, false) != 1)
+		elog(ERROR, "a count returned no row");
+	verdict->residual = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	verdict->surviving = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	verdict->excluded = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	return verdict;
+}
+
+/* write_verdicts writes {table: rows} for the tables where there are any. */
+static void
+write_verdicts(StringInfo buf, const char *key, List *verdicts, size_t member)
+{
+	ListCell   *lc;
+
+	EffJsonKey(buf, key);
+	appendStringInfoChar(buf, '{');
+	foreach(lc, verdicts)
+	{
+		TableVerdict *verdict = lfirst(lc);
+		uint64		count = *(uint64 *) ((char *) verdict + member);
+
+		if (count > 0)
+			EffJsonNumber(buf, verdict->name, count);
+	}
+	appendStringInfoChar(buf, '}');
+}
