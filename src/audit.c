@@ -86,17 +86,58 @@ EffAuditAppend(List *events)
 }
 
 /*
+ * EffAuditErased looks for erasures of all tables; one that was restricted to
+ * some does not count.
+ */
+ErasureRecord *
+EffAuditErased(const char *kind, char **refs, int n)
+{
+	ErasureRecord *erased = palloc0(sizeof(ErasureRecord) * Max(n, 1));
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+	Oid			types[] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2];
+	EffBracket	bracket;
+
+	if (n == 0)
+		return erased;
+	for (int i = 0; i < n; i++)
+		elements[i] = CStringGetTextDatum(refs[i]);
+	values[0] = CStringGetTextDatum(kind);
+	values[1] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+	EffSpiBeginAsOwner(&bracket);
+	if (SPI_execute_with_args(psprintf("SELECT r.ordinality, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
+									   " FROM pg_catalog.unnest($2) WITH ORDINALITY AS r (ref, ordinality)"
+									   " JOIN %s.effaced_audit_events e ON e.subject_ref = r.ref AND e.subject = $1"
+									   " AND e.event_type = 'erasure_local_completed' AND NOT e.payload ? 'tables'"
+									   " GROUP BY r.ordinality",
+									   EffExtensionSchemaSql()),
+							  2, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the audit trail");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+		int64		place = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+
+		erased[place - 1] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)) ?
+			ERASURE_RECORDED : ERASURE_OF_NOBODY;
+	}
+	EffSpiEnd(&bracket);
+	return erased;
+}
+
+/*
  * EffSecret reads the secret, and makes one where the database has none yet:
  * a restore must find the table empty to bring the old one over.
  */
 const char *
 EffSecret(DataMap *map)
 {
-	const char *schema = EffExtensionSchemaSql();
+	const char *schema;
 	EffBracket	bracket;
 
 	if (map->secret != NULL)
 		return map->secret;
+	schema = EffExtensionSchemaSql();
 
 	EffSpiBeginAsOwner(&bracket);
 	if (SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false, 1) != SPI_OK_SELECT)

@@ -25,6 +25,16 @@ extern AuditEvent *EffAuditEvent(const char *type, const char *subject, const ch
 /* Write events in their order, in one statement; returns the last one's id as text */
 extern char *EffAuditAppend(List *events);
 
+typedef enum ErasureRecord
+{
+	ERASURE_UNKNOWN,
+	ERASURE_OF_NOBODY,			/* recorded, but the subject's row was not there */
+	ERASURE_RECORDED
+} ErasureRecord;
+
+/* What is on record of full erasures of these identifiers of a kind */
+extern ErasureRecord *EffAuditErased(const char *kind, char **refs, int n);
+
 /* The secret of this database, made at its first use */
 extern const char *EffSecret(DataMap *map);
 

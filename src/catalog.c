@@ -14,6 +14,7 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_description.h"
@@ -23,29 +24,49 @@
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_seclabel.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/comment.h"
 #include "commands/extension.h"
 #include "commands/seclabel.h"
 #include "commands/trigger.h"
 #include "nodes/bitmapset.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
+/* Where effaced's own objects are, until its own table changes */
+static Oid	extension_schema = InvalidOid;
+static Oid	extension_table = InvalidOid;
+
+static void extension_changed(Datum arg, Oid relid);
 static void load_columns(EffRelation *rel, int natts);
+static bool is_not_null_domain(Oid type);
+static bool has_namesake(ForeignKey *fk);
 static List *load_indexes(Oid relid);
+static bool serves_lookups(EffIndex *index, const char *predicate);
 static bool has_user_triggers(Oid relid);
 static AttrNumber *attnum_array(Datum array, int *n);
 static int	compare_foreign_keys(const ListCell *a, const ListCell *b);
 static int	compare_labels(const ListCell *a, const ListCell *b);
 static StoredLabel *make_label(Oid relid, int attnum, const char *json, bool from_comment);
+
+/*
+ * EffCatalogInit registers what makes the place of the extension uncertain.
+ */
+void
+EffCatalogInit(void)
+{
+	CacheRegisterRelcacheCallback(extension_changed, (Datum) 0);
+}
 
 /*
  * EffRelationLoad reads one relation; NULL where it does not exist.
@@ -141,8 +162,8 @@ EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n)
 }
 
 /*
- * EffRelationHasIndexOn tells whether an index begins with these columns, in
- * any order among themselves.
+ * EffRelationHasIndexOn tells whether rows are found by these columns through
+ * an index: one that begins with them, in any order among themselves.
  */
 bool
 EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
@@ -154,7 +175,7 @@ EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
 		EffIndex   *index = lfirst(lc);
 		int			matched = 0;
 
-		if (index->partial || index->nkeys < n)
+		if (!index->lookup || index->nkeys < n)
 			continue;
 		for (int i = 0; i < n; i++)
 			for (int j = 0; j < n; j++)
@@ -194,6 +215,7 @@ EffForeignKeysLoad(void)
 	SysScanDesc scan = systable_beginscan(pg_constraint, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
 	List	   *result = NIL;
+	ListCell   *lc;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -220,15 +242,16 @@ EffForeignKeysLoad(void)
 		fk->columns = attnum_array(datum, &fk->nkeys);
 		datum = heap_getattr(tuple, Anum_pg_constraint_confkey, RelationGetDescr(pg_constraint), &isnull);
 		fk->target_columns = attnum_array(datum, &n);
-#if PG_VERSION_NUM >= 150000
 		datum = heap_getattr(tuple, Anum_pg_constraint_confdelsetcols, RelationGetDescr(pg_constraint), &isnull);
 		if (!isnull)
 			fk->set_columns = attnum_array(datum, &fk->nset);
-#endif
 		result = lappend(result, fk);
 	}
 	systable_endscan(scan);
 	table_close(pg_constraint, AccessShareLock);
+	foreach(lc, result)
+		if (((ForeignKey *) lfirst(lc))->deferrable)
+			((ForeignKey *) lfirst(lc))->namesake = has_namesake(lfirst(lc));
 	list_sort(result, compare_foreign_keys);
 	return result;
 }
@@ -401,13 +424,16 @@ EffRelationByName(const char *name)
 Oid
 EffExtensionSchema(void)
 {
-	Oid			extension = get_extension_oid("effaced", true);
+	Oid			extension;
 	Relation	pg_extension;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	Oid			schema = InvalidOid;
 
+	if (OidIsValid(extension_schema))
+		return extension_schema;
+	extension = get_extension_oid(EFF_PROVIDER, true);
 	if (!OidIsValid(extension))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
@@ -420,6 +446,9 @@ EffExtensionSchema(void)
 		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
 	systable_endscan(scan);
 	table_close(pg_extension, AccessShareLock);
+	extension_table = get_relname_relid(EFF_SENTINEL, schema);
+	if (OidIsValid(extension_table))
+		extension_schema = schema;
 	return schema;
 }
 
@@ -440,6 +469,14 @@ EffOwnRelation(const char *relname)
 	if (!OidIsValid(relid))
 		elog(ERROR, "table \"%s\" of extension effaced is missing", relname);
 	return relid;
+}
+
+/* extension_changed: the table is gone, or somebody tells of a change by it. */
+static void
+extension_changed(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == extension_table)
+		extension_schema = InvalidOid;
 }
 
 static void
@@ -463,12 +500,55 @@ load_columns(EffRelation *rel, int natts)
 			column->type = att->atttypid;
 			column->typmod = att->atttypmod;
 			column->collation = att->attcollation;
-			column->not_null = att->attnotnull;
+			column->not_null = att->attnotnull || is_not_null_domain(att->atttypid);
+			column->has_default = att->atthasdef;
 			column->generated = att->attgenerated != '\0';
 			column->identity_always = att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
 		}
 		ReleaseSysCache(tuple);
 	}
+}
+
+static bool
+is_not_null_domain(Oid type)
+{
+	while (OidIsValid(type))
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		Form_pg_type form;
+		bool		not_null;
+
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		form = (Form_pg_type) GETSTRUCT(tuple);
+		not_null = form->typtype == TYPTYPE_DOMAIN && form->typnotnull;
+		type = form->typtype == TYPTYPE_DOMAIN ? form->typbasetype : InvalidOid;
+		ReleaseSysCache(tuple);
+		if (not_null)
+			return true;
+	}
+	return false;
+}
+
+/* has_namesake: names of constraints are unique in a table only. */
+static bool
+has_namesake(ForeignKey *fk)
+{
+	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_constraint_conname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(fk->name));
+	ScanKeyInit(&keys[1], Anum_pg_constraint_connamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(get_namespace_oid(fk->schema, false)));
+	scan = systable_beginscan(pg_constraint, ConstraintNameNspIndexId, true, NULL, 2, keys);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = ((Form_pg_constraint) GETSTRUCT(tuple))->oid != fk->oid;
+	systable_endscan(scan);
+	table_close(pg_constraint, AccessShareLock);
+	return found;
 }
 
 /* load_indexes reads the valid indexes of a table, the primary key first. */
@@ -488,6 +568,7 @@ load_indexes(Oid relid)
 		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
 		EffIndex   *index;
 		bool		isnull;
+		Datum		predicate;
 		Datum		expressions;
 
 		if (!form->indisvalid || !form->indislive)
@@ -503,6 +584,8 @@ load_indexes(Oid relid)
 		index->keys = palloc(sizeof(AttrNumber) * index->nkeys);
 		for (int i = 0; i < index->nkeys; i++)
 			index->keys[i] = form->indkey.values[i];
+		predicate = heap_getattr(tuple, Anum_pg_index_indpred, RelationGetDescr(pg_index), &isnull);
+		index->lookup = serves_lookups(index, isnull ? NULL : TextDatumGetCString(predicate));
 		expressions = heap_getattr(tuple, Anum_pg_index_indexprs, RelationGetDescr(pg_index), &isnull);
 		if (!isnull)
 		{
@@ -519,6 +602,44 @@ load_indexes(Oid relid)
 	systable_endscan(scan);
 	table_close(pg_index, AccessShareLock);
 	return result;
+}
+
+/*
+ * serves_lookups: a btree or hash index does, and a partial one where it leaves
+ * out nothing but NULLs in its own columns.
+ */
+static bool
+serves_lookups(EffIndex *index, const char *predicate)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index->oid));
+	Oid			am;
+	List	   *conditions;
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+	ReleaseSysCache(tuple);
+
+	/* an index of a partitioned table has the access method of its parts */
+	if (am != BTREE_AM_OID && am != HASH_AM_OID)
+		return false;
+	if (predicate == NULL)
+		return true;
+	conditions = make_ands_implicit(stringToNode(predicate));
+	foreach(lc, conditions)
+	{
+		NullTest   *test = lfirst(lc);
+		bool		own = false;
+
+		if (!IsA(test, NullTest) || test->nulltesttype != IS_NOT_NULL || !IsA(test->arg, Var))
+			return false;
+		for (int i = 0; i < index->nkeys; i++)
+			own |= index->keys[i] == ((Var *) test->arg)->varattno;
+		if (!own)
+			return false;
+	}
+	return true;
 }
 
 /* has_user_triggers finds enabled triggers and rules that are not the system's. */

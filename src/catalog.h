@@ -20,7 +20,8 @@ typedef struct EffColumn
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
-	bool		not_null;
+	bool		not_null;		/* by itself or by its domain */
+	bool		has_default;
 	bool		generated;
 	bool		identity_always;
 } EffColumn;
@@ -33,6 +34,7 @@ typedef struct EffIndex
 	bool		primary;
 	bool		exclusion;
 	bool		partial;
+	bool		lookup;			/* finds every row with given values of its columns */
 	bool		immediate;
 	int			nkeys;
 	AttrNumber *keys;			/* 0 for an expression */
@@ -75,6 +77,7 @@ typedef struct ForeignKey
 	bool		deferrable;
 	bool		initially_deferred;
 	bool		validated;
+	bool		namesake;		/* SET CONSTRAINTS by its name would meet others */
 } ForeignKey;
 
 /* A stored label, from whichever place it counts */
@@ -86,6 +89,8 @@ typedef struct StoredLabel
 	bool		from_comment;
 	bool		shadowed;		/* a comment stands behind the security label */
 } StoredLabel;
+
+extern void EffCatalogInit(void);
 
 extern EffRelation *EffRelationLoad(Oid relid); /* NULL where it is gone */
 extern EffColumn *EffRelationColumn(EffRelation *rel, AttrNumber attnum);

@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 
+#include "catalog.h"
 #include "manifest.h"
 #include "provider.h"
 #include "spi.h"
@@ -17,6 +18,7 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	EffCatalogInit();
 	EffSpiInit();
 	EffMapInit();
 	EffProviderInit();

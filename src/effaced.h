@@ -7,8 +7,13 @@
 
 #include "postgres.h"
 
+#include "compat.h"
+
 #define EFF_PROVIDER "effaced"
 #define EFF_COMMENT_TAG "@effaced"
+
+/* Changes of labels are told through this table, which nothing else changes */
+#define EFF_SENTINEL "effaced_secret"
 
 /* SQLSTATEs of section 3 of the contract */
 #define ERRCODE_EFF_MANIFEST		MAKE_SQLSTATE('Z', 'E', '0', '0', '1')

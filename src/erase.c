@@ -16,25 +16,18 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
 
-/* Rows per strategy, summed up over the subjects of a call */
-typedef struct ErasureTotals
-{
-	uint64	   *counts;			/* by step */
-	uint64		not_found;
-} ErasureTotals;
-
 static void require_read_committed(const char *function);
 static void check_refs(FunctionCallInfo fcinfo, int argno);
-static void erase_subject(ErasureRun *run, List **events);
+static List *run_events(ErasureRun *run, TimestampTz requested_at);
 static void write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts);
 static void write_counts(StringInfo buf, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
 static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
 static void write_restriction(StringInfo buf, DataMap *map, ErasurePlan *plan);
-static int	compare_keys(const void *a, const void *b);
 
 /*
  * effaced_erase(subject_id, refs, subject, tables) erases one subject in the
@@ -47,9 +40,9 @@ effaced_erase(PG_FUNCTION_ARGS)
 	MapTable   *subject;
 	ErasurePlan *plan;
 	SubjectKey *key;
-	ErasureRun *run;
+	ErasureCall *call;
+	TimestampTz requested_at = GetCurrentTimestamp();
 	EffBracket	bracket;
-	List	   *events = NIL;
 	StringInfoData buf;
 
 	require_read_committed("effaced_erase");
@@ -59,19 +52,19 @@ effaced_erase(PG_FUNCTION_ARGS)
 	check_refs(fcinfo, 1);
 	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
 
-	run = EffExecNew(map, plan, &key, 1);
+	call = EffExecNew(map, plan, &key, 1);
 	EffSpiBegin(&bracket);
-	erase_subject(run, &events);
+	EffExecRun(call);
 	EffSpiEnd(&bracket);
-	(void) EffAuditAppend(events);
+	(void) EffAuditAppend(run_events(call->runs[0], requested_at));
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonMember(&buf, "subject_id", key->text);
 	EffJsonMember(&buf, "subject", subject->kind);
 	EffJsonKey(&buf, "subject_found");
-	appendStringInfoString(&buf, run->found > 0 ? "true" : "false");
-	write_totals(&buf, plan, run->counts);
+	appendStringInfoString(&buf, call->runs[0]->found > 0 ? "true" : "false");
+	write_totals(&buf, plan, call->runs[0]->counts);
 	appendStringInfoChar(&buf, '}');
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
 }
@@ -90,8 +83,11 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	Datum	   *elements;
 	bool	   *nulls;
 	int			n;
-	int			nkeys = 0;
-	ErasureTotals totals = {0};
+	int			nkeys;
+	uint64	   *totals;
+	uint64		not_found = 0;
+	ErasureCall *call;
+	TimestampTz requested_at = GetCurrentTimestamp();
 	EffBracket	bracket;
 	List	   *events = NIL;
 	StringInfoData buf;
@@ -108,44 +104,34 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	keys = palloc(sizeof(SubjectKey *) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_SUBJECT),
-					 errmsg("subject identifier must not be NULL or empty"),
-					 errhint("Give every value of the key.")));
-		keys[i] = EffIdentifierResolve(subject, EffIdentifierFromText(TextDatumGetCString(elements[i])));
+		keys[i] = EffIdentifierResolve(subject,
+									   EffIdentifierFromText(nulls[i] ? NULL : TextDatumGetCString(elements[i])));
 	}
-	if (n > 1)
-		qsort(keys, n, sizeof(SubjectKey *), compare_keys);
-	for (int i = 0; i < n; i++)
-		if (nkeys == 0 || strcmp(keys[nkeys - 1]->text, keys[i]->text) != 0)
-			keys[nkeys++] = keys[i];
+	nkeys = EffIdentifierUnique(keys, n);
 	check_refs(fcinfo, 1);
 	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
 
-	totals.counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
+	totals = palloc(sizeof(uint64) * Max(list_length(plan->steps), 1));
+	call = EffExecNew(map, plan, keys, nkeys);
 	EffSpiBegin(&bracket);
-	if (nkeys > 0)
-		EffExecLock(EffExecNew(map, plan, keys, nkeys));
+	EffExecRun(call);
+	for (int step = 0; step < list_length(plan->steps); step++)
+		totals[step] = EffExecTotal(call, step);
+	EffSpiEnd(&bracket);
+
 	for (int i = 0; i < nkeys; i++)
 	{
-		ErasureRun *run = EffExecNew(map, plan, &keys[i], 1);
-
-		CHECK_FOR_INTERRUPTS();
-		erase_subject(run, &events);
-		for (int step = 0; step < list_length(plan->steps); step++)
-			totals.counts[step] += run->counts[step];
-		totals.not_found += run->found == 0 ? 1 : 0;
+		not_found += call->runs[i]->found == 0 ? 1 : 0;
+		events = list_concat(events, run_events(call->runs[i], requested_at));
 	}
-	EffSpiEnd(&bracket);
 	if (events != NIL)
 		(void) EffAuditAppend(events);
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonNumber(&buf, "subjects", nkeys);
-	EffJsonNumber(&buf, "not_found", totals.not_found);
-	write_totals(&buf, plan, totals.counts);
+	EffJsonNumber(&buf, "not_found", not_found);
+	write_totals(&buf, plan, totals);
 	appendStringInfoChar(&buf, '}');
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
 }
@@ -209,17 +195,17 @@ check_refs(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * erase_subject runs the plan for one subject and adds its events, in order:
- * one alone where there was nothing of that subject.
+ * run_events makes the events of one subject's erasure, in order: one alone
+ * where there was nothing of that subject.
  */
-static void
-erase_subject(ErasureRun *run, List **events)
+static List *
+run_events(ErasureRun *run, TimestampTz requested_at)
 {
 	ErasurePlan *plan = run->plan;
 	const char *kind = plan->subject->kind;
-	const char *ref = run->keys[0]->text;
+	const char *ref = run->key->text;
 	AuditEvent *requested;
-	List	   *steps = NIL;
+	List	   *events;
 	StringInfoData buf;
 	ListCell   *lc;
 
@@ -228,8 +214,8 @@ erase_subject(ErasureRun *run, List **events)
 	write_restriction(&buf, run->map, plan);
 	appendStringInfoChar(&buf, '}');
 	requested = EffAuditEvent("erasure_requested", kind, ref, buf.data);
-
-	EffExecRun(run);
+	requested->occurred_at = requested_at;
+	events = list_make1(requested);
 
 	foreach(lc, plan->steps)
 	{
@@ -251,7 +237,7 @@ erase_subject(ErasureRun *run, List **events)
 		if (step->strategy == STEP_RETAIN)
 			EffJsonMember(&buf, "reason", step->reason);
 		appendStringInfoChar(&buf, '}');
-		steps = lappend(steps, EffAuditEvent("erasure_step_succeeded", kind, ref, buf.data));
+		events = lappend(events, EffAuditEvent("erasure_step_succeeded", kind, ref, buf.data));
 	}
 
 	resetStringInfo(&buf);
@@ -268,17 +254,14 @@ erase_subject(ErasureRun *run, List **events)
 
 	if (run->found == 0 &&
 		sum_counts(plan, run->counts, STEP_DELETE) + sum_counts(plan, run->counts, STEP_ANONYMIZE) +
-		sum_counts(plan, run->counts, STEP_RETAIN) + sum_counts(plan, run->counts, STEP_DETACH) == 0)
-	{
-		*events = lappend(*events, EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
-		return;
-	}
-	*events = lappend(*events, requested);
-	*events = list_concat(*events, steps);
-	*events = lappend(*events, EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
+		sum_counts(plan, run->counts, STEP_RETAIN) + sum_counts(plan, run->counts, STEP_DETACH) +
+		sum_counts(plan, run->counts, STEP_SHARED) == 0)
+		return list_make1(EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
+	events = lappend(events, EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
 	/* a part of the tables is not the whole erasure */
 	if (plan->restricted == NIL)
-		*events = lappend(*events, EffAuditEvent("erasure_completed", kind, ref, "{}"));
+		events = lappend(events, EffAuditEvent("erasure_completed", kind, ref, "{}"));
+	return events;
 }
 
 static void
@@ -333,10 +316,4 @@ write_restriction(StringInfo buf, DataMap *map, ErasurePlan *plan)
 		names = lappend(names, ((PlannedTable *) lfirst(lc))->table->name);
 	EffJsonKey(buf, "tables");
 	EffJsonStrings(buf, names);
-}
-
-static int
-compare_keys(const void *a, const void *b)
-{
-	return strcmp((*(SubjectKey *const *) a)->text, (*(SubjectKey *const *) b)->text);
 }

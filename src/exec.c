@@ -9,54 +9,107 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
-static void find_rows(ErasureRun *run, RowSet *rows);
+static uint64 lock_rows(ErasureRun *run, Statement *st);
+static void lock_subjects(ErasureCall *call);
+static void unite_rows(ErasureCall *call, RowSet *rows);
+static Datum unite_arrays(ErasureCall *call, RowSet *rows, int part, int k);
+static void find_rows(ErasureRun *run, RowSet *rows, bool lock);
+static void find_erased(ErasureRun *run);
+static void forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *records);
+static bool classify_rows(ErasureRun *run, RowSet *rows);
+static PlannedTable *table_of(ErasurePlan *plan, RowSet *rows);
+static Datum *key_arrays(RowSet *rows, uint64 n, const int *part_of, int part);
+static SubjectKey *key_of_row(MapTable *subject, uint64 row);
+static ErasedSubjects *erased_of(ErasureRun *run, const MapTable *subject);
+static void check_step(ErasureRun *run, ErasureStep *step);
+static bool has_triggers(ErasurePlan *plan);
+static void erase_what_triggers_wrote(ErasureRun *run);
+static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_noreturn();
+static uint64 count_distinct(RowSet *rows, const Datum *arrays);
 static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
 static void set_constraints(List *foreign_keys, const char *mode);
 
-ErasureRun *
+ErasureCall *
 EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
 {
-	ErasureRun *run = palloc0(sizeof(ErasureRun));
+	ErasureCall *call = palloc0(sizeof(ErasureCall));
 
-	run->map = map;
-	run->plan = plan;
-	run->keys = keys;
-	run->nkeys = nkeys;
-	run->rows = palloc0(sizeof(Datum *) * Max(list_length(plan->rowsets), 1));
-	run->counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
-	return run;
-}
+	call->map = map;
+	call->plan = plan;
+	call->keys = keys;
+	call->nkeys = nkeys;
+	call->scratch = AllocSetContextCreate(CurrentMemoryContext, "effaced parameters", ALLOCSET_DEFAULT_SIZES);
+	call->runs = palloc(sizeof(ErasureRun *) * Max(nkeys, 1));
+	for (int i = 0; i < nkeys; i++)
+	{
+		ErasureRun *run = palloc0(sizeof(ErasureRun));
 
-void
-EffExecLock(ErasureRun *run)
-{
-	run->found = EffExecStatement(run, run->plan->lock_subject, false);
+		run->map = map;
+		run->plan = plan;
+		run->call = call;
+		run->key = keys[i];
+		run->found_rows = palloc0(sizeof(FoundRows) * Max(list_length(plan->rowsets), 1));
+		run->counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
+		call->runs[i] = run;
+	}
+	return call;
 }
 
 /*
- * EffExecRun: locks from the subject outward, rows that must be found before
+ * EffExecRun: locks from the subjects outward, rows that must be found before
  * anything changes, what may stop the call, and then the steps in their order.
+ * Each step runs for every subject before the next one does: rows of one may
+ * reference rows of another.
  */
 void
-EffExecRun(ErasureRun *run)
+EffExecRun(ErasureCall *call)
 {
-	ErasurePlan *plan = run->plan;
+	ErasurePlan *plan = call->plan;
 	List	   *declared = NIL;
 	ListCell   *lc;
 
-	EffExecLock(run);
+	if (call->nkeys > 1)
+		lock_subjects(call);
+	for (int i = 0; i < call->nkeys; i++)
+		call->runs[i]->found = lock_rows(call->runs[i], plan->lock_subject);
 	foreach(lc, plan->locks)
-		(void) EffExecStatement(run, lfirst(lc), false);
-	foreach(lc, plan->rowsets)
-		find_rows(run, lfirst(lc));
+		for (int i = 0; i < call->nkeys; i++)
+			(void) lock_rows(call->runs[i], lfirst(lc));
+	EffExecFindRows(call, true);
 
 	if (plan->defer != NIL)
 		set_constraints(plan->defer, "DEFERRED");
 	foreach(lc, plan->steps)
-		run_step(run, lfirst(lc), &run->counts[foreach_current_index(lc)]);
+	{
+		ErasureStep *step = lfirst(lc);
+		bool		whole = step->whole != NULL && call->nkeys > 1;
+
+		for (int i = 0; i < call->nkeys; i++)
+		{
+			uint64	   *count = &call->runs[i]->counts[foreach_current_index(lc)];
+
+			CHECK_FOR_INTERRUPTS();
+			if (whole)
+				*count = EffExecCount(call->runs[i], step->count);
+			else
+				run_step(call->runs[i], step, count);
+		}
+		if (whole)
+		{
+			(void) EffExecStatement(call->runs[0], step->whole);
+			for (int i = 0; i < call->nkeys; i++)
+				check_step(call->runs[i], step);
+		}
+	}
+	if (has_triggers(plan))
+		for (int i = 0; i < call->nkeys; i++)
+			erase_what_triggers_wrote(call->runs[i]);
 
 	/*
 	 * Whatever is deferred is checked before the call returns, so that its
@@ -73,33 +126,118 @@ EffExecRun(ErasureRun *run)
 		set_constraints(declared, "DEFERRED");
 }
 
-uint64
-EffExecStatement(ErasureRun *run, Statement *st, bool read_only)
+/*
+ * EffExecFindRows: all row sets first, then in later statements who else owns
+ * the rows and who of those is erased, then what becomes of each row.  The
+ * order of locks is that of the plan's tables and of the rows' keys.
+ */
+void
+EffExecFindRows(ErasureCall *call, bool lock)
 {
+	ErasurePlan *plan = call->plan;
+	bool		changed = false;
+	bool		again;
+	ListCell   *lc;
+
+	if (plan->rowsets == NIL)
+		return;
+	foreach(lc, plan->rowsets)
+		for (int i = 0; i < call->nkeys; i++)
+			find_rows(call->runs[i], lfirst(lc), lock);
+	for (int i = 0; i < call->nkeys; i++)
+	{
+		ErasureRun *run = call->runs[i];
+		uint64		contested = 0;
+
+		foreach(lc, plan->rowsets)
+			if (((RowSet *) lfirst(lc))->classify != NULL)
+				contested += run->found_rows[((RowSet *) lfirst(lc))->id].counts[ROWS_ALL];
+		if (contested > 0)
+			find_erased(run);
+	}
+	if (call->nkeys > 1)
+		call->found_rows = palloc0(sizeof(FoundRows) * list_length(plan->rowsets));
+	foreach(lc, plan->rowsets)
+		unite_rows(call, lfirst(lc));
+
+	/* rows that stay may keep others from going, until no more are found */
+	do
+	{
+		again = false;
+		foreach(lc, plan->rowsets)
+		{
+			RowSet	   *rows = lfirst(lc);
+
+			if (rows->classify == NULL)
+				continue;
+			for (int i = 0; i < call->nkeys; i++)
+				changed |= classify_rows(call->runs[i], rows);
+			unite_rows(call, rows);
+			again |= rows->reclassify;
+		}
+		again &= changed;
+		changed = false;
+	} while (again);
+	foreach(lc, plan->rowsets)
+	{
+		PlannedTable *planned = table_of(plan, lfirst(lc));
+
+		for (int i = 0; i < call->nkeys; i++)
+			if (planned->pinned_error != NULL &&
+				call->runs[i]->found_rows[planned->rows->id].counts[ROWS_PINNED] > 0)
+				EffMapErrorRaise(planned->pinned_error);
+	}
+}
+
+/*
+ * EffExecStatement binds what the parameters stand for.  A result is in
+ * SPI_tuptable, for the caller to free.
+ */
+uint64
+EffExecStatement(ErasureRun *run, Statement *st)
+{
+	MemoryContext context = MemoryContextSwitchTo(run->call->scratch);
 	int			n = list_length(st->params);
 	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+	MapTable   *subject = run->plan->subject;
+	uint64		rows;
 	ListCell   *lc;
 
 	foreach(lc, st->params)
 	{
 		StatementParam *param = lfirst(lc);
 		Datum	   *value = &values[foreach_current_index(lc)];
+		ErasedSubjects *erased;
 
 		switch (param->kind)
 		{
 			case PARAM_KEY:
-				*value = EffKeyArray(run->plan->subject, param->index, run->keys, run->nkeys);
+				*value = EffKeyArray(subject, param->index, &run->key, 1);
+				break;
+			case PARAM_CALL:
+				*value = EffKeyArray(subject, param->index, run->call->keys, run->call->nkeys);
+				break;
+			case PARAM_ERASED:
+				erased = erased_of(run, param->of);
+				*value = EffKeyArray(erased->subject, param->index, erased->keys, erased->nkeys);
 				break;
 			case PARAM_SECRET:
 				*value = CStringGetTextDatum(EffSecret(run->map));
 				break;
 			case PARAM_ROWS:
-				*value = run->rows[param->rows->id][param->index];
+				*value = run->found_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
+				break;
+			case PARAM_CALL_ROWS:
+				*value = (run->call->nkeys > 1 ? run->call : &(ErasureCall) {.found_rows = run->found_rows})
+					->found_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
 				break;
 		}
 	}
+	MemoryContextSwitchTo(context);
 	EffStatementPrepare(st);
-	return EffSpiExecute(st->plan, values, NULL, read_only, st->expected, &st->place);
+	rows = EffSpiExecute(st->plan, values, NULL, false, st->expected, &st->place);
+	MemoryContextReset(run->call->scratch);
+	return rows;
 }
 
 /*
@@ -109,35 +247,284 @@ uint64
 EffExecCount(ErasureRun *run, Statement *st)
 {
 	bool		isnull;
+	uint64		count;
 
-	if (EffExecStatement(run, st, false) != 1)
+	if (EffExecStatement(run, st) != 1)
 		elog(ERROR, "a count returned no row");
-	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return count;
+}
+
+/* lock_rows runs a SELECT ... FOR UPDATE for its locks and its count. */
+static uint64
+lock_rows(ErasureRun *run, Statement *st)
+{
+	uint64		rows = EffExecStatement(run, st);
+
+	SPI_freetuptable(SPI_tuptable);
+	return rows;
+}
+
+/* lock_subjects locks the subjects' rows of a call in the order of their key. */
+static void
+lock_subjects(ErasureCall *call)
+{
+	Statement  *st = call->plan->lock_subject;
+	Datum	   *values = palloc(sizeof(Datum) * list_length(st->params));
+	ListCell   *lc;
+
+	foreach(lc, st->params)
+		values[foreach_current_index(lc)] = EffKeyArray(call->plan->subject, ((StatementParam *) lfirst(lc))->index,
+														call->keys, call->nkeys);
+	EffStatementPrepare(st);
+	(void) EffSpiExecute(st->plan, values, NULL, false, st->expected, &st->place);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* unite_rows puts the rows found for the subjects of a call together. */
+static void
+unite_rows(ErasureCall *call, RowSet *rows)
+{
+	FoundRows  *all;
+
+	if (call->nkeys <= 1)
+		return;
+	all = &call->found_rows[rows->id];
+	all->nparts = ROWS_KEPT_BY + rows->nlinks;
+	all->parts = palloc0(sizeof(Datum *) * all->nparts);
+	for (int part = 0; part < all->nparts; part++)
+	{
+		if (call->runs[0]->found_rows[rows->id].parts[part] == NULL)
+			continue;
+		all->parts[part] = palloc(sizeof(Datum) * rows->nkey);
+		for (int k = 0; k < rows->nkey; k++)
+			all->parts[part][k] = unite_arrays(call, rows, part, k);
+	}
+}
+
+static Datum
+unite_arrays(ErasureCall *call, RowSet *rows, int part, int k)
+{
+	Oid			type = getBaseType(EffRelationColumn(rows->rel, rows->key[k])->type);
+	ArrayBuildState *state = initArrayResult(type, CurrentMemoryContext, false);
+
+	for (int i = 0; i < call->nkeys; i++)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(call->runs[i]->found_rows[rows->id].parts[part][k]);
+		ArrayIterator it = array_create_iterator(array, 0, NULL);
+		Datum		value;
+		bool		isnull;
+
+		while (array_iterate(it, &value, &isnull))
+			state = accumArrayResult(state, value, isnull, type, CurrentMemoryContext);
+		array_free_iterator(it);
+	}
+	return makeArrayResult(state, CurrentMemoryContext);
 }
 
 /* find_rows keeps the keys of a row set as arrays. */
 static void
-find_rows(ErasureRun *run, RowSet *rows)
+find_rows(ErasureRun *run, RowSet *rows, bool lock)
 {
-	uint64		n = EffExecStatement(run, rows->select, false);
+	FoundRows  *found = &run->found_rows[rows->id];
+	uint64		n = EffExecStatement(run, lock ? rows->find_lock : rows->find);
 
-	run->rows[rows->id] = palloc(sizeof(Datum) * rows->nkey);
+	found->nparts = ROWS_KEPT_BY + rows->nlinks;
+	found->counts = palloc0(sizeof(uint64) * found->nparts);
+	found->parts = palloc0(sizeof(Datum *) * found->nparts);
+	found->counts[ROWS_ALL] = n;
+	found->parts[ROWS_ALL] = key_arrays(rows, n, NULL, 0);
+	/* until it is known better, all of them go */
+	found->parts[ROWS_GONE] = found->parts[ROWS_ALL];
+	for (int part = ROWS_PINNED; part < found->nparts; part++)
+		found->parts[part] = key_arrays(rows, 0, NULL, 0);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * find_erased looks up the owners of the rows at hand, which of them have an
+ * erasure on record, and which of those are used anew.
+ */
+static void
+find_erased(ErasureRun *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->plan->revivals)
+	{
+		SubjectRevival *revival = lfirst(lc);
+		ErasedSubjects *erased = palloc0(sizeof(ErasedSubjects));
+		ListCell   *lc2;
+		int			size = 0;
+		char	  **refs;
+		ErasureRecord *recorded;
+		ErasureRecord *records;
+		int			kept = 0;
+
+		erased->subject = revival->subject;
+		foreach(lc2, run->plan->owners)
+		{
+			OwnerQuery *query = lfirst(lc2);
+			uint64		n;
+
+			if (query->subject != revival->subject ||
+				run->found_rows[query->rows->id].counts[ROWS_ALL] == 0)
+				continue;
+			n = EffExecStatement(run, query->owners);
+			erased->keys = erased->keys == NULL ? palloc(sizeof(SubjectKey *) * Max(n, 1)) :
+				repalloc(erased->keys, sizeof(SubjectKey *) * Max(size + n, 1));
+			for (uint64 row = 0; row < n; row++)
+				erased->keys[size++] = key_of_row(revival->subject, row);
+			SPI_freetuptable(SPI_tuptable);
+		}
+		size = EffIdentifierUnique(erased->keys, size);
+		refs = palloc(sizeof(char *) * Max(size, 1));
+		for (int i = 0; i < size; i++)
+			refs[i] = erased->keys[i]->text;
+		recorded = EffAuditErased(revival->subject->kind, refs, size);
+		records = palloc(sizeof(ErasureRecord) * Max(size, 1));
+		for (int i = 0; i < size; i++)
+			if (recorded[i] != ERASURE_UNKNOWN)
+			{
+				records[kept] = recorded[i];
+				erased->keys[kept++] = erased->keys[i];
+			}
+		erased->nkeys = kept;
+		run->erased = lappend(run->erased, erased);
+		if (kept > 0)
+			forget_revived(run, revival, records);
+	}
+}
+
+/*
+ * forget_revived takes those out whose row has been used anew: it holds more
+ * than an erasure wrote, or was not there when the erasure was recorded.
+ */
+static void
+forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *records)
+{
+	ErasedSubjects *erased = erased_of(run, revival->subject);
+	uint64		n = EffExecStatement(run, revival->rows);
+	bool	   *living = palloc0(sizeof(bool) * erased->nkeys);
+	int			kept = 0;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		SubjectKey *key = key_of_row(revival->subject, row);
+		bool		isnull;
+		bool		residual = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+														  revival->subject->nkey + 1, &isnull));
+
+		for (int i = 0; i < erased->nkeys; i++)
+			if (strcmp(erased->keys[i]->text, key->text) == 0)
+				living[i] |= residual || records[i] == ERASURE_OF_NOBODY;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	for (int i = 0; i < erased->nkeys; i++)
+		if (!living[i])
+			erased->keys[kept++] = erased->keys[i];
+	erased->nkeys = kept;
+}
+
+/*
+ * classify_rows sorts the rows of a contested table into its parts, and tells
+ * whether fewer of them go than it seemed before.
+ */
+static bool
+classify_rows(ErasureRun *run, RowSet *rows)
+{
+	FoundRows  *found = &run->found_rows[rows->id];
+	uint64		pinned = found->counts[ROWS_PINNED];
+	uint64		kept = found->counts[ROWS_KEPT];
+	uint64		n = EffExecStatement(run, rows->classify);
+	int		   *part_of = palloc(sizeof(int) * Max(n, 1));
+	int		   *kept_by = palloc(sizeof(int) * Max(n, 1));
+	bool		isnull;
+
+	for (int part = ROWS_GONE; part <= ROWS_KEPT; part++)
+		found->counts[part] = 0;
+	for (uint64 row = 0; row < n; row++)
+	{
+		part_of[row] = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+												   rows->nkey + 1, &isnull));
+		found->counts[part_of[row]]++;
+	}
+	for (int part = ROWS_GONE; part <= ROWS_KEPT; part++)
+		found->parts[part] = key_arrays(rows, n, part_of, part);
+	for (int link = 0; link < rows->nlinks; link++)
+	{
+		for (uint64 row = 0; row < n; row++)
+			kept_by[row] = part_of[row] == ROWS_KEPT &&
+				DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+										   rows->nkey + 2 + link, &isnull)) ? ROWS_KEPT_BY + link : ROWS_ALL;
+		found->parts[ROWS_KEPT_BY + link] = key_arrays(rows, n, kept_by, ROWS_KEPT_BY + link);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found->counts[ROWS_PINNED] != pinned || found->counts[ROWS_KEPT] != kept;
+}
+
+static PlannedTable *
+table_of(ErasurePlan *plan, RowSet *rows)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+		if (((PlannedTable *) lfirst(lc))->rows == rows)
+			return lfirst(lc);
+	return plan->own_links;
+}
+
+/* key_arrays turns result rows, all or those of one part, into arrays of the key's columns. */
+static Datum *
+key_arrays(RowSet *rows, uint64 n, const int *part_of, int part)
+{
+	Datum	   *arrays = palloc(sizeof(Datum) * rows->nkey);
+	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+
 	for (int i = 0; i < rows->nkey; i++)
 	{
 		Oid			type = getBaseType(EffRelationColumn(rows->rel, rows->key[i])->type);
-		Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+		int			length = 0;
 		bool		isnull;
-		int16		length;
+		int16		typlen;
 		bool		byval;
 		char		align;
 
 		for (uint64 row = 0; row < n; row++)
-			values[row] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &isnull);
-		get_typlenbyvalalign(type, &length, &byval, &align);
-		run->rows[rows->id][i] = PointerGetDatum(construct_array(values, n, type, length, byval, align));
-		pfree(values);
+			if (part_of == NULL || part_of[row] == part)
+				values[length++] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &isnull);
+		get_typlenbyvalalign(type, &typlen, &byval, &align);
+		arrays[i] = PointerGetDatum(construct_array(values, length, type, typlen, byval, align));
 	}
-	SPI_freetuptable(SPI_tuptable);
+	pfree(values);
+	return arrays;
+}
+
+static SubjectKey *
+key_of_row(MapTable *subject, uint64 row)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull;
+
+	for (int i = 0; i < subject->nkey; i++)
+		values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &isnull);
+	return EffIdentifierFromValues(subject, values);
+}
+
+/* erased_of returns the erased subjects of a kind; none where nobody asked. */
+static ErasedSubjects *
+erased_of(ErasureRun *run, const MapTable *subject)
+{
+	ErasedSubjects *erased;
+	ListCell   *lc;
+
+	foreach(lc, run->erased)
+		if (((ErasedSubjects *) lfirst(lc))->subject == subject)
+			return lfirst(lc);
+	erased = palloc0(sizeof(ErasedSubjects));
+	erased->subject = unconstify(MapTable *, subject);
+	return erased;
 }
 
 static void
@@ -156,8 +543,7 @@ run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 									   "%llu rows of %s reference rows that would go",
 									   *count, (unsigned long long) *count, step->rel->name),
 						 errdetail("Constraint %s: %s.", quote_identifier(step->fk->name), step->reason),
-						 errhint("Label %s, make its reference nullable, or let the rows that it references survive.",
-								 step->rel->name),
+						 errhint("%s", step->hint),
 						 err_generic_string(PG_DIAG_SCHEMA_NAME, step->rel->schema),
 						 err_generic_string(PG_DIAG_TABLE_NAME, step->rel->relname),
 						 err_generic_string(PG_DIAG_CONSTRAINT_NAME, step->fk->name),
@@ -166,19 +552,107 @@ run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 		case STEP_RETAIN:
 			*count = EffExecCount(run, step->statement);
 			return;
+		case STEP_SHARED:
+			*count = run->found_rows[step->planned->rows->id].counts[ROWS_KEPT];
+			if (step->statement == NULL || *count == 0)
+				return;
+			(void) EffExecStatement(run, step->statement);
+			break;
 		default:
-			*count = EffExecStatement(run, step->statement, false);
+			*count = EffExecStatement(run, step->statement);
 			break;
 	}
+	check_step(run, step);
+}
+
+static void
+check_step(ErasureRun *run, ErasureStep *step)
+{
 	if (step->check != NULL && EffExecCount(run, step->check) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_ANONYMIZATION),
-				 errmsg("rows of %s were not written as planned", step->rel->name),
-				 errdetail("After the %s step there are still rows with values of the subject.",
-						   EffStrategyWord(step->strategy)),
-				 errhint("A row trigger or a rule on %s keeps the statement from its work; disable it for this call or let it pass.",
-						 step->rel->name),
-				 errhidestmt(true)));
+		not_as_planned(step->rel, EffStrategyWord(step->strategy));
+}
+
+static bool
+has_triggers(ErasurePlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->steps)
+		if (((ErasureStep *) lfirst(lc))->rel->has_triggers)
+			return true;
+	return false;
+}
+
+/*
+ * erase_what_triggers_wrote: a history trigger may have copied what was just
+ * replaced into a table whose turn was before.  Such tables get their steps
+ * once more; what is there even then is an error.
+ */
+static void
+erase_what_triggers_wrote(ErasureRun *run)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, run->plan->tables)
+	{
+		PlannedTable *planned = lfirst(lc);
+		TableVerdict verdict;
+
+		/* rows found first are those that were there then: others have no owner yet */
+		if (planned->rows != NULL)
+		{
+			if (EffExecCount(run, planned->rows->added) > 0)
+				not_as_planned(planned->table->rel, "last");
+			continue;
+		}
+		EffExecVerify(run, planned, &verdict);
+		if (verdict.residual == 0)
+			continue;
+		foreach(lc2, run->plan->steps)
+		{
+			ErasureStep *step = lfirst(lc2);
+			uint64		more;
+
+			if (step->planned != planned || (step->strategy != STEP_DELETE && step->strategy != STEP_ANONYMIZE))
+				continue;
+			run_step(run, step, &more);
+			run->counts[foreach_current_index(lc2)] += more;
+		}
+		EffExecVerify(run, planned, &verdict);
+		if (verdict.residual > 0)
+			not_as_planned(planned->table->rel, "last");
+	}
+}
+
+/*
+ * EffExecVerify counts what is left of the subject in a planned table.
+ */
+void
+EffExecVerify(ErasureRun *run, PlannedTable *planned, TableVerdict *verdict)
+{
+	Statement  *st = EffPlanVerifyStatement(run->map, run->plan, planned);
+	bool		isnull;
+
+	verdict->name = planned->table->name;
+	if (EffExecStatement(run, st) != 1)
+		elog(ERROR, "a count returned no row");
+	verdict->residual = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	verdict->surviving = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	verdict->excluded = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+not_as_planned(EffRelation *rel, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_ANONYMIZATION),
+			 errmsg("rows of %s were not written as planned", rel->name),
+			 errdetail("After the %s step there are still rows with values of the subject.", what),
+			 errhint("A row trigger or a rule on %s keeps the statement from its work; disable it for this call or let it pass.",
+					 rel->name),
+			 errhidestmt(true)));
 }
 
 /* set_constraints issues SET CONSTRAINTS for foreign keys. */
@@ -200,4 +674,58 @@ set_constraints(List *foreign_keys, const char *mode)
 	}
 	appendStringInfo(&sql, " %s", mode);
 	EffSpiCommand(sql.data, &place);
+}
+
+/*
+ * EffExecTotal sums a step's rows up over the subjects of a call.  A row that
+ * several of them share is one row.
+ */
+uint64
+EffExecTotal(ErasureCall *call, int number)
+{
+	ErasureStep *step = list_nth(call->plan->steps, number);
+	RowSet	   *rows = step->planned->rows;
+	uint64		total = 0;
+
+	for (int i = 0; i < call->nkeys; i++)
+		total += call->runs[i]->counts[number];
+	if (call->nkeys > 1 && rows != NULL && total > 0 &&
+		(step->strategy == STEP_SHARED || step->strategy == STEP_RETAIN || step->whole != NULL))
+		total = count_distinct(rows, call->found_rows[rows->id].parts[step->strategy == STEP_SHARED ? ROWS_KEPT :
+																	   step->planned->contested ? ROWS_GONE : ROWS_ALL]);
+	return total;
+}
+
+/* count_distinct counts the rows of a part, given as arrays of the key's columns. */
+static uint64
+count_distinct(RowSet *rows, const Datum *arrays)
+{
+	char	  **texts = NULL;
+	int			n = 0;
+	uint64		distinct = 0;
+
+	for (int k = 0; k < rows->nkey; k++)
+	{
+		ArrayType  *array = DatumGetArrayTypeP(arrays[k]);
+		Oid			output;
+		bool		varlena;
+		Datum	   *values;
+		int16		length;
+		bool		byval;
+		char		align;
+
+		getTypeOutputInfo(ARR_ELEMTYPE(array), &output, &varlena);
+		get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &byval, &align);
+		deconstruct_array(array, ARR_ELEMTYPE(array), length, byval, align, &values, NULL, &n);
+		if (texts == NULL)
+			texts = palloc0(sizeof(char *) * Max(n, 1));
+		for (int i = 0; i < n; i++)
+			texts[i] = psprintf("%s%s,", texts[i] ? texts[i] : "",
+								quote_literal_cstr(OidOutputFunctionCall(output, values[i])));
+	}
+	if (n > 1)
+		qsort(texts, n, sizeof(char *), pg_qsort_strcmp);
+	for (int i = 0; i < n; i++)
+		distinct += i == 0 || strcmp(texts[i - 1], texts[i]) != 0 ? 1 : 0;
+	return distinct;
 }

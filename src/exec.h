@@ -1,6 +1,6 @@
 /*
  * exec.h
- *	  Runs the steps of a plan for some subjects.
+ *	  Runs the steps of a plan for a subject.
  */
 #ifndef EFF_EXEC_H
 #define EFF_EXEC_H
@@ -9,27 +9,72 @@
 #include "identifier.h"
 #include "plan.h"
 
-typedef struct ErasureRun
+/* Identifiers of one kind that are erased */
+typedef struct ErasedSubjects
+{
+	MapTable   *subject;
+	SubjectKey **keys;
+	int			nkeys;
+} ErasedSubjects;
+
+/* The rows of a row set, sorted into parts */
+typedef struct FoundRows
+{
+	int			nparts;
+	uint64	   *counts;			/* by part */
+	Datum	  **parts;			/* by part: arrays of the key's columns */
+} FoundRows;
+
+struct ErasureRun;
+
+/* All subjects of a call */
+typedef struct ErasureCall
 {
 	DataMap    *map;
 	ErasurePlan *plan;
 	SubjectKey **keys;
 	int			nkeys;
-	Datum	  **rows;			/* per row set: arrays of its key columns */
+	struct ErasureRun **runs;	/* one each */
+	FoundRows  *found_rows;		/* of all runs, where there are several */
+	MemoryContext scratch;		/* parameters of one statement */
+} ErasureCall;
+
+typedef struct ErasureRun
+{
+	DataMap    *map;
+	ErasurePlan *plan;
+	ErasureCall *call;
+	SubjectKey *key;			/* the subject of this run */
+	List	   *erased;			/* of ErasedSubjects */
+	FoundRows  *found_rows;		/* by row set */
 	uint64		found;			/* subject rows */
 	uint64	   *counts;			/* rows, by step */
 } ErasureRun;
 
-extern ErasureRun *EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
-
-/* Lock the subjects' rows in key order; run->found tells how many there are */
-extern void EffExecLock(ErasureRun *run);
+extern ErasureCall *EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
 
 /* Run every step, inside the SPI bracket; ERROR leaves nothing half done */
-extern void EffExecRun(ErasureRun *run);
+extern void EffExecRun(ErasureCall *call);
 
-/* Run one statement of the plan; expected as it was made with */
-extern uint64 EffExecStatement(ErasureRun *run, Statement *st, bool read_only);
+/* Find the rows that must be known beforehand, and what becomes of them */
+extern void EffExecFindRows(ErasureCall *call, bool lock);
+
+/* What is left of a subject in a table */
+typedef struct TableVerdict
+{
+	const char *name;
+	uint64		residual;
+	uint64		surviving;
+	uint64		excluded;
+} TableVerdict;
+
+extern void EffExecVerify(ErasureRun *run, PlannedTable *planned, TableVerdict *verdict);
+
+/* Rows of the numbered step, over all subjects of the call; still inside the SPI bracket */
+extern uint64 EffExecTotal(ErasureCall *call, int number);
+
+/* Run one statement of the plan; a result is in SPI_tuptable, to be freed */
+extern uint64 EffExecStatement(ErasureRun *run, Statement *st);
 extern uint64 EffExecCount(ErasureRun *run, Statement *st);
 
 #endif							/* EFF_EXEC_H */

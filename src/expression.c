@@ -4,19 +4,23 @@
  *
  * A label must not be a way to run code as whoever erases: only functions of
  * pg_catalog and of extensions, no sub-select, aggregate, set-returning or
- * volatile function, and no cast into somebody's domain.
+ * volatile function, and no value whose type runs a domain's constraints when
+ * it is read.  Literals are read while an expression is analysed, before
+ * anything can be refused: that happens as the owner of the table.
  */
 #include "postgres.h"
 
 #include "expression.h"
-#include "compat.h"
 
 #include "access/table.h"
 #include "access/sysattr.h"
+#include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -26,17 +30,29 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
+#include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
+#define ALLOWED \
+	"Allowed: columns of the table, constants, and functions and operators of pg_catalog or, " \
+	"schema-qualified, of extensions, that are not volatile.  Not allowed: sub-select, aggregate, " \
+	"window and set-returning functions."
+
 /* Functions of pg_catalog that read whole tables, and so run what views call */
 static const char *const table_readers[] = {
 	"table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema",
 	"schema_to_xml", "schema_to_xmlschema", "schema_to_xml_and_xmlschema",
 	"database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema"
+};
+
+/* Functions of pg_catalog that look for a cast of their argument's type to json, and call it */
+static const char *const json_writers[] = {
+	"to_json", "to_jsonb", "row_to_json", "array_to_json", "json_build_object",
+	"json_build_array", "jsonb_build_object", "jsonb_build_array"
 };
 
 typedef struct CheckContext
@@ -47,8 +63,14 @@ typedef struct CheckContext
 
 static Node *parse_expression(const char *text);
 static Node *analyze(Relation relation, Node *raw, EffColumn *target);
+static Node *without_constraints(Node *node);
+static void evaluate(Node *node);
+static void invalid(EffRelation *rel, const char *text, const char *key, MemoryContext context) pg_attribute_noreturn();
 static bool forbidden_walker(Node *node, CheckContext *context);
+static bool moving_walker(Node *node, void *context);
 static bool forbidden_function(Oid function, void *context);
+static bool is_one_of(const char *name, const char *const *names, int n);
+static bool type_runs_code(Oid type, bool as_json);
 
 EffExpression *
 EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
@@ -58,32 +80,24 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 	EffExpression *result = palloc0(sizeof(EffExpression));
 	Relation	relation = table_open(rel->oid, AccessShareLock);
 	Node	   *volatile node = NULL;
+	Node	   *bare;
 	CheckContext check = {InvalidOid, NULL};
 	Bitmapset  *attnums = NULL;
 	int			attnum = -1;
+	Oid			user;
+	int			security_context;
 
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(relation->rd_rel->relowner,
+						   security_context | SECURITY_RESTRICTED_OPERATION);
 	PG_TRY();
 	{
 		node = analyze(relation, parse_expression(text), target);
-		/* a constant that does not fit is found now rather than at the first row */
-		if (!contain_var_clause(node) && !contain_mutable_functions(node))
-			(void) eval_const_expressions(NULL, node);
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("expression of label key \"%s\" is not valid for table %s", key, rel->name),
-				 errdetail("\"%s\": %s.", text, error->message),
-				 errhint("Allowed: columns of the table, constants, and functions and operators of pg_catalog or of extensions, the latter schema-qualified.")));
+		SetUserIdAndSecContext(user, security_context);
+		invalid(rel, text, key, context);
 	}
 	PG_END_TRY();
 
@@ -93,15 +107,41 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 	else
 		(void) forbidden_walker(node, &check);
 	if (check.found)
+	{
+		SetUserIdAndSecContext(user, security_context);
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("expression of label key \"%s\" uses %s", key, check.found),
 				 errdetail("\"%s\"", text),
-				 errhint("Allowed: columns of the table, constants, and functions and operators of pg_catalog or of extensions that are not volatile, without sub-select, aggregate or set-returning function.")));
+				 errhint(ALLOWED),
+				 errhidestmt(true)));
+	}
+
+	/* a constant that does not fit is found now rather than at the first row */
+	PG_TRY();
+	{
+		if (!contain_var_clause(node) && !contain_mutable_functions(node))
+			evaluate(node);
+	}
+	PG_CATCH();
+	{
+		SetUserIdAndSecContext(user, security_context);
+		invalid(rel, text, key, context);
+	}
+	PG_END_TRY();
+	SetUserIdAndSecContext(user, security_context);
 
 	result->node = node;
-	result->is_null = IsA(node, Const) && ((Const *) node)->constisnull;
-	result->immutable = !contain_mutable_functions(node);
+	bare = strip_implicit_coercions(node);
+	result->is_null = IsA(bare, Const) && ((Const *) bare)->constisnull;
+	result->moving = moving_walker(node, NULL);
+	if (result->moving && strcmp(key, "surrogate") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("expression of label key \"%s\" gives another value at another time", key),
+				 errdetail("\"%s\": a surrogate must be recognisable later, and the same when an erasure is run again.", text),
+				 errhint("Use columns and constants; a time of erasure is written by the table's label key \"set\"."),
+				 errhidestmt(true)));
 	pull_varattnos(node, 1, &attnums);
 	while ((attnum = bms_next_member(attnums, attnum)) >= 0)
 	{
@@ -113,16 +153,71 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 		else if (number > 0)
 			result->columns = bms_add_member(result->columns, number);
 	}
-	result->sql = deparse_expression(node, deparse_context_for(alias, rel->oid), true, false);
+	if (target)
+		node = without_constraints(node);
+	result->sql = deparse_expression(node, deparse_context_for(alias, rel->oid), true, target != NULL);
 
 	if (target && result->is_null && target->not_null)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("expression of label key \"%s\" is NULL, but column \"%s\" of table %s is not nullable",
 						key, target->name, rel->name),
-				 errhint("Give an expression that is not NULL.")));
+				 errhint("Give an expression that is not NULL."),
+				 errhidestmt(true)));
 	table_close(relation, AccessShareLock);
 	return result;
+}
+
+/*
+ * without_constraints takes off what assigning to the column does anyway and an
+ * explicit cast would do otherwise: a text that is too long is an error and not
+ * cut.  What rounds stays, so that the value compares equal to what was stored.
+ */
+static Node *
+without_constraints(Node *node)
+{
+	Oid			type;
+
+	if (IsA(node, CoerceToDomain))
+		node = (Node *) ((CoerceToDomain *) node)->arg;
+	type = exprType(node);
+	if (exprIsLengthCoercion(node, NULL) && IsA(node, FuncExpr) &&
+		((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST &&
+		(type == VARCHAROID || type == BPCHAROID))
+		node = linitial(((FuncExpr *) node)->args);
+	return node;
+}
+
+/* evaluate computes a constant, constraints of a domain included. */
+static void
+evaluate(Node *node)
+{
+	EState	   *estate = CreateExecutorState();
+	ExprState  *state = ExecPrepareExpr((Expr *) node, estate);
+	bool		isnull;
+
+	(void) ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &isnull);
+	FreeExecutorState(estate);
+}
+
+/* invalid is called in PG_CATCH: what is wrong with the expression is ZE001. */
+static void
+invalid(EffRelation *rel, const char *text, const char *key, MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+		PG_RE_THROW();
+	FlushErrorState();
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("expression of label key \"%s\" is not valid for table %s", key, rel->name),
+			 errdetail("\"%s\": %s.", text, error->message),
+			 errhint(ALLOWED),
+			 errhidestmt(true)));
 }
 
 /*
@@ -136,7 +231,8 @@ parse_expression(const char *text)
 	ResTarget  *target;
 
 	if (list_length(statements) != 1)
-		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression")));
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression"),
+				 errhidestmt(true)));
 	select = (SelectStmt *) linitial_node(RawStmt, statements)->stmt;
 	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1 ||
 		select->distinctClause || select->intoClause || select->fromClause ||
@@ -144,12 +240,14 @@ parse_expression(const char *text)
 		select->windowClause || select->valuesLists || select->sortClause ||
 		select->limitOffset || select->limitCount || select->lockingClause ||
 		select->withClause || select->op != SETOP_NONE)
-		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression")));
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression"),
+				 errhidestmt(true)));
 	target = linitial_node(ResTarget, select->targetList);
 	if (target->name != NULL || target->indirection != NIL ||
 		(IsA(target->val, ColumnRef) &&
 		 IsA(llast(((ColumnRef *) target->val)->fields), A_Star)))
-		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression")));
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression"),
+				 errhidestmt(true)));
 	return target->val;
 }
 
@@ -176,7 +274,8 @@ analyze(Relation relation, Node *raw, EffColumn *target)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" is of type %s but the expression is of type %s",
-							target->name, format_type_be(target->type), format_type_be(type))));
+							target->name, format_type_be(target->type), format_type_be(type)),
+					 errhidestmt(true)));
 	}
 	assign_expr_collations(pstate, node);
 	free_parsestate(pstate);
@@ -190,17 +289,41 @@ forbidden_walker(Node *node, CheckContext *context)
 		return false;
 	if (check_functions_in_node(node, forbidden_function, context))
 		return true;
-	if (IsA(node, CoerceToDomain))
+	switch (nodeTag(node))
 	{
-		Oid			type = ((CoerceToDomain *) node)->resulttype;
+		case T_FuncExpr:
+			if (get_func_namespace(((FuncExpr *) node)->funcid) == PG_CATALOG_NAMESPACE &&
+				is_one_of(get_func_name(((FuncExpr *) node)->funcid), json_writers, lengthof(json_writers)))
+			{
+				ListCell   *lc;
 
-		if (type != context->target_type &&
-			get_typ_typrelid(type) == InvalidOid &&
-			!OidIsValid(getExtensionOfObject(TypeRelationId, type)))
-		{
-			context->found = psprintf("a cast to the domain %s", format_type_be(type));
-			return true;
-		}
+				foreach(lc, ((FuncExpr *) node)->args)
+					if (type_runs_code(exprType(lfirst(lc)), true))
+					{
+						context->found = psprintf("function %s on a value of type %s",
+												  get_func_name(((FuncExpr *) node)->funcid),
+												  format_type_be(exprType(lfirst(lc))));
+						return true;
+					}
+			}
+			/* FALLTHROUGH */
+		case T_Const:
+		case T_OpExpr:
+		case T_CoerceViaIO:
+		case T_CoerceToDomain:
+		case T_ArrayCoerceExpr:
+		case T_ArrayExpr:
+		case T_RowExpr:
+			if (exprType(node) != context->target_type && type_runs_code(exprType(node), false))
+			{
+				context->found = IsA(node, CoerceToDomain) ?
+					psprintf("a cast to the domain %s", format_type_be(exprType(node))) :
+					psprintf("a value of type %s, which holds a domain", format_type_be(exprType(node)));
+				return true;
+			}
+			break;
+		default:
+			break;
 	}
 	if (IsA(node, SubLink) || IsA(node, Query) || IsA(node, Param) || IsA(node, Aggref) ||
 		IsA(node, WindowFunc))
@@ -209,6 +332,31 @@ forbidden_walker(Node *node, CheckContext *context)
 		return true;
 	}
 	return expression_tree_walker(node, forbidden_walker, context);
+}
+
+/*
+ * moving_walker finds what depends on nothing but the time or the session:
+ * CURRENT_DATE, now() and their like.  A function of columns that is stable
+ * only for its casts, such as text || integer, is none.
+ */
+static bool
+moving_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+		return true;
+	if (IsA(node, FuncExpr))
+	{
+		FuncExpr   *call = (FuncExpr *) node;
+		char	   *name = get_func_name(call->funcid);
+
+		if (func_volatile(call->funcid) != PROVOLATILE_IMMUTABLE &&
+			(call->args == NIL || strcmp(name, "current_setting") == 0 ||
+			 (strcmp(name, "age") == 0 && list_length(call->args) == 1)))
+			return true;
+	}
+	return expression_tree_walker(node, moving_walker, context);
 }
 
 static bool
@@ -225,17 +373,58 @@ forbidden_function(Oid function, void *arg)
 	}
 	if (schema == PG_CATALOG_NAMESPACE)
 	{
-		for (int i = 0; i < lengthof(table_readers); i++)
-			if (strcmp(name, table_readers[i]) == 0)
-			{
-				context->found = psprintf("function %s, which reads tables", name);
-				return true;
-			}
-		return false;
+		if (!is_one_of(name, table_readers, lengthof(table_readers)))
+			return false;
+		context->found = psprintf("function %s, which reads tables", name);
+		return true;
 	}
 	if (OidIsValid(getExtensionOfObject(ProcedureRelationId, function)))
 		return false;
 	context->found = psprintf("function %s, which is neither of pg_catalog nor of an extension",
 							  quote_qualified_identifier(get_namespace_name(schema), name));
 	return true;
+}
+
+static bool
+is_one_of(const char *name, const char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * type_runs_code tells whether making a value of the type calls functions that
+ * its owner chose: those of a domain that is of no extension, by itself or
+ * inside.  As JSON, any type of a user's may have a cast that is called.
+ */
+static bool
+type_runs_code(Oid type, bool as_json)
+{
+	Oid			element = get_element_type(type);
+	char		kind = get_typtype(type);
+
+	if (type < FirstNormalObjectId && !OidIsValid(element))
+		return false;
+	if (OidIsValid(element))
+		return type_runs_code(element, as_json);
+	if (OidIsValid(getExtensionOfObject(TypeRelationId, type)))
+		return false;
+	if (kind == TYPTYPE_DOMAIN)
+		return true;
+	if (kind == TYPTYPE_MULTIRANGE)
+		return type_runs_code(get_multirange_range(type), as_json);
+	if (kind == TYPTYPE_RANGE)
+		return as_json || type_runs_code(get_range_subtype(type), as_json);
+	if (kind == TYPTYPE_COMPOSITE)
+	{
+		EffRelation *row = EffRelationLoad(get_typ_typrelid(type));
+
+		for (int i = 0; row != NULL && i < row->ncolumns; i++)
+			if (type_runs_code(row->columns[i].type, as_json))
+				return true;
+		return false;
+	}
+	return as_json;
 }

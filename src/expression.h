@@ -16,7 +16,7 @@ typedef struct EffExpression
 	Node	   *node;			/* analysed, coerced to its target */
 	char	   *sql;			/* deparsed, columns prefixed with the alias */
 	Bitmapset  *columns;		/* attnums that it reads */
-	bool		immutable;
+	bool		moving;			/* its value changes with time or session */
 	bool		is_null;		/* the constant NULL */
 } EffExpression;
 

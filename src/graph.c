@@ -1,6 +1,6 @@
 /*
  * graph.c
- *	  Resolves paths and hops to joins, infers missing ones, and orders tables.
+ *	  Resolves paths and hops to joins, and infers missing ones.
  *
  * Resolution works on the structs of the data map.  What cannot be resolved is
  * kept with its link and raised by whoever needs that link.
@@ -8,6 +8,8 @@
 #include "postgres.h"
 
 #include "graph.h"
+#include "path.h"
+#include "provider.h"
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -25,14 +27,6 @@
 #define MAX_CANDIDATES 10		/* chains named in a hint */
 #define MAX_INFERENCE_STEPS 100000
 
-/* One segment of a dotted path */
-typedef struct PathSegment
-{
-	char	   *text;			/* as written */
-	char	   *name;
-	List	   *columns;		/* of char *: against a reference; NIL along one */
-} PathSegment;
-
 /* State of the search for foreign-key chains */
 typedef struct Inference
 {
@@ -43,19 +37,11 @@ typedef struct Inference
 	int			steps;
 } Inference;
 
-typedef struct OrderEdge
-{
-	int			from;			/* goes first */
-	int			to;
-	ForeignKey *fk;				/* NULL for a join without one */
-	EdgeBreak	how;
-	bool		gone;
-} OrderEdge;
-
 static void resolve_table(DataMap *map, MapTable *table, HTAB *reaching);
 static TableLink *resolve_link(DataMap *map, MapTable *table, LinkLabel *label, HTAB *reaching);
 static void resolve_path(DataMap *map, TableLink *link);
 static void resolve_hops(DataMap *map, TableLink *link);
+static ForeignKey *key_of_hop(DataMap *map, JoinHop *hop, bool reverse);
 static void infer_link(DataMap *map, TableLink *link, HTAB *reaching);
 static void search_chains(Inference *inference, Oid relid);
 static HTAB *find_reaching(DataMap *map);
@@ -67,14 +53,10 @@ static ForeignKey *match_segment(DataMap *map, EffRelation *from, PathSegment *s
 static ForeignKey *match_reverse(DataMap *map, EffRelation *from, PathSegment *segment);
 static ForeignKey *single_match(EffRelation *from, PathSegment *segment, List *matches);
 static char *describe_candidates(DataMap *map, EffRelation *from);
-static List *parse_path(const char *path);
 static char *path_of_chain(DataMap *map, List *chain);
 static char *label_statement(TableLink *link, const char *key, const char *json_value);
 static char *all_columns(EffRelation *rel);
 static bool comparable(EffColumn *a, EffColumn *b);
-static bool reaches(List *edges, int nnodes, int from, int to);
-static char *describe_cycle(DataMap *map, List *relids, List *edges, bool *done);
-static EdgeBreak classify_reference(DataMap *map, ForeignKey *fk, EffDeletedTest deleted, void *arg);
 
 /*
  * EffGraphGet returns the data map with all links resolved.
@@ -200,209 +182,6 @@ EffGraphRaiseErrors(MapTable *table)
 			EffMapErrorRaise(((TableLink *) lfirst(lc))->error);
 }
 
-/*
- * EffGraphOrder sorts tables topologically, by name where nothing decides.
- */
-List *
-EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, List **broken)
-{
-	int			n = list_length(relids);
-	List	   *edges = NIL;
-	List	   *result = NIL;
-	bool	   *done = palloc0(sizeof(bool) * Max(n, 1));
-	int		   *waiting = palloc0(sizeof(int) * Max(n, 1)); /* edges into each */
-	char	  **names = palloc(sizeof(char *) * Max(n, 1));
-	HTAB	   *positions;
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid) + sizeof(int), .hcxt = CurrentMemoryContext};
-	struct
-	{
-		Oid			relid;
-		int			position;
-	}		   *entry;
-	ListCell   *lc;
-
-	*broken = NIL;
-	positions = hash_create("effaced order", Max(n, 16), &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	foreach(lc, relids)
-	{
-		Oid			relid = lfirst_oid(lc);
-		EffRelation *rel = EffMapLoad(map, relid);
-		ListCell   *lc2;
-
-		if (rel == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_SUBJECT),
-					 errmsg("relation with OID %u does not exist", relid)));
-		names[foreach_current_index(lc)] = rel->name;
-		/* keys from and to partitions are keys of the table */
-		foreach(lc2, rel->inheritors)
-		{
-			Oid			child = lfirst_oid(lc2);
-			bool		found;
-
-			entry = hash_search(positions, &child, HASH_ENTER, &found);
-			if (!found || child == relid)
-				entry->position = foreach_current_index(lc);
-		}
-	}
-
-	foreach(lc, relids)
-	{
-		EffRelation *rel = EffMapLoad(map, lfirst_oid(lc));
-		MapTable   *table = EffMapTable(map, rel->oid);
-		ListCell   *lc2;
-
-		foreach(lc2, rel->inheritors)
-		{
-			MapRelation *relation = EffMapRelation(map, lfirst_oid(lc2));
-			ListCell   *lc3;
-
-			foreach(lc3, relation->references)
-			{
-				ForeignKey *fk = lfirst(lc3);
-				OrderEdge  *edge;
-
-				entry = hash_search(positions, &fk->target, HASH_FIND, NULL);
-				if (entry == NULL || entry->position == foreach_current_index(lc))
-					continue;
-				edge = palloc0(sizeof(OrderEdge));
-				edge->from = foreach_current_index(lc);
-				edge->to = entry->position;
-				edge->fk = fk;
-				edge->how = classify_reference(map, fk, deleted, arg);
-				edges = lappend(edges, edge);
-			}
-		}
-		if (table == NULL)
-			continue;
-		foreach(lc2, table->links)
-		{
-			TableLink  *link = lfirst(lc2);
-			ListCell   *lc3;
-
-			foreach(lc3, link->hops)
-			{
-				JoinHop    *hop = lfirst(lc3);
-				OrderEdge  *edge;
-
-				if (hop->fk != NULL || hop->reverse)
-					continue;
-				entry = hash_search(positions, &hop->target->oid, HASH_FIND, NULL);
-				if (entry == NULL || entry->position == foreach_current_index(lc))
-					continue;
-				edge = palloc0(sizeof(OrderEdge));
-				edge->from = foreach_current_index(lc);
-				edge->to = entry->position;
-				edge->how = BREAK_FREE;
-				edges = lappend(edges, edge);
-			}
-		}
-	}
-
-	foreach(lc, edges)
-		waiting[((OrderEdge *) lfirst(lc))->to]++;
-	while (list_length(result) < n)
-	{
-		int			next = -1;
-
-		for (int i = 0; i < n; i++)
-			if (!done[i] && waiting[i] == 0 && (next < 0 || strcmp(names[i], names[next]) < 0))
-				next = i;
-		if (next >= 0)
-		{
-			done[next] = true;
-			result = lappend_oid(result, list_nth_oid(relids, next));
-			foreach(lc, edges)
-			{
-				OrderEdge  *edge = lfirst(lc);
-
-				if (edge->from == next && !edge->gone)
-				{
-					edge->gone = true;
-					waiting[edge->to]--;
-				}
-			}
-			continue;
-		}
-
-		/* a cycle: take out its cheapest reference */
-		{
-			OrderEdge  *best = NULL;
-
-			foreach(lc, edges)
-			{
-				OrderEdge  *edge = lfirst(lc);
-
-				if (edge->gone || edge->how == BREAK_NONE)
-					continue;
-				if (best != NULL &&
-					(edge->how > best->how ||
-					 (edge->how == best->how &&
-					  (edge->fk == NULL || best->fk == NULL ||
-					   strcmp(edge->fk->name, best->fk->name) >= 0))))
-					continue;
-				if (reaches(edges, n, edge->to, edge->from))
-					best = edge;
-			}
-			if (best == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_EFF_SUBJECT),
-						 errmsg("there is no deletion order: foreign keys form a cycle"),
-						 errdetail("Cycle: %s.", describe_cycle(map, relids, edges, done)),
-						 errhint("Make one of its foreign keys DEFERRABLE (ALTER TABLE ... ALTER CONSTRAINT ... DEFERRABLE) or one of its columns nullable."),
-						 errhidestmt(true)));
-			best->gone = true;
-			waiting[best->to]--;
-			if (best->fk != NULL && best->how != BREAK_FREE)
-			{
-				BrokenEdge *edge = palloc(sizeof(BrokenEdge));
-
-				edge->fk = best->fk;
-				edge->how = best->how;
-				*broken = lappend(*broken, edge);
-			}
-		}
-	}
-	hash_destroy(positions);
-	return result;
-}
-
-/*
- * EffDetachColumns lists the columns (int attnums) that end a reference when
- * set to NULL: those that no other foreign key needs, where that is enough.
- */
-List *
-EffDetachColumns(DataMap *map, ForeignKey *fk)
-{
-	EffRelation *rel = EffMapLoad(map, fk->relid);
-	MapRelation *entry = EffMapRelation(map, fk->relid);
-	List	   *nullable = NIL;
-	List	   *own = NIL;
-
-	for (int i = 0; i < fk->nkeys; i++)
-	{
-		EffColumn  *column = EffRelationColumn(rel, fk->columns[i]);
-		bool		needed = false;
-		ListCell   *lc;
-
-		if (column == NULL || column->not_null || column->generated)
-			continue;
-		nullable = lappend_int(nullable, column->attnum);
-		foreach(lc, entry->references)
-		{
-			ForeignKey *other = lfirst(lc);
-
-			for (int k = 0; other != fk && k < other->nkeys; k++)
-				needed |= other->columns[k] == column->attnum;
-		}
-		if (!needed)
-			own = lappend_int(own, column->attnum);
-	}
-	if (fk->match_full)
-		return list_length(nullable) == fk->nkeys ? nullable : NIL;
-	return own != NIL ? own : nullable;
-}
-
 /* EffJoinNames lists quoted column names for a message. */
 char *
 EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n)
@@ -469,7 +248,7 @@ resolve_path(DataMap *map, TableLink *link)
 	EffRelation *current = link->table->rel;
 	ListCell   *lc;
 
-	foreach(lc, parse_path(link->label->path))
+	foreach(lc, EffPathParse(link->label->path))
 	{
 		PathSegment *segment = lfirst(lc);
 		JoinHop    *hop = segment->columns == NIL ?
@@ -496,7 +275,6 @@ resolve_hops(DataMap *map, TableLink *link)
 		Oid			target = EffRelationByName(label->target_table);
 		ListCell   *s;
 		ListCell   *t;
-		ListCell   *lc2;
 
 		if (!OidIsValid(target) && strchr(label->target_table, '.') == NULL)
 			target = EffRelationByName(psprintf("%s.%s", quote_identifier(current->schema), label->target_table));
@@ -535,20 +313,47 @@ resolve_hops(DataMap *map, TableLink *link)
 			hop->target_columns[foreach_current_index(s)] = column->attnum;
 		}
 		hop->reverse = !EffRelationHasUnique(hop->target, hop->target_columns, hop->n);
-		foreach(lc2, EffMapRelation(map, hop->source->oid)->references)
-		{
-			ForeignKey *fk = lfirst(lc2);
-
-			if (fk->target == hop->target->oid && fk->nkeys == hop->n &&
-				memcmp(fk->columns, hop->source_columns, sizeof(AttrNumber) * hop->n) == 0 &&
-				memcmp(fk->target_columns, hop->target_columns, sizeof(AttrNumber) * hop->n) == 0)
-				hop->fk = fk;
-		}
+		hop->fk = key_of_hop(map, hop, false);
+		if (hop->fk == NULL && (hop->fk = key_of_hop(map, hop, true)) != NULL)
+			hop->reverse = true;
 		if (finish_hop(map, link, hop))
 			return;
 		current = hop->target;
 	}
 	require_subject(link, "chain of hops");
+}
+
+/*
+ * key_of_hop finds the foreign key that a declared hop follows or, where
+ * reverse is true, goes against; its columns may stand in another order.
+ */
+static ForeignKey *
+key_of_hop(DataMap *map, JoinHop *hop, bool reverse)
+{
+	EffRelation *from = reverse ? hop->target : hop->source;
+	EffRelation *to = reverse ? hop->source : hop->target;
+	AttrNumber *from_columns = reverse ? hop->target_columns : hop->source_columns;
+	AttrNumber *to_columns = reverse ? hop->source_columns : hop->target_columns;
+	ListCell   *lc;
+
+	foreach(lc, EffMapRelation(map, from->oid)->references)
+	{
+		ForeignKey *fk = lfirst(lc);
+		int			matched = 0;
+
+		if (fk->target != to->oid || fk->nkeys != hop->n)
+			continue;
+		for (int i = 0; i < hop->n; i++)
+			for (int k = 0; k < hop->n; k++)
+				if (fk->columns[k] == from_columns[i] && fk->target_columns[k] == to_columns[i])
+				{
+					matched++;
+					break;
+				}
+		if (matched == hop->n)
+			return fk;
+	}
+	return NULL;
 }
 
 /*
@@ -873,93 +678,6 @@ describe_candidates(DataMap *map, EffRelation *from)
 	return buf.data;
 }
 
-/*
- * parse_path splits a dotted path; names may be quoted as identifiers are.
- */
-static List *
-parse_path(const char *path)
-{
-	const char *p = path;
-	List	   *result = NIL;
-
-	for (;;)
-	{
-		PathSegment *segment = palloc0(sizeof(PathSegment));
-		const char *start;
-		StringInfoData name;
-		bool		inside = false;
-
-		p += strspn(p, " \t\r\n");
-		start = p;
-		initStringInfo(&name);
-		for (;; p++)
-		{
-			bool		quoted = false;
-
-			if (*p == '"')
-			{
-				for (p++; *p != '\0' && (*p != '"' || p[1] == '"'); p++)
-				{
-					if (*p == '"')
-						p++;
-					appendStringInfoChar(&name, *p);
-				}
-				if (*p == '\0')
-					goto malformed;
-				quoted = true;
-			}
-			if (quoted)
-				continue;
-			if (*p == '(' && !inside && name.len > 0)
-			{
-				segment->name = pstrdup(name.data);
-				resetStringInfo(&name);
-				inside = true;
-			}
-			else if ((*p == ',' || *p == ')') && inside)
-			{
-				if (name.len == 0)
-					goto malformed;
-				segment->columns = lappend(segment->columns, pstrdup(name.data));
-				resetStringInfo(&name);
-				if (*p == ')')
-				{
-					p++;
-					break;
-				}
-			}
-			else if (*p == '.' && !inside)
-				break;
-			else if (*p == '\0')
-			{
-				if (inside)
-					goto malformed;
-				break;
-			}
-			else if (strchr(" \t\r\n", *p) == NULL)
-				appendStringInfoChar(&name, *p);
-		}
-		segment->text = pnstrdup(start, p - start);
-		if (segment->name == NULL)
-			segment->name = name.data;
-		if (segment->name[0] == '\0')
-			goto malformed;
-		result = lappend(result, segment);
-		p += strspn(p, " \t\r\n");
-		if (*p == '\0')
-			return result;
-		if (*p != '.')
-			goto malformed;
-		p++;
-	}
-
-malformed:
-	ereport(ERROR,
-			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("path \"%s\" is malformed", path),
-			 errhint("Write segments divided by dots, each the name of a foreign key, its column or its table, or child(column).")));
-}
-
 /* path_of_chain writes the segments of a chain so that they are read back as it. */
 static char *
 path_of_chain(DataMap *map, List *chain)
@@ -1019,8 +737,7 @@ label_statement(TableLink *link, const char *key, const char *json_value)
 
 		json = DatumGetCString(DirectFunctionCall1(jsonb_out, merged));
 	}
-	return psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS %s;",
-					link->table->rel->sql, quote_literal_cstr(json));
+	return EffProviderLabelStatement(link->table->rel->oid, 0, json);
 }
 
 static char *
@@ -1045,84 +762,59 @@ comparable(EffColumn *a, EffColumn *b)
 										   left, right, true));
 }
 
-/* reaches tells whether edges that still count lead from one node to another. */
-static bool
-reaches(List *edges, int nnodes, int from, int to)
+/*
+ * EffGraphReaching collects the OIDs of every relation with some chain of
+ * foreign keys to a subject table, subject tables included.
+ */
+HTAB *
+EffGraphReaching(DataMap *map)
 {
-	bool	   *seen = palloc0(sizeof(bool) * nnodes);
-	List	   *todo = list_make1_int(from);
-
-	seen[from] = true;
-	while (todo != NIL)
-	{
-		int			node = llast_int(todo);
-		ListCell   *lc;
-
-		if (node == to)
-			return true;
-		todo = list_delete_last(todo);
-		foreach(lc, edges)
-		{
-			OrderEdge  *edge = lfirst(lc);
-
-			if (!edge->gone && edge->from == node && !seen[edge->to])
-			{
-				seen[edge->to] = true;
-				todo = lappend_int(todo, edge->to);
-			}
-		}
-	}
-	return false;
+	return find_reaching(map);
 }
 
-static char *
-describe_cycle(DataMap *map, List *relids, List *edges, bool *done)
+/*
+ * EffGraphInfer links a relation as if it had a label that says nothing of the
+ * way; the result carries the error where there is not exactly one chain.
+ */
+TableLink *
+EffGraphInfer(DataMap *map, EffRelation *rel, HTAB *reaching)
 {
-	int			n = list_length(relids);
-	StringInfoData buf;
-	List	   *walk = NIL;
-	int			node = -1;
+	static LinkLabel unlabelled = {.role = ROLE_OWNER, .shared = SHARED_KEEP};
+	MapTable   *table = palloc0(sizeof(MapTable));
+
+	table->rel = rel;
+	table->name = rel->name;
+	return resolve_link(map, table, &unlabelled, reaching);
+}
+
+/*
+ * EffGraphInferredPath writes the path that says what was inferred.
+ */
+char *
+EffGraphInferredPath(DataMap *map, TableLink *link)
+{
+	List	   *chain = NIL;
 	ListCell   *lc;
 
-	/* every node left has a predecessor left: walking back must meet itself */
-	for (int i = 0; i < n && node < 0; i++)
-		if (!done[i])
-			node = i;
-	while (!list_member_int(walk, node))
-	{
-		walk = lcons_int(node, walk);
-		foreach(lc, edges)
-		{
-			OrderEdge  *edge = lfirst(lc);
-
-			if (!edge->gone && edge->to == node && !done[edge->from])
-			{
-				node = edge->from;
-				break;
-			}
-		}
-	}
-	initStringInfo(&buf);
-	appendStringInfoString(&buf, EffMapLoad(map, list_nth_oid(relids, node))->name);
-	foreach(lc, walk)
-	{
-		appendStringInfo(&buf, " -> %s", EffMapLoad(map, list_nth_oid(relids, lfirst_int(lc)))->name);
-		if (lfirst_int(lc) == node)
-			break;
-	}
-	return buf.data;
+	foreach(lc, link->hops)
+		chain = lappend(chain, ((JoinHop *) lfirst(lc))->fk);
+	return path_of_chain(map, chain);
 }
 
-static EdgeBreak
-classify_reference(DataMap *map, ForeignKey *fk, EffDeletedTest deleted, void *arg)
+/*
+ * EffGraphUsedPath writes the part of a link's path that leads to the subject
+ * table; NULL where that is all of it.
+ */
+char *
+EffGraphUsedPath(TableLink *link)
 {
-	if (deleted != NULL && (!deleted(fk->relid, arg) || !deleted(fk->target, arg)))
-		return BREAK_FREE;
-	if (fk->on_delete == FKCONSTR_ACTION_SETNULL || fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
-		return BREAK_ACTION;
-	if (fk->deferrable && fk->on_delete == FKCONSTR_ACTION_NOACTION)
-		return BREAK_DEFER;
-	if (EffDetachColumns(map, fk) != NIL)
-		return BREAK_NULL;
-	return BREAK_NONE;
+	List	   *segments = EffPathParse(link->label->path);
+	StringInfoData path;
+
+	if (list_length(segments) <= list_length(link->hops))
+		return NULL;
+	initStringInfo(&path);
+	for (int i = 0; i < list_length(link->hops); i++)
+		appendStringInfo(&path, "%s%s", i > 0 ? "." : "", ((PathSegment *) list_nth(segments, i))->text);
+	return path.data;
 }

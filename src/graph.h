@@ -49,6 +49,12 @@ extern List *EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, v
 /* Columns to set to NULL so that a row no longer references; NIL where none can be */
 extern List *EffDetachColumns(DataMap *map, ForeignKey *fk);
 
+/* What lint tells of links; see there */
+extern HTAB *EffGraphReaching(DataMap *map);
+extern TableLink *EffGraphInfer(DataMap *map, EffRelation *rel, HTAB *reaching);
+extern char *EffGraphInferredPath(DataMap *map, TableLink *link);
+extern char *EffGraphUsedPath(TableLink *link);
+
 extern char *EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n);
 
 #endif							/* EFF_GRAPH_H */

@@ -9,13 +9,18 @@
 
 #include "identifier.h"
 #include "graph.h"
+#include "spi.h"
 
+#include "access/transam.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
+#include "utils/datum.h"
+#include "utils/formatting.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/typcache.h"
@@ -27,6 +32,8 @@ static char *join_parts(char **parts, int n);
 static char **split_parts(const char *serialized, int *n);
 static Datum cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonical);
 static char *canonical_text(Oid type, Datum value);
+static bool is_case_insensitive(Oid type);
+static int	compare_keys(const void *a, const void *b);
 static void null_identifier(void) pg_attribute_noreturn();
 
 /*
@@ -97,7 +104,9 @@ effaced_parse_subject_id(PG_FUNCTION_ARGS)
 		if (!PG_ARGISNULL(1) && n != PG_GETARG_INT32(1))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_SUBJECT),
-					 errmsg("subject identifier has %d values, expected %d", n, PG_GETARG_INT32(1)),
+					 errmsg_plural("subject identifier has %d value instead of %d",
+								   "subject identifier has %d values instead of %d",
+								   n, n, PG_GETARG_INT32(1)),
 					 errhint("Make the identifier with effaced_subject_id()."),
 					 errhidestmt(true)));
 	}
@@ -114,39 +123,30 @@ SubjectIdentifier *
 EffIdentifierArgument(FunctionCallInfo fcinfo, int argno)
 {
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, argno);
-	SubjectIdentifier *identifier;
+	SubjectIdentifier *identifier = palloc0(sizeof(SubjectIdentifier));
 
 	if (PG_ARGISNULL(argno))
-		null_identifier();
-	if (type == TEXTARRAYOID)
+		identifier->is_null = true;
+	else if (type == TEXTARRAYOID)
 	{
 		Datum	   *elements;
 		bool	   *nulls;
 
-		identifier = palloc0(sizeof(SubjectIdentifier));
 		deconstruct_array(PG_GETARG_ARRAYTYPE_P(argno), TEXTOID, -1, false, TYPALIGN_INT,
 						  &elements, &nulls, &identifier->n);
-		if (identifier->n == 0)
-			null_identifier();
-		identifier->parts = palloc(sizeof(char *) * identifier->n);
+		identifier->is_null = identifier->n == 0;
+		identifier->parts = palloc(sizeof(char *) * Max(identifier->n, 1));
 		for (int i = 0; i < identifier->n; i++)
 		{
-			if (nulls[i])
-				null_identifier();
-			identifier->parts[i] = TextDatumGetCString(elements[i]);
+			identifier->is_null |= nulls[i];
+			identifier->parts[i] = nulls[i] ? NULL : TextDatumGetCString(elements[i]);
 		}
-		return identifier;
 	}
-	if (!OidIsValid(type) || type == TEXTOID)
-		return EffIdentifierFromText(text_to_cstring(PG_GETARG_TEXT_PP(argno)));
+	else if (!OidIsValid(type) || type == TEXTOID)
+		identifier->serialized = text_to_cstring(PG_GETARG_TEXT_PP(argno));
 	else
-	{
-		Oid			output;
-		bool		varlena;
-
-		getTypeOutputInfo(type, &output, &varlena);
-		return EffIdentifierFromText(OidOutputFunctionCall(output, PG_GETARG_DATUM(argno)));
-	}
+		identifier->serialized = canonical_text(getBaseType(type), PG_GETARG_DATUM(argno));
+	return identifier;
 }
 
 SubjectIdentifier *
@@ -154,7 +154,8 @@ EffIdentifierFromText(const char *text)
 {
 	SubjectIdentifier *identifier = palloc0(sizeof(SubjectIdentifier));
 
-	identifier->serialized = pstrdup(text);
+	identifier->is_null = text == NULL;
+	identifier->serialized = text ? pstrdup(text) : NULL;
 	return identifier;
 }
 
@@ -169,6 +170,12 @@ EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
 	char	  **parts = identifier->parts;
 	char	  **canonical;
 
+	if (identifier->is_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("subject identifier for table %s is NULL", subject->name),
+				 errhint("Give the values of (%s).",
+						 EffJoinNames(subject->rel, subject->key, subject->nkey))));
 	if (n == 0 && subject->nkey == 1)
 	{
 		n = 1;
@@ -181,8 +188,9 @@ EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 parts == NULL ?
 				 errmsg("subject identifier for table %s is malformed", subject->name) :
-				 errmsg("subject identifier for table %s has %d values instead of %d",
-						subject->name, n, subject->nkey),
+				 errmsg_plural("subject identifier for table %s has %d value instead of %d",
+							   "subject identifier for table %s has %d values instead of %d",
+							   n, subject->name, n, subject->nkey),
 				 errhint("Give the values of (%s), as text[] or joined by effaced_subject_id().",
 						 EffJoinNames(subject->rel, subject->key, subject->nkey)),
 				 errhidestmt(true)));
@@ -195,6 +203,38 @@ EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
 								   parts[i], &canonical[i]);
 	key->text = join_parts(canonical, n);
 	return key;
+}
+
+SubjectKey *
+EffIdentifierFromValues(MapTable *subject, const Datum *values)
+{
+	SubjectKey *key = palloc0(sizeof(SubjectKey));
+	char	  **canonical = palloc(sizeof(char *) * subject->nkey);
+
+	key->n = subject->nkey;
+	key->values = palloc(sizeof(Datum) * key->n);
+	for (int i = 0; i < key->n; i++)
+	{
+		Oid			type = EffKeyType(subject, i);
+
+		key->values[i] = datumCopy(values[i], get_typbyval(type), get_typlen(type));
+		canonical[i] = canonical_text(type, values[i]);
+	}
+	key->text = join_parts(canonical, key->n);
+	return key;
+}
+
+int
+EffIdentifierUnique(SubjectKey **keys, int n)
+{
+	int			kept = 0;
+
+	if (n > 1)
+		qsort(keys, n, sizeof(SubjectKey *), compare_keys);
+	for (int i = 0; i < n; i++)
+		if (kept == 0 || strcmp(keys[kept - 1]->text, keys[i]->text) != 0)
+			keys[kept++] = keys[i];
+	return kept;
 }
 
 Oid
@@ -295,7 +335,7 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 
 		getTypeInputInfo(column->type, &input, &ioparam);
 		value = OidInputFunctionCall(input, unconstify(char *, part), ioparam, column->typmod);
-		if (typmod >= 0 && base != BPCHAROID && base != VARCHAROID)
+		if (typmod >= 0 && base != BPCHAROID)
 		{
 			TypeCacheEntry *type = lookup_type_cache(base, TYPECACHE_EQ_OPR_FINFO);
 			Datum		exact;
@@ -335,27 +375,22 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 static char *
 canonical_text(Oid type, Datum value)
 {
-	char		category;
-	bool		preferred;
+	bool		pinned = type != INT4OID && type != INT8OID && type != UUIDOID && type != TEXTOID;
+	EffBracket	bracket;
 	Oid			output;
 	bool		varlena;
 	char	   *text;
-	int			level = 0;
 
 	if (type == NUMERICOID)
 		value = DirectFunctionCall1(numeric_trim_scale, value);
-	get_type_category_preferred(type, &category, &preferred);
-	if (category == TYPCATEGORY_DATETIME || category == TYPCATEGORY_TIMESPAN)
-	{
-		level = NewGUCNestLevel();
-		(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("timezone", "UTC", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("intervalstyle", "postgres", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	}
+	if (pinned)
+		EffPinBegin(&bracket);
 	getTypeOutputInfo(type, &output, &varlena);
 	text = OidOutputFunctionCall(output, value);
-	if (level > 0)
-		AtEOXact_GUC(true, level);
+	if (pinned)
+		EffPinEnd(&bracket);
+	if (is_case_insensitive(type))
+		text = str_tolower(text, strlen(text), DEFAULT_COLLATION_OID);
 	if (type == BPCHAROID)
 	{
 		int			length = strlen(text);
@@ -366,11 +401,26 @@ canonical_text(Oid type, Datum value)
 	return text;
 }
 
+/* is_case_insensitive: citext, whose equal values differ in case */
+static bool
+is_case_insensitive(Oid type)
+{
+	Oid			extension = type < FirstNormalObjectId ? InvalidOid : getExtensionOfObject(TypeRelationId, type);
+
+	return OidIsValid(extension) && strcmp(get_extension_name(extension), "citext") == 0;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	return strcmp((*(SubjectKey *const *) a)->text, (*(SubjectKey *const *) b)->text);
+}
+
 static void
 null_identifier(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_SUBJECT),
-			 errmsg("subject identifier must not be NULL or empty"),
+			 errmsg("subject identifier must not be NULL"),
 			 errhint("Give every value of the key.")));
 }

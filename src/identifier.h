@@ -22,6 +22,7 @@ typedef struct SubjectKey
 typedef struct SubjectIdentifier
 {
 	int			n;				/* 0: serialized is to be parsed */
+	bool		is_null;		/* all of it or a part, or no part at all */
 	char	  **parts;
 	char	   *serialized;
 } SubjectIdentifier;
@@ -32,6 +33,12 @@ extern SubjectIdentifier *EffIdentifierFromText(const char *text);
 
 /* ERROR ZE002 naming the table, never the value, where it does not fit */
 extern SubjectKey *EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier);
+
+/* The key that values of the key's base types make; they are copied */
+extern SubjectKey *EffIdentifierFromValues(MapTable *subject, const Datum *values);
+
+/* Sort keys by their text and drop repeated ones; returns how many are left */
+extern int	EffIdentifierUnique(SubjectKey **keys, int n);
 
 extern Oid	EffKeyType(MapTable *subject, int i);	/* base type of a key column */
 

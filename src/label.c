@@ -67,7 +67,7 @@ static char *join_words(const char *const *words);
 ColumnLabel *
 EffLabelParseColumn(const char *json)
 {
-	return EffLabelColumnFromJsonb(EffJsonbParse(json, "label"));
+	return EffLabelColumnFromJsonb(EffJsonbParse(json, "label", column_keys));
 }
 
 /*
@@ -76,7 +76,7 @@ EffLabelParseColumn(const char *json)
 TableLabel *
 EffLabelParseTable(const char *json)
 {
-	return EffLabelTableFromJsonb(EffJsonbParse(json, "label"));
+	return EffLabelTableFromJsonb(EffJsonbParse(json, "label", table_keys));
 }
 
 /*
@@ -140,12 +140,18 @@ EffLabelTableFromJsonb(Jsonb *spec)
 	label->owned = bool_member(object, "owned");
 	label->subject = name_member(object, "subject", false);
 	label->subject_id_columns = strings_member(object, "subject_id_columns");
+	if (list_length(label->subject_id_columns) > INDEX_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"subject_id_columns\" names more than %d columns", INDEX_MAX_KEYS),
+				 errhint("Name the columns of a key.")));
 	label->set = parse_set(object);
 	path = string_member(object, "path", false);
 
 	if (EffJsonbMember(object, "links") != NULL)
 	{
 		static const char *const alone[] = {"hops", "where", "role", "redact", "shared"};
+		bool		marked = false;
 
 		for (int i = 0; i < lengthof(alone); i++)
 			if (EffJsonbMember(object, alone[i]) != NULL)
@@ -166,6 +172,12 @@ EffLabelTableFromJsonb(Jsonb *spec)
 			link = lfirst(lc);
 			if (link->path != NULL && link->path[0] == '\0')
 			{
+				if (marked)
+					ereport(ERROR,
+							(errcode(ERRCODE_EFF_MANIFEST),
+							 errmsg("label key \"links\" marks the subject table twice"),
+							 errhint("Keep one entry with \"path\": \"\".")));
+				marked = true;
 				label->is_subject = true;
 				label->subject_where = link->where;
 				label->links = foreach_delete_current(label->links, lc);
@@ -195,7 +207,8 @@ EffLabelTableFromJsonb(Jsonb *spec)
 
 /*
  * EffLabelFromComment finds the label in a comment: the text behind the first
- * @effaced that is followed by an opening brace.  NULL where there is none.
+ * @effaced that is a word, and not part of an address or another name.  NULL
+ * where there is none.
  */
 const char *
 EffLabelFromComment(const char *comment)
@@ -249,10 +262,11 @@ EffJsonbMember(JsonbContainer *object, const char *key)
 }
 
 /*
- * EffJsonbParse reads a JSON object; what names it in the message of ZE001.
+ * EffJsonbParse reads a JSON object; what names it in the message of ZE001,
+ * and allowed its keys in the hint.
  */
 Jsonb *
-EffJsonbParse(const char *text, const char *what)
+EffJsonbParse(const char *text, const char *what, const char *const *allowed)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Jsonb	   *volatile result = NULL;
@@ -275,7 +289,7 @@ EffJsonbParse(const char *text, const char *what)
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("%s is not valid JSON", what),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 errhint("Write a JSON object, for example {\"category\": \"contact\"}.")));
+				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.", join_words(allowed))));
 	}
 	PG_END_TRY();
 
@@ -283,7 +297,7 @@ EffJsonbParse(const char *text, const char *what)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("%s is not a JSON object", what),
-				 errhint("Write a JSON object, for example {\"category\": \"contact\"}.")));
+				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.", join_words(allowed))));
 	return result;
 }
 
@@ -351,17 +365,24 @@ name_member(JsonbContainer *object, const char *key, bool required)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("label key \"%s\" must not be empty", key),
-				 errhint("Write \"%s\": \"...\" or leave the key out.", key)));
+				 errhint("Write \"%s\": \"...\"%s.", key, required ? "" : " or leave the key out")));
 	return value;
 }
 
 static int
 word_member(JsonbContainer *object, const char *key, const char *const *words, int unset)
 {
-	char	   *value = string_member(object, key, false);
+	JsonbValue *member = EffJsonbMember(object, key);
+	char	   *value;
 
-	if (value == NULL)
+	if (member == NULL)
 		return unset;
+	if (member->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must be a string", key),
+				 errhint("Allowed values: %s.", join_words(words))));
+	value = string_member(object, key, true);
 	for (int i = 0; words[i] != NULL; i++)
 		if (strcmp(words[i], value) == 0)
 			return i;
@@ -523,7 +544,12 @@ parse_duration(JsonbContainer *object)
 		if (seconds % SECS_PER_HOUR / SECS_PER_MINUTE != 0)
 			appendStringInfo(&iso, INT64_FORMAT "M", seconds % SECS_PER_HOUR / SECS_PER_MINUTE);
 		if (fraction != 0)
-			appendStringInfo(&iso, INT64_FORMAT ".%06dS", seconds % SECS_PER_MINUTE, (int) fraction);
+		{
+			appendStringInfo(&iso, INT64_FORMAT ".%06d", seconds % SECS_PER_MINUTE, (int) fraction);
+			while (iso.data[iso.len - 1] == '0')
+				iso.data[--iso.len] = '\0';
+			appendStringInfoChar(&iso, 'S');
+		}
 		else if (seconds % SECS_PER_MINUTE != 0)
 			appendStringInfo(&iso, INT64_FORMAT "S", seconds % SECS_PER_MINUTE);
 	}
@@ -685,6 +711,8 @@ parse_set(JsonbContainer *object)
 		set = palloc0(sizeof(SetLabel));
 		set->column = pnstrdup(v.val.string.val, v.val.string.len);
 		(void) JsonbIteratorNext(&it, &v, true);
+		if (v.type == jbvNull)
+			continue;			/* unset, as everywhere */
 		if (v.type != jbvString)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),

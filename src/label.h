@@ -123,6 +123,6 @@ extern const char *EffSharedWord(SharedPolicy shared);
 extern JsonbValue *EffJsonbMember(JsonbContainer *object, const char *key);
 /* ERROR ZE001 where an object has another key; allowed ends with NULL */
 extern void EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed, const char *what);
-extern Jsonb *EffJsonbParse(const char *text, const char *what);
+extern Jsonb *EffJsonbParse(const char *text, const char *what, const char *const *allowed);
 
 #endif							/* EFF_LABEL_H */

@@ -10,34 +10,42 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
-
-/* Changes of labels are told through this table, which nothing else changes */
-#define SENTINEL "effaced_secret"
 
 static DataMap *current_map = NULL;
 static List *stale_maps = NIL;	/* of DataMap, in TopMemoryContext */
 static Oid	sentinel = InvalidOid;
 static bool building = false;
 static bool changed_while_building = false;
+static bool constraints_changed = false;	/* of some table, perhaps foreign keys */
 static List *watched_types = NIL;	/* of int: hash values of TYPEOID, in the map's context */
 
 static DataMap *build_map(void);
+static int	pin_quoting(void);
+static void unpin_quoting(int level);
 static void add_label(DataMap *map, List **tables, StoredLabel *stored);
 static void check_family(DataMap *map, List *tables);
+static void check_names(MapTable *table, const char *key, List *names);
+static void check_kinds(DataMap *map);
 static void set_subject_key(MapTable *table);
 static void set_fully_owned(DataMap *map, MapTable *table);
+static Oid	domain_base(Oid domain);
 static int	compare_tables(const ListCell *a, const ListCell *b);
+static bool foreign_keys_changed(void);
+static bool same_foreign_key(const ForeignKey *a, const ForeignKey *b);
 static void mark_stale(void);
 static void relation_changed(Datum arg, Oid relid);
 static void type_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void schema_changed(Datum arg, int cacheid, uint32 hashvalue);
+static void constraint_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void transaction_ended(XactEvent event, void *arg);
 static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg);
 
@@ -50,6 +58,7 @@ EffMapInit(void)
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, constraint_changed, (Datum) 0);
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);
 }
@@ -62,7 +71,7 @@ DataMap *
 EffMapGet(void)
 {
 	AcceptInvalidationMessages();
-	if (current_map != NULL && !current_map->stale)
+	if (current_map != NULL && !current_map->stale && !foreign_keys_changed())
 		return current_map;
 
 	for (int attempt = 0;; attempt++)
@@ -72,6 +81,7 @@ EffMapGet(void)
 		MemoryContext context;
 
 		changed_while_building = false;
+		constraints_changed = false;
 		building = true;
 		PG_TRY();
 		{
@@ -130,9 +140,11 @@ EffMapLoad(DataMap *map, Oid relid)
 	if (entry->rel == NULL)
 	{
 		MemoryContext context = MemoryContextSwitchTo(map->context);
+		int			level = pin_quoting();
 		EffRelation *rel = EffRelationLoad(relid);
 		ListCell   *lc;
 
+		unpin_quoting(level);
 		entry->rel = rel;
 		entry->used = true;
 		if (rel != NULL)
@@ -181,6 +193,41 @@ EffMapColumn(MapTable *table, AttrNumber attnum)
 	return NULL;
 }
 
+/*
+ * EffMapIsCovered tells whether a column is labelled, or a member of the
+ * primary key or of a foreign key.
+ */
+bool
+EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum)
+{
+	EffIndex   *primary = EffRelationPrimaryKey(table->rel);
+	ListCell   *lc;
+
+	if (EffMapColumn(table, attnum) != NULL)
+		return true;
+	for (int k = 0; primary != NULL && k < primary->nkeys; k++)
+		if (primary->keys[k] == attnum)
+			return true;
+	foreach(lc, EffMapRelation(map, table->rel->oid)->references)
+	{
+		ForeignKey *fk = lfirst(lc);
+
+		for (int k = 0; k < fk->nkeys; k++)
+			if (fk->columns[k] == attnum)
+				return true;
+	}
+	return false;
+}
+
+/* EffTypeIsAnchor tells whether a retention can be reckoned from values of a type. */
+bool
+EffTypeIsAnchor(Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	return base == DATEOID || base == TIMESTAMPOID || base == TIMESTAMPTZOID;
+}
+
 MapError *
 EffMapErrorMake(int code, char *message, char *detail, char *hint)
 {
@@ -223,7 +270,8 @@ EffMapErrorRaise(const MapError *error)
 
 /*
  * EffMapInvalidate makes the map of every session stale when the transaction
- * commits, and that of this session at once.
+ * commits, and that of this session at once.  relid is the relation that the
+ * change is about, InvalidOid where it is about none.
  */
 void
 EffMapInvalidate(Oid relid)
@@ -234,7 +282,7 @@ EffMapInvalidate(Oid relid)
 		CacheInvalidateRelcacheByRelid(relid);
 	if (OidIsValid(extension))
 	{
-		Oid			own = get_relname_relid(SENTINEL, EffExtensionSchema());
+		Oid			own = get_relname_relid(EFF_SENTINEL, EffExtensionSchema());
 
 		if (OidIsValid(own))
 			CacheInvalidateRelcacheByRelid(own);
@@ -257,7 +305,7 @@ build_map(void)
 	map->context = context;
 	map->relations = hash_create("effaced relations", 256, &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	sentinel = EffOwnRelation(SENTINEL);
+	sentinel = EffOwnRelation(EFF_SENTINEL);
 
 	map->foreign_keys = EffForeignKeysLoad();
 	foreach(lc, map->foreign_keys)
@@ -289,13 +337,44 @@ build_map(void)
 		{
 			Oid			type = ((MapColumn *) lfirst(lc2))->column->type;
 
-			if (type >= FirstNormalObjectId)
+			/* a domain is made of other types, and an array of its elements */
+			while (type >= FirstNormalObjectId)
+			{
+				Oid			element = get_element_type(type);
+
 				types = lappend_int(types, GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(type)));
+				type = OidIsValid(element) ? element :
+					get_typtype(type) == TYPTYPE_DOMAIN ? domain_base(type) : InvalidOid;
+			}
 		}
 	}
+	check_kinds(map);
 	watched_types = types;
 	MemoryContextSwitchTo(previous);
 	return map;
+}
+
+/*
+ * pin_quoting makes names the same text whatever quote_all_identifiers is.
+ */
+static int
+pin_quoting(void)
+{
+	int			level;
+
+	if (!quote_all_identifiers)
+		return 0;
+	level = NewGUCNestLevel();
+	(void) set_config_option("quote_all_identifiers", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+static void
+unpin_quoting(int level)
+{
+	if (level > 0)
+		AtEOXact_GUC(true, level);
 }
 
 /*
@@ -374,8 +453,8 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 }
 
 /*
- * check_family refuses labels on both a parent and its child, and columns
- * whose label names a link that the table does not have.
+ * check_family refuses labels on both a parent and its child, and labels that
+ * name a link or a column that the table does not have.
  */
 static void
 check_family(DataMap *map, List *tables)
@@ -385,6 +464,7 @@ check_family(DataMap *map, List *tables)
 	foreach(lc, tables)
 	{
 		MapTable   *table = lfirst(lc);
+		List	   *links = table->label ? table->label->links : NIL;
 		ListCell   *lc2;
 
 		foreach(lc2, table->rel->inheritors)
@@ -399,12 +479,15 @@ check_family(DataMap *map, List *tables)
 											   psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS NULL; likewise for its columns.",
 														child->rel->sql));
 		}
+		foreach(lc2, links)
+			check_names(table, "redact", ((LinkLabel *) lfirst(lc2))->redact);
+		foreach(lc2, table->label ? table->label->set : NIL)
+			check_names(table, "set", list_make1(((SetLabel *) lfirst(lc2))->column));
 		foreach(lc2, table->columns)
 		{
 			MapColumn  *column = lfirst(lc2);
 			RetentionPolicy *retention = column->label->retention;
 			bool		found = column->label->link == NULL;
-			List	   *links = table->label ? table->label->links : NIL;
 			ListCell   *lc3;
 
 			foreach(lc3, links)
@@ -417,17 +500,59 @@ check_family(DataMap *map, List *tables)
 														column->label->link),
 											   NULL,
 											   pstrdup("Name one of the links of the table's label."));
-			if (retention != NULL && retention->anchor != NULL && table->error == NULL &&
-				EffRelationColumnByName(table->rel, retention->anchor) == NULL)
-				table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-											   psprintf("label key \"anchor\" of %s.%s names the unknown column \"%s\"",
-														table->name, quote_identifier(column->column->name),
-														retention->anchor),
-											   NULL,
-											   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON COLUMN %s.%s IS '...';",
-														table->rel->sql, quote_identifier(column->column->name)));
+			if (retention != NULL && retention->anchor != NULL && table->error == NULL)
+			{
+				EffColumn  *anchor = EffRelationColumnByName(table->rel, retention->anchor);
+
+				if (anchor == NULL || !EffTypeIsAnchor(anchor->type))
+					table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
+												   psprintf("label key \"anchor\" of %s.%s names the %s column \"%s\"",
+															table->name, quote_identifier(column->column->name),
+															anchor == NULL ? "unknown" : format_type_be(anchor->type),
+															retention->anchor),
+												   NULL,
+												   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON COLUMN %s.%s IS '...';",
+															table->rel->sql, quote_identifier(column->column->name)));
+			}
 		}
 	}
+}
+
+/* check_names requires columns that a table label names. */
+static void
+check_names(MapTable *table, const char *key, List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+		if (table->error == NULL && EffRelationColumnByName(table->rel, lfirst(lc)) == NULL)
+			table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
+										   psprintf("label key \"%s\" of %s names the unknown column \"%s\"",
+													key, table->name, (char *) lfirst(lc)),
+										   NULL,
+										   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON TABLE %s IS '...';",
+													table->rel->sql));
+}
+
+/* check_kinds requires every kind of subject to be one table's. */
+static void
+check_kinds(DataMap *map)
+{
+	for (int i = 0; i < map->ntables; i++)
+		for (int j = 0; j < i; j++)
+		{
+			MapTable   *table = map->tables[i];
+			MapTable   *other = map->tables[j];
+
+			if (!table->is_subject || !other->is_subject || table->error != NULL ||
+				strcmp(table->kind, other->kind) != 0)
+				continue;
+			table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
+										   psprintf("subject tables %s and %s are both of the kind \"%s\"",
+													other->name, table->name, table->kind),
+										   NULL,
+										   pstrdup("Give one of them another name with the label key \"subject\"."));
+		}
 }
 
 /* set_subject_key finds the identifier columns of a subject table. */
@@ -480,46 +605,93 @@ set_subject_key(MapTable *table)
 }
 
 /*
- * set_fully_owned decides whether every column is labelled, a member of the
- * primary key or of a foreign key, or the label says so.
+ * set_fully_owned decides whether every column is labelled or a key's, or the
+ * label says so.
  */
 static void
 set_fully_owned(DataMap *map, MapTable *table)
 {
-	MapRelation *entry = EffMapRelation(map, table->rel->oid);
-	EffIndex   *primary = EffRelationPrimaryKey(table->rel);
+	ListCell   *lc;
 
 	table->fully_pii_owned = true;
 	if (table->label != NULL && table->label->owned)
 		return;
 	for (int i = 0; i < table->rel->ncolumns; i++)
+		table->fully_pii_owned &= EffMapIsCovered(map, table, table->rel->columns[i].attnum);
+
+	/* columns that an inheritance child adds have nowhere to be labelled */
+	foreach(lc, table->rel->relkind == RELKIND_PARTITIONED_TABLE ? NIL : table->rel->inheritors)
 	{
-		AttrNumber	attnum = table->rel->columns[i].attnum;
-		bool		covered = EffMapColumn(table, attnum) != NULL;
-		ListCell   *lc;
+		EffRelation *child = EffMapLoad(map, lfirst_oid(lc));
 
-		if (primary != NULL)
-			for (int k = 0; k < primary->nkeys; k++)
-				covered |= primary->keys[k] == attnum;
-		foreach(lc, entry->references)
-		{
-			ForeignKey *fk = lfirst(lc);
-
-			for (int k = 0; k < fk->nkeys; k++)
-				covered |= fk->columns[k] == attnum;
-		}
-		if (!covered)
-		{
-			table->fully_pii_owned = false;
-			return;
-		}
+		for (int i = 0; child != NULL && i < child->ncolumns; i++)
+			table->fully_pii_owned &= EffRelationColumnByName(table->rel, child->columns[i].name) != NULL;
 	}
+}
+
+/* domain_base gives the type that a domain is directly made of. */
+static Oid
+domain_base(Oid domain)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(domain));
+	Oid			base;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	base = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+	ReleaseSysCache(tuple);
+	return base;
 }
 
 static int
 compare_tables(const ListCell *a, const ListCell *b)
 {
 	return strcmp(((MapTable *) lfirst(a))->name, ((MapTable *) lfirst(b))->name);
+}
+
+/*
+ * foreign_keys_changed tells whether there are other foreign keys than the map
+ * has.  One between tables that it has not loaded may open another way to a
+ * subject, and the relcache would not tell of it.
+ */
+static bool
+foreign_keys_changed(void)
+{
+	MemoryContext context;
+	MemoryContext previous;
+	List	   *foreign_keys;
+	bool		changed;
+	ListCell   *a;
+	ListCell   *b;
+
+	if (!constraints_changed)
+		return false;
+	constraints_changed = false;
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced foreign keys", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(context);
+	foreign_keys = EffForeignKeysLoad();
+	changed = list_length(foreign_keys) != list_length(current_map->foreign_keys);
+	if (!changed)
+		forboth(a, foreign_keys, b, current_map->foreign_keys)
+			changed |= !same_foreign_key(lfirst(a), lfirst(b));
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(context);
+	if (changed)
+		mark_stale();
+	return changed;
+}
+
+static bool
+same_foreign_key(const ForeignKey *a, const ForeignKey *b)
+{
+	return a->oid == b->oid && strcmp(a->name, b->name) == 0 && strcmp(a->schema, b->schema) == 0 &&
+		a->relid == b->relid && a->target == b->target && a->nkeys == b->nkeys && a->nset == b->nset &&
+		memcmp(a->columns, b->columns, sizeof(AttrNumber) * a->nkeys) == 0 &&
+		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->nkeys) == 0 &&
+		(a->nset == 0 || memcmp(a->set_columns, b->set_columns, sizeof(AttrNumber) * a->nset) == 0) &&
+		a->on_delete == b->on_delete && a->match_full == b->match_full &&
+		a->deferrable == b->deferrable && a->initially_deferred == b->initially_deferred &&
+		a->validated == b->validated && a->namesake == b->namesake;
 }
 
 static void
@@ -563,6 +735,12 @@ schema_changed(Datum arg, int cacheid, uint32 hashvalue)
 	mark_stale();
 }
 
+static void
+constraint_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	constraints_changed = true;
+}
+
 /* transaction_ended frees the maps that nobody can point into any more. */
 static void
 transaction_ended(XactEvent event, void *arg)
@@ -571,7 +749,7 @@ transaction_ended(XactEvent event, void *arg)
 
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
-	if (event == XACT_EVENT_ABORT && current_map != NULL)
+	if (event != XACT_EVENT_COMMIT && current_map != NULL)
 		current_map->secret = NULL;
 	foreach(lc, stale_maps)
 		MemoryContextDelete(((DataMap *) lfirst(lc))->context);

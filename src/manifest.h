@@ -110,6 +110,9 @@ extern EffRelation *EffMapLoad(DataMap *map, Oid relid);
 extern MapTable *EffMapTable(DataMap *map, Oid relid);
 extern MapTable *EffMapTableOver(DataMap *map, Oid relid);
 extern MapColumn *EffMapColumn(MapTable *table, AttrNumber attnum);
+extern bool EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum);
+
+extern bool EffTypeIsAnchor(Oid type);
 
 extern MapError *EffMapErrorMake(int code, char *message, char *detail, char *hint);
 extern MapError *EffMapErrorCatch(MemoryContext context);

@@ -42,7 +42,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FULL JOIN (SELECT * FROM items WHERE which = 'new') AS n
            ON (o.relation, coalesce(o.column_name, '')) = (n.relation, coalesce(n.column_name, ''))
     WHERE o.item IS DISTINCT FROM n.item OR o.relation IS NULL OR n.relation IS NULL
-    ORDER BY 1, coalesce(n.place, o.place), 2
+    ORDER BY coalesce(o.relation, n.relation) COLLATE "C", coalesce(n.place, o.place),
+             coalesce(o.column_name, n.column_name) COLLATE "C"
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_manifest_diff(jsonb, jsonb) IS
     'What changed between two manifests of any version: a row per column, and per table (column_name NULL) for its link';

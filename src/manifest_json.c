@@ -51,9 +51,11 @@ static void write_table(StringInfo buf, const char *name, List *columns, TableLa
 static void write_spec(StringInfo buf, ColumnLabel *label);
 static void write_retention(StringInfo buf, RetentionPolicy *retention);
 static void write_link(StringInfo buf, TableLabel *label, List *subject_key, const char *kind);
+static char *unused_link_name(TableLabel *label);
 static void write_link_keys(StringInfo buf, LinkLabel *link, bool subject);
 static List *read_payload(Jsonb *payload);
 static PayloadTable *read_table(JsonbValue *value, int version);
+static char *lift_name(const char *name);
 static Jsonb *lift_link(JsonbValue *value, int version);
 static JsonbContainer *object_of(JsonbValue *value, const char *what);
 static JsonbContainer *array_of(JsonbValue *value, const char *what);
@@ -139,17 +141,17 @@ Datum
 effaced_manifest_apply(PG_FUNCTION_ARGS)
 {
 	List	   *tables = read_payload(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
+	List	   *relids = NIL;
 	EffBracket	bracket;
 	int			n = 0;
 	ListCell   *lc;
 
 	EffSpiBegin(&bracket);
+	/* old labels first: they may move from a table to its parent */
 	foreach(lc, tables)
 	{
 		PayloadTable *table = lfirst(lc);
 		Oid			relid = EffRelationByName(table->name);
-		List	   *attnums = NIL;
-		StringInfoData buf;
 		ListCell   *lc2;
 
 		if (!OidIsValid(relid))
@@ -157,6 +159,12 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("manifest names the unknown table \"%s\"", table->name),
 					 errhint("Names are written as quote_identifier does, with their schema unless it is public.")));
+		if (list_member_oid(relids, relid))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("manifest lists table %s twice", EffRelationDisplayName(relid)),
+					 errhint("Keep one of the two.")));
+		relids = lappend_oid(relids, relid);
 		foreach(lc2, EffLabelsOf(relid))
 		{
 			StoredLabel *label = lfirst(lc2);
@@ -164,6 +172,14 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 			if (!label->from_comment)
 				EffProviderSetLabel(relid, label->attnum, NULL);
 		}
+	}
+	foreach(lc, tables)
+	{
+		PayloadTable *table = lfirst(lc);
+		Oid			relid = EffRelationByName(table->name);
+		StringInfoData buf;
+		ListCell   *lc2;
+
 		if (table->link != NULL)
 		{
 			initStringInfo(&buf);
@@ -182,12 +198,6 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 						(errcode(ERRCODE_EFF_MANIFEST),
 						 errmsg("manifest names the unknown column %s.%s", table->name, quote_identifier(column->name)),
 						 errhint("Add the column to the table or take it out of the manifest.")));
-			if (list_member_int(attnums, attnum))
-				ereport(ERROR,
-						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("manifest names column %s.%s twice", table->name, quote_identifier(column->name)),
-						 errhint("Keep one of the two.")));
-			attnums = lappend_int(attnums, attnum);
 			initStringInfo(&buf);
 			write_spec(&buf, column->spec);
 			EffProviderSetLabel(relid, attnum, buf.data);
@@ -330,7 +340,7 @@ write_link(StringInfo buf, TableLabel *label, List *subject_key, const char *kin
 		{
 			/* the subject's own condition has its place in a link with an empty path */
 			appendStringInfoChar(buf, '{');
-			EffJsonMember(buf, "name", "subject");
+			EffJsonMember(buf, "name", unused_link_name(label));
 			write_link_keys(buf, &marker, true);
 			appendStringInfoChar(buf, '}');
 		}
@@ -373,6 +383,24 @@ write_link(StringInfo buf, TableLabel *label, List *subject_key, const char *kin
 		appendStringInfoChar(buf, '}');
 	}
 	appendStringInfoChar(buf, '}');
+}
+
+/* unused_link_name makes a name for what was written without one or lost it. */
+static char *
+unused_link_name(TableLabel *label)
+{
+	char	   *name = pstrdup("subject");
+	ListCell   *lc;
+
+	for (bool unused = false; !unused;)
+	{
+		unused = true;
+		foreach(lc, label->links)
+			unused &= strcmp(((LinkLabel *) lfirst(lc))->name, name) != 0;
+		if (!unused)
+			name = psprintf("%s_", name);
+	}
+	return name;
 }
 
 static void
@@ -483,6 +511,8 @@ read_table(JsonbValue *value, int version)
 	JsonbValue *link;
 
 	table->name = name_of(object, "entry of tables");
+	if (version < 3)
+		table->name = lift_name(table->name);
 	EffJsonbCheckKeys(object, table_keys, "entry of tables");
 	columns = EffJsonbMember(object, "columns");
 	if (columns != NULL)
@@ -494,8 +524,15 @@ read_table(JsonbValue *value, int version)
 			JsonbContainer *entry = object_of(getIthJsonbValueFromContainer(array, i), "entry of columns");
 			PayloadColumn *column = palloc0(sizeof(PayloadColumn));
 			JsonbValue *spec = EffJsonbMember(entry, "spec");
+			ListCell   *lc;
 
 			column->name = name_of(entry, "entry of columns");
+			foreach(lc, table->columns)
+				if (strcmp(((PayloadColumn *) lfirst(lc))->name, column->name) == 0)
+					ereport(ERROR,
+							(errcode(ERRCODE_EFF_MANIFEST),
+							 errmsg("manifest names column %s.%s twice", table->name, quote_identifier(column->name)),
+							 errhint("Keep one of the two.")));
 			EffJsonbCheckKeys(entry, column_keys, "entry of columns");
 			if (spec == NULL)
 				ereport(ERROR,
@@ -511,6 +548,22 @@ read_table(JsonbValue *value, int version)
 	if (link != NULL)
 		table->link = EffLabelTableFromJsonb(lift_link(link, version));
 	return table;
+}
+
+/*
+ * lift_name quotes a table name: versions 1 and 2 have it as it is, with its
+ * schema before a dot.
+ */
+static char *
+lift_name(const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	if (strchr(name, '"') != NULL)
+		return pstrdup(name);
+	if (dot == NULL || strncmp(name, "public.", strlen("public.")) == 0)
+		return pstrdup(quote_identifier(dot == NULL ? name : dot + 1));
+	return quote_qualified_identifier(pnstrdup(name, dot - name), dot + 1);
 }
 
 /*

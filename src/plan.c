@@ -7,6 +7,8 @@
 
 #include "plan.h"
 #include "expression.h"
+#include "ownership.h"
+#include "plan_build.h"
 #include "scope.h"
 
 #include "access/sysattr.h"
@@ -22,55 +24,21 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
-/* One statement to be, while the order of changes is worked out */
-typedef struct PlannedOperation
-{
-	StepStrategy strategy;
-	PlannedTable *planned;		/* whose rows it looks up */
-	ForeignKey *fk;				/* of detaches, blockers and side effects */
-	PlannedTable *outside;		/* rows of this table stay out, or NULL */
-	bool		breaks_cycle;
-	Oid			changes;		/* relation written to, or invalid */
-	Bitmapset  *columns;		/* what it writes; NULL where rows go */
-	List	   *set_null;		/* of int: columns of a detach */
-} PlannedOperation;
-
-typedef struct PlanBuild
-{
-	DataMap    *map;
-	ErasurePlan *plan;
-	List	   *operations;		/* of PlannedOperation, in order */
-	List	   *broken;			/* of BrokenEdge */
-} PlanBuild;
-
-static void append_scope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan,
-						 PlannedTable *planned, bool with_where);
 static ErasurePlan *build_plan(DataMap *map, MapTable *subject, List *tables);
 static List *choose_tables(PlanBuild *build, List *tables);
+static List *owner_links(MapTable *table, MapTable *subject);
+static PlannedTable *plan_own_links(PlanBuild *build, List *links);
 static PlannedTable *plan_table(PlanBuild *build, MapTable *table);
 static void choose_surrogates(PlanBuild *build, PlannedTable *planned);
+static void check_set(PlannedTable *planned, EffColumn *column, const char *text);
 static void check_generated(PlannedTable *planned, Surrogate *surrogate);
 static void check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column);
 static void check_chain(PlanBuild *build, PlannedTable *planned);
-static bool is_deleted(Oid relid, void *plan);
-static void plan_reference(PlanBuild *build, PlannedTable *target, ForeignKey *fk);
-static bool chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk);
-static bool writes_retained(PlannedTable *source, const AttrNumber *columns, int n);
 static void plan_operations(PlanBuild *build);
-static PlannedOperation *add_operation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned);
+static void check_ways(PlanBuild *build);
+static bool changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n, bool rows);
 static void find_conflicting_reads(PlanBuild *build);
 static bool reads_changed(List *reads, List *changes);
-static void make_rowset(PlanBuild *build, PlannedTable *planned);
-static void make_locks(PlanBuild *build);
-static void make_step(PlanBuild *build, PlannedOperation *operation);
-static void make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
-static void make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
-static void make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
-static void make_reference_step(PlanBuild *build, ErasureStep *step, PlannedOperation *operation);
-static char *residual_condition(PlannedTable *planned, Statement *st);
-static char *set_condition(EffRelation *rel, EffColumn *column, EffExpression *expression);
-static void append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk);
-static const char *action_word(char action);
 
 /*
  * EffPlanGet returns the plan, from the map's own list where it is known.
@@ -132,62 +100,70 @@ void
 EffPlanScope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned)
 {
 	if (planned->rows != NULL)
-		EffScopeRows(st, alias, planned->rows);
+		EffScopeRows(st, alias, planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL);
 	else
-		append_scope(map, st, alias, plan, planned, true);
+		EffPlanScopeNow(map, st, alias, plan, planned, &EffScopeMine);
 }
 
 /*
- * EffPlanVerifyStatement makes the count of what is left in a table.  Rows
- * that a "where" of the table's links leaves out are reached, but excluded.
+ * EffPlanScopeNow: the subject's own row, or rows that any owner link reaches.
  */
-Statement *
-EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
+void
+EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
+				const ScopeOwner *owner)
 {
-	EffRelation *rel = planned->table->rel;
-	MemoryContext previous;
-	EffBracket	bracket;
-	Statement  *st;
-	char	   *residual = "true";
-	StringInfoData where;
-	RowSet	   *rows = planned->rows;
 	ListCell   *lc;
 
-	if (planned->verify != NULL)
-		return planned->verify;
-	previous = MemoryContextSwitchTo(GetMemoryChunkContext(plan));
-	EffPinBegin(&bracket);
-	st = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-	if (!planned->deleted)
+	if (planned->links == NIL)
 	{
-		residual = residual_condition(planned, st);
-		if (residual == NULL)
-			residual = "false";
+		EffScopeSubject(map, st, alias, plan->subject, owner);
+		return;
 	}
-	initStringInfo(&where);
+	appendStringInfoString(&st->text, list_length(planned->links) > 1 ? "(" : "");
 	foreach(lc, planned->links)
 	{
-		TableLink  *link = lfirst(lc);
-
-		appendStringInfo(&where, "%s(%s)", foreach_current_index(lc) > 0 ? " OR " : "",
-						 link->label->where == NULL ? "true" :
-						 EffExpressionAnalyze(rel, "t", link->label->where, NULL, "where")->sql);
+		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
+		EffScopeLink(map, st, alias, lfirst(lc), 0, owner);
 	}
-	if (where.len == 0)
-		appendStringInfoString(&where, "true");
-	appendStringInfo(&st->text,
-					 "SELECT pg_catalog.count(*) FILTER (WHERE (%s) AND (%s)),"
-					 " pg_catalog.count(*) FILTER (WHERE %s AND (%s)),"
-					 " pg_catalog.count(*) FILTER (WHERE (%s) IS NOT TRUE) FROM %s t WHERE ",
-					 where.data, residual, planned->deleted ? "false" : "true", where.data,
-					 where.data, rel->sql);
-	planned->rows = NULL;		/* nothing is changed between finding and counting */
-	append_scope(map, st, "t", plan, planned, false);
-	planned->rows = rows;
-	EffPinEnd(&bracket);
-	MemoryContextSwitchTo(previous);
-	planned->verify = st;
-	return st;
+	appendStringInfoString(&st->text, list_length(planned->links) > 1 ? ")" : "");
+	if (planned->own_links)
+	{
+		/* the subject's own row is not one that merely belongs to it */
+		appendStringInfoString(&st->text, " AND (");
+		EffScopeSubject(map, st, alias, plan->subject, owner);
+		appendStringInfoString(&st->text, ") IS NOT TRUE");
+	}
+}
+
+/*
+ * EffPlanSubjectResidual: where erasure deletes the row, any row is one that
+ * was made since; else one that holds something other than surrogates.
+ */
+char *
+EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st)
+{
+	bool		deleted = subject->fully_pii_owned;
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, subject->columns)
+	{
+		MapColumn  *column = lfirst(lc);
+		Surrogate  *surrogate;
+		char	   *sql;
+
+		deleted &= column->label->erasure == ERASURE_DELETE;
+		/* what is tied to a link is about that link's subject */
+		if (column->label->erasure == ERASURE_RETAIN || column->label->link != NULL)
+			continue;
+		surrogate = EffSurrogateChoose(map, subject, column);
+		/* what cannot be anonymized was never erased: the row is living */
+		sql = surrogate->error ? pstrdup("true") : EffSurrogateResidualSql(surrogate, st, "t");
+		if (sql != NULL)
+			appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", sql);
+	}
+	return deleted ? pstrdup("true") : buf.len > 0 ? buf.data : pstrdup("false");
 }
 
 List *
@@ -209,7 +185,8 @@ EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("tables must name at least one table and hold no NULL"),
-				 errhint("Leave the argument out to erase from all tables.")));
+				 errhint("Leave the argument out to erase from all tables."),
+				 errhidestmt(true)));
 	return tables;
 }
 
@@ -218,6 +195,7 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 {
 	ErasurePlan *plan = palloc0(sizeof(ErasurePlan));
 	PlanBuild	build = {.map = map, .plan = plan};
+	List	   *own_links;
 	List	   *relids = NIL;
 	List	   *ordered = NIL;
 	ListCell   *lc;
@@ -227,9 +205,13 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 
 	foreach(lc, choose_tables(&build, tables))
 		plan->tables = lappend(plan->tables, plan_table(&build, lfirst(lc)));
+	own_links = tables == NIL || list_member_oid(tables, subject->rel->oid) ?
+		owner_links(subject, subject) : NIL;
+	if (own_links != NIL)
+		plan->own_links = plan_own_links(&build, own_links);
 	foreach(lc, plan->tables)
 		relids = lappend_oid(relids, ((PlannedTable *) lfirst(lc))->table->rel->oid);
-	foreach(lc, EffGraphOrder(map, relids, is_deleted, plan, &build.broken))
+	foreach(lc, EffGraphOrder(map, relids, EffPlanDeletes, plan, &build.broken))
 		ordered = lappend(ordered, EffPlanTable(plan, lfirst_oid(lc)));
 	plan->tables = ordered;
 
@@ -237,25 +219,36 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 		check_chain(&build, lfirst(lc));
 	foreach(lc, plan->tables)
 		choose_surrogates(&build, lfirst(lc));
+	if (plan->own_links != NULL)
+		choose_surrogates(&build, plan->own_links);
 
 	plan_operations(&build);
+	if (tables != NIL)
+		check_ways(&build);
 	find_conflicting_reads(&build);
 
 	plan->lock_subject = EffStatementNew(SPI_OK_SELECT, "locking rows of", subject->rel);
 	appendStringInfo(&plan->lock_subject->text, "SELECT FROM %s t WHERE ", subject->rel->sql);
-	EffScopeSubject(map, plan->lock_subject, "t", subject);
+	EffScopeSubject(map, plan->lock_subject, "t", subject, &EffScopeMine);
 	appendStringInfoString(&plan->lock_subject->text, " ORDER BY ");
 	for (int i = 0; i < subject->nkey; i++)
 		appendStringInfo(&plan->lock_subject->text, "%s%s", i > 0 ? ", " : "",
 						 EffColumnSql("t", subject->rel, subject->key[i]));
 	appendStringInfoString(&plan->lock_subject->text, " FOR UPDATE");
 
-	make_locks(&build);
+	EffPlanMakeLocks(&build);
 	foreach(lc, plan->tables)
 		if (((PlannedTable *) lfirst(lc))->find_first)
-			make_rowset(&build, lfirst(lc));
+			EffPlanMakeRowSet(&build, lfirst(lc));
+	if (plan->own_links != NULL)
+		EffPlanMakeRowSet(&build, plan->own_links);
+	foreach(lc, plan->tables)
+		if (((PlannedTable *) lfirst(lc))->contested)
+			EffPlanMakeClassify(&build, lfirst(lc));
+	if (plan->own_links != NULL)
+		EffPlanMakeClassify(&build, plan->own_links);
 	foreach(lc, build.operations)
-		make_step(&build, lfirst(lc));
+		EffPlanMakeStep(&build, lfirst(lc));
 	foreach(lc, build.broken)
 	{
 		BrokenEdge *edge = lfirst(lc);
@@ -266,32 +259,10 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 	return plan;
 }
 
-/* append_scope: rows that any owner link reaches, with or without the links' own "where". */
-static void
-append_scope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan,
-			 PlannedTable *planned, bool with_where)
-{
-	ListCell   *lc;
-
-	if (planned->table == plan->subject)
-	{
-		EffScopeSubject(map, st, alias, plan->subject);
-		return;
-	}
-	foreach(lc, planned->links)
-	{
-		appendStringInfoString(&st->text, list_length(planned->links) == 1 ? "" :
-							   foreach_current_index(lc) == 0 ? "(" : " OR ");
-		if (with_where)
-			EffScopeLink(map, st, alias, lfirst(lc), 0);
-		else
-			EffScopeReach(map, st, alias, lfirst(lc));
-	}
-	if (list_length(planned->links) > 1)
-		appendStringInfoChar(&st->text, ')');
-}
-
-/* choose_tables takes the subject's tables, or those of them that were asked for. */
+/*
+ * choose_tables takes the tables that the subject owns rows of, or those of
+ * them that were asked for.  What it may merely access is none of them.
+ */
 static List *
 choose_tables(PlanBuild *build, List *tables)
 {
@@ -300,27 +271,45 @@ choose_tables(PlanBuild *build, List *tables)
 	ListCell   *lc;
 
 	if (tables == NIL)
-		return EffGraphTables(build->map, subject);
+	{
+		foreach(lc, EffGraphTables(build->map, subject))
+			if (lfirst(lc) == subject || owner_links(lfirst(lc), subject) != NIL)
+				chosen = lappend(chosen, lfirst(lc));
+		return chosen;
+	}
 	foreach(lc, tables)
 	{
 		MapTable   *table = EffMapTable(build->map, lfirst_oid(lc));
 
 		if (table != NULL)
 			EffGraphRaiseErrors(table);
-		if (table == NULL || (table != subject && EffGraphLinks(table, subject) == NIL))
+		if (table == NULL || (table != subject && owner_links(table, subject) == NIL))
 		{
 			char	   *name = EffRelationDisplayName(lfirst_oid(lc));
 
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_SUBJECT),
-					 name ? errmsg("table %s does not belong to subject table %s", name, subject->name) :
+					 name ? errmsg("table %s holds no rows that belong to a subject of %s", name, subject->name) :
 					 errmsg("relation with OID %u does not exist", lfirst_oid(lc)),
-					 errhint("SELECT relation FROM effaced_subject_graph('%s') lists the tables that do.",
-							 subject->name)));
+					 errhint("SELECT relation FROM effaced_subject_graph('%s') WHERE role = 'owner' lists the tables that do.",
+							 subject->name),
+					 errhidestmt(true)));
 		}
 		chosen = lappend(chosen, table);
 	}
 	return chosen;
+}
+
+static List *
+owner_links(MapTable *table, MapTable *subject)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, EffGraphLinks(table, subject))
+		if (((TableLink *) lfirst(lc))->label->role == ROLE_OWNER)
+			result = lappend(result, lfirst(lc));
+	return result;
 }
 
 /*
@@ -334,16 +323,26 @@ plan_table(PlanBuild *build, MapTable *table)
 	ListCell   *lc;
 
 	planned->table = table;
-	foreach(lc, EffGraphLinks(table, build->plan->subject))
-	{
-		TableLink  *link = lfirst(lc);
-
-		if (link->label->role == ROLE_OWNER)
-			planned->links = lappend(planned->links, link);
-		planned->reads = list_concat(planned->reads, EffScopeReads(build->map, build->plan->subject, link));
-	}
 	if (table == build->plan->subject)
 		planned->reads = EffScopeReads(build->map, table, NULL);
+	else
+	{
+		planned->links = owner_links(table, build->plan->subject);
+		planned->contested = EffOwnershipContested(table, build->plan->subject);
+		/* whoever reaches rows against a reference, the reference is there */
+		foreach(lc, table->links)
+			if (((TableLink *) lfirst(lc))->label->role == ROLE_OWNER)
+				planned->reverse |= ((JoinHop *) linitial(((TableLink *) lfirst(lc))->hops))->reverse;
+		/* who else owns a row must be found out before anything changes */
+		planned->find_first = planned->contested;
+		foreach(lc, planned->links)
+		{
+			TableLink  *link = lfirst(lc);
+
+			planned->reads = list_concat(planned->reads,
+										 EffScopeReads(build->map, build->plan->subject, link));
+		}
+	}
 
 	foreach(lc, table->columns)
 	{
@@ -368,33 +367,102 @@ plan_table(PlanBuild *build, MapTable *table)
 	return planned;
 }
 
-/* choose_surrogates splits the columns of a surviving row. */
+/* plan_own_links: other rows of the subject table belong to the subject by its links. */
+static PlannedTable *
+plan_own_links(PlanBuild *build, List *links)
+{
+	PlannedTable *planned = palloc0(sizeof(PlannedTable));
+
+	planned->table = build->plan->subject;
+	planned->links = links;
+	planned->why = "the rows are subjects of their own";
+	planned->contested = true;
+	planned->own_links = true;
+	planned->find_first = true;
+	return planned;
+}
+
+/*
+ * choose_surrogates splits the columns of rows that survive.  Rows of a table
+ * that erasure deletes from survive where others own or reference them.
+ */
 static void
 choose_surrogates(PlanBuild *build, PlannedTable *planned)
 {
+	bool		survive = !planned->deleted && !planned->own_links;
 	ListCell   *lc;
 
-	if (planned->deleted)
+	if (planned->deleted && !planned->contested)
 		return;
 	foreach(lc, planned->table->columns)
 	{
 		MapColumn  *column = lfirst(lc);
+		bool		tied = planned->contested && column->label->link != NULL;
 		Surrogate  *surrogate;
 
 		if (column->label->erasure == ERASURE_RETAIN)
 		{
-			planned->retain = lappend(planned->retain, column);
+			if (survive)
+				planned->retain = lappend(planned->retain, column);
 			continue;
 		}
-		check_referenced(build, planned, column);
+		if (!survive && !tied && !planned->reverse)
+			continue;
 		surrogate = EffSurrogateChoose(build->map, planned->table, column);
-		if (surrogate->error)
-			EffMapErrorRaise(surrogate->error);
+		if (survive || tied)
+		{
+			check_referenced(build, planned, column);
+			if (surrogate->error)
+				EffMapErrorRaise(surrogate->error);
+		}
+		else if (surrogate->error)
+		{
+			/* it matters only where a row turns out to be referenced */
+			planned->pinned_error = surrogate->error;
+			continue;
+		}
 		planned->anonymize = lappend(planned->anonymize, surrogate);
 	}
 	foreach(lc, planned->anonymize)
-		if (((Surrogate *) lfirst(lc))->kind == SURROGATE_GENERATED)
+		if (((Surrogate *) lfirst(lc))->kind == SURROGATE_GENERATED && survive)
 			check_generated(planned, lfirst(lc));
+	if (planned->has_set)
+		foreach(lc, planned->table->label->set)
+		{
+			SetLabel   *set = lfirst(lc);
+			EffColumn  *column = EffRelationColumnByName(planned->table->rel, set->column);
+
+			if (EffMapColumn(planned->table, column->attnum) != NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_MANIFEST),
+						 errmsg("label key \"set\" of %s names column \"%s\", which has a label of its own",
+								planned->table->name, set->column),
+						 errhint("Write what the column gets as its \"surrogate\", or remove one of the two."),
+						 errhidestmt(true)));
+			check_set(planned, column, set->expression);
+		}
+}
+
+/*
+ * check_set: what is written must not depend on what the erasure changes, or
+ * running it again would change it once more.
+ */
+static void
+check_set(PlannedTable *planned, EffColumn *column, const char *text)
+{
+	EffRelation *rel = planned->table->rel;
+	Bitmapset  *reads = EffExpressionAnalyze(rel, "t", text, column, "set")->columns;
+
+	for (int i = 0; i < rel->ncolumns; i++)
+		if (bms_is_member(rel->columns[i].attnum, reads) &&
+			EffErasureChanges(planned->table, &rel->columns[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("expression of label key \"set\" for column %s.%s reads column \"%s\", which the erasure changes",
+							rel->name, quote_identifier(column->name), rel->columns[i].name),
+					 errdetail("\"%s\" would give another value when the erasure is run again.", text),
+					 errhint("Read keys and columns that erasure leaves alone."),
+					 errhidestmt(true)));
 }
 
 /* check_generated: a generated column is anonymized through what it is made of. */
@@ -422,7 +490,8 @@ check_generated(PlannedTable *planned, Surrogate *surrogate)
 				 errmsg("generated column %s.%s cannot be anonymized",
 						planned->table->name, quote_identifier(column->name)),
 				 errdetail("None of the columns that it is generated from is anonymized."),
-				 errhint("Label the columns that it is generated from.")));
+				 errhint("Label the columns that it is generated from."),
+				 errhidestmt(true)));
 }
 
 /* check_referenced: what a foreign key points at must keep its value. */
@@ -431,19 +500,26 @@ check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column)
 {
 	ListCell   *lc;
 
-	foreach(lc, EffMapRelation(build->map, planned->table->rel->oid)->referenced_by)
+	foreach(lc, planned->table->rel->inheritors)
 	{
-		ForeignKey *fk = lfirst(lc);
+		EffRelation *part = EffMapLoad(build->map, lfirst_oid(lc));
+		ListCell   *lc2;
 
-		for (int i = 0; i < fk->nkeys; i++)
-			if (fk->target_columns[i] == column->column->attnum)
-				ereport(ERROR,
-						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("column %s.%s is referenced by a foreign key and must be \"retain\"",
-								planned->table->name, quote_identifier(column->column->name)),
-						 errdetail("The row survives erasure, and constraint %s of %s references the column.",
-								   quote_identifier(fk->name), EffRelationDisplayName(fk->relid)),
-						 errhint("Label it \"erasure\": \"retain\" with a reason, or remove the label.")));
+		foreach(lc2, EffMapRelation(build->map, part->oid)->referenced_by)
+		{
+			ForeignKey *fk = lfirst(lc2);
+
+			for (int i = 0; i < fk->nkeys; i++)
+				if (strcmp(EffRelationColumn(part, fk->target_columns[i])->name, column->column->name) == 0)
+					ereport(ERROR,
+							(errcode(ERRCODE_EFF_MANIFEST),
+							 errmsg("column %s.%s is referenced by a foreign key and must be \"retain\"",
+									planned->table->name, quote_identifier(column->column->name)),
+							 errdetail("The row survives erasure, and constraint %s of %s references the column.",
+									   quote_identifier(fk->name), EffRelationDisplayName(fk->relid)),
+							 errhint("Label it \"erasure\": \"retain\" with a reason, or remove the label."),
+							 errhidestmt(true)));
+		}
 	}
 }
 
@@ -468,7 +544,7 @@ check_chain(PlanBuild *build, PlannedTable *planned)
 			MapColumn  *retained = NULL;
 			ListCell   *lc3;
 
-			if (hop->reverse || !is_deleted(hop->target->oid, build->plan))
+			if (hop->reverse || !EffPlanDeletes(hop->target->oid, build->plan))
 				continue;
 			foreach(lc3, planned->table->columns)
 				if (retained == NULL && ((MapColumn *) lfirst(lc3))->label->erasure == ERASURE_RETAIN)
@@ -481,21 +557,23 @@ check_chain(PlanBuild *build, PlannedTable *planned)
 						 errdetail("Column %s is retained: %s.",
 								   quote_identifier(retained->column->name), retained->label->retention->reason),
 						 errhint("Let the rows of %s survive: give one of its columns \"erasure\": \"anonymize\".",
-								 hop->target->name)));
+								 hop->target->name),
+						 errhidestmt(true)));
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("rows of %s survive, but hang from rows of %s, which are deleted",
 							planned->table->name, hop->target->name),
 					 errdetail("Table %s: %s.", planned->table->name, planned->why),
 					 errhint("Label the remaining columns of %s or mark it \"owned\": true, or let the rows of %s survive.",
-							 planned->table->name, hop->target->name)));
+							 planned->table->name, hop->target->name),
+					 errhidestmt(true)));
 		}
 	}
 }
 
-/* is_deleted tells whether the plan deletes rows of a relation or of its parent. */
-static bool
-is_deleted(Oid relid, void *arg)
+/* EffPlanDeletes tells whether the plan deletes rows of a relation or of its parent. */
+bool
+EffPlanDeletes(Oid relid, void *arg)
 {
 	ErasurePlan *plan = arg;
 	ListCell   *lc;
@@ -535,12 +613,15 @@ plan_operations(PlanBuild *build)
 			{
 				ForeignKey *fk = lfirst(lc3);
 
-				if (fk->initially_deferred)
+				/* the caller may have deferred it, too */
+				if (fk->deferrable && !fk->namesake)
 					plan->check_now = lappend(plan->check_now, fk);
-				plan_reference(build, target, fk);
+				EffPlanReference(build, target, fk);
 			}
 		}
 	}
+	if (plan->restricted == NIL)
+		EffPlanDetachAccessors(build);
 	foreach(lc, build->broken)
 	{
 		BrokenEdge *edge = lfirst(lc);
@@ -548,7 +629,7 @@ plan_operations(PlanBuild *build)
 
 		if (edge->how != BREAK_NULL)
 			continue;
-		operation = add_operation(build, STEP_DETACH,
+		operation = EffPlanAddOperation(build, STEP_DETACH,
 								  EffPlanTable(plan, EffMapTableOver(build->map, edge->fk->relid)->rel->oid));
 		operation->fk = edge->fk;
 		operation->breaks_cycle = true;
@@ -565,15 +646,23 @@ plan_operations(PlanBuild *build)
 	{
 		PlannedTable *planned = lfirst(lc);
 
+		if (planned->table == plan->subject && plan->own_links != NULL)
+			(void) EffPlanAddOperation(build, STEP_SHARED, plan->own_links);
 		if (planned->deleted)
-			(void) add_operation(build, STEP_DELETE, planned);
+		{
+			(void) EffPlanAddOperation(build, STEP_DELETE, planned);
+			if (planned->reverse && planned->anonymize != NIL)
+				EffPlanAddOperation(build, STEP_ANONYMIZE, planned)->part = ROWS_PINNED;
+		}
 		else
 		{
 			if (planned->anonymize != NIL || planned->has_set)
-				(void) add_operation(build, STEP_ANONYMIZE, planned);
+				(void) EffPlanAddOperation(build, STEP_ANONYMIZE, planned);
 			if (planned->retain != NIL)
-				(void) add_operation(build, STEP_RETAIN, planned);
+				(void) EffPlanAddOperation(build, STEP_RETAIN, planned);
 		}
+		if (planned->contested)
+			(void) EffPlanAddOperation(build, STEP_SHARED, planned);
 	}
 
 	foreach(lc, build->operations)
@@ -618,114 +707,88 @@ plan_operations(PlanBuild *build)
 							operation->columns = bms_add_member(operation->columns, column->attnum);
 					}
 				break;
+			case STEP_SHARED:
+				operation->changes = operation->planned->table->rel->oid;
+				foreach(lc2, operation->planned->anonymize)
+				{
+					MapColumn  *column = ((Surrogate *) lfirst(lc2))->column;
+
+					if (column->label->link != NULL)
+						operation->columns = bms_add_member(operation->columns, column->column->attnum);
+				}
+				foreach(lc2, operation->planned->links)
+				{
+					ListCell   *lc3;
+
+					foreach(lc3, EffPlanLinkReference(build->map, lfirst(lc2)))
+						operation->columns = bms_add_member(operation->columns, lfirst_int(lc3));
+				}
+				if (operation->columns == NULL)
+					operation->changes = InvalidOid;
+				break;
 			default:
 				break;
 		}
 	}
 }
 
-static PlannedOperation *
-add_operation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned)
-{
-	PlannedOperation *operation = palloc0(sizeof(PlannedOperation));
-
-	operation->strategy = strategy;
-	operation->planned = planned;
-	build->operations = lappend(build->operations, operation);
-	return operation;
-}
-
 /*
- * plan_reference decides what a foreign key into rows that go means: nothing,
- * a detach, a side effect, a blocker, or a conflict.
+ * check_ways: a restricted run must not cut the way to what it leaves, or no
+ * later one would find it.  A foreign key along the way stops that by itself.
  */
 static void
-plan_reference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
+check_ways(PlanBuild *build)
 {
-	MapTable   *table = EffMapTableOver(build->map, fk->relid);
-	PlannedTable *source = table ? EffPlanTable(build->plan, table->rel->oid) : NULL;
-	PlannedOperation *operation;
-	List	   *columns;
-	AttrNumber *written;
-	int			n = 0;
+	for (int i = 0; i < build->map->ntables; i++)
+	{
+		MapTable   *table = build->map->tables[i];
+		ListCell   *lc;
+		ListCell   *lc2;
+
+		if (table == build->plan->subject || EffPlanTable(build->plan, table->rel->oid) != NULL)
+			continue;
+		foreach(lc, owner_links(table, build->plan->subject))
+			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
+			{
+				JoinHop    *hop = lfirst(lc2);
+				EffRelation *changed = NULL;
+
+				if (foreach_current_index(lc2) > 0 &&
+					changes_columns(build, hop->source, hop->source_columns, hop->n, false))
+					changed = hop->source;
+				else if (changes_columns(build, hop->target, hop->target_columns, hop->n,
+										 hop->fk == NULL || hop->reverse))
+					changed = hop->target;
+				if (changed == NULL)
+					continue;
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_RETENTION),
+						 errmsg("rows of %s could no longer be found: they are reached through %s, which the call changes",
+								table->name, changed->name),
+						 errdetail("The tables of the call leave %s out.", table->name),
+						 errhint("Add %s to the tables of the call.", table->name),
+						 errhidestmt(true)));
+			}
+	}
+}
+
+/* changes_columns: an operation writes to one of the columns or, with rows, deletes rows. */
+static bool
+changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n, bool rows)
+{
 	ListCell   *lc;
 
-	if (source != NULL && chain_covers(source, target, fk))
-		return;
-
-	if (fk->on_delete == FKCONSTR_ACTION_CASCADE)
+	foreach(lc, build->operations)
 	{
-		if (source == NULL || !source->deleted)
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_RETENTION),
-					 errmsg("deleting from %s would cascade into %s, which the plan %s",
-							target->table->name, EffRelationDisplayName(fk->relid),
-							source == NULL ? "does not know" : "keeps"),
-					 errdetail("Constraint %s is ON DELETE CASCADE.", quote_identifier(fk->name)),
-					 source == NULL ?
-					 errhint("Label %s, or change the constraint's action.", EffRelationDisplayName(fk->relid)) :
-					 errhint("Let the rows of %s survive, or change the constraint's action.", target->table->name)));
-		operation = add_operation(build, STEP_BLOCKER, target);
-		operation->fk = fk;
-		operation->outside = source;
-		return;
-	}
+		PlannedOperation *operation = lfirst(lc);
 
-	columns = EffDetachColumns(build->map, fk);
-	written = palloc(sizeof(AttrNumber) * fk->nkeys);
-	if (fk->on_delete == FKCONSTR_ACTION_SETNULL || fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
-	{
-		n = fk->nset > 0 ? fk->nset : fk->nkeys;
-		memcpy(written, fk->nset > 0 ? fk->set_columns : fk->columns, sizeof(AttrNumber) * n);
-		operation = add_operation(build, source != NULL && !source->deleted && writes_retained(source, written, n) ?
-								  STEP_BLOCKER : STEP_SIDE_EFFECT, target);
-	}
-	else
-	{
-		foreach(lc, columns)
-			written[n++] = lfirst_int(lc);
-		operation = add_operation(build,
-								  source == NULL || columns == NIL ||
-								  (!source->deleted && writes_retained(source, written, n)) ?
-								  STEP_BLOCKER : STEP_DETACH, target);
-		operation->set_null = columns;
-	}
-	operation->fk = fk;
-	operation->outside = source != NULL && source->deleted ? source : NULL;
-}
-
-/*
- * chain_covers: where the only link of a table that goes runs by this very
- * foreign key through the rows that go, no row outside can reference them.
- */
-static bool
-chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk)
-{
-	TableLink  *link;
-	JoinHop    *first;
-
-	if (!source->deleted || list_length(source->links) != 1 ||
-		list_length(source->table->links) != 1 || source == target)
-		return false;
-	link = linitial(source->links);
-	first = linitial(link->hops);
-	if (first->fk != fk || first->reverse || link->label->where != NULL ||
-		first->target != target->table->rel)
-		return false;
-	if (target->links == NIL)
-		return list_length(link->hops) == 1;
-	return list_length(target->links) == 1 && EffScopeSameHops(link, 1, linitial(target->links));
-}
-
-static bool
-writes_retained(PlannedTable *source, const AttrNumber *columns, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		MapColumn  *column = EffMapColumn(source->table, columns[i]);
-
-		if (column != NULL && column->label->erasure == ERASURE_RETAIN)
+		if (operation->changes != rel->oid)
+			continue;
+		if (operation->columns == NULL && rows)
 			return true;
+		for (int i = 0; i < n; i++)
+			if (bms_is_member(columns[i], operation->columns))
+				return true;
 	}
 	return false;
 }
@@ -752,6 +815,7 @@ find_conflicting_reads(PlanBuild *build)
 		if (!OidIsValid(operation->changes))
 			continue;
 		changes = lappend(changes, operation);
+		/* what a step changed is looked at once more where there are triggers */
 		if (operation->strategy == STEP_ANONYMIZE && operation->planned->table->rel->has_triggers &&
 			reads_changed(operation->planned->reads, list_make1(operation)))
 			operation->planned->find_first = true;
@@ -780,373 +844,3 @@ reads_changed(List *reads, List *changes)
 	return false;
 }
 
-/* make_rowset finds and locks the rows of a table by their key, before anything changes. */
-static void
-make_rowset(PlanBuild *build, PlannedTable *planned)
-{
-	EffRelation *rel = planned->table->rel;
-	RowSet	   *rows = palloc0(sizeof(RowSet));
-	Statement  *st = EffStatementNew(SPI_OK_SELECT, "finding rows of", rel);
-
-	rows->id = list_length(build->plan->rowsets);
-	rows->rel = rel;
-	rows->nkey = EffRowKey(planned->table, &rows->key);
-	if (rows->nkey == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("table %s needs a key that erasure does not change", rel->name),
-				 errdetail("Its rows must be found before a column that its path joins on is changed."),
-				 errhint("Give it a primary key.")));
-	appendStringInfoString(&st->text, "SELECT ");
-	for (int i = 0; i < rows->nkey; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", rel, rows->key[i]));
-	appendStringInfo(&st->text, " FROM %s t WHERE ", rel->sql);
-	EffPlanScope(build->map, st, "t", build->plan, planned);
-	appendStringInfoString(&st->text, " FOR UPDATE");
-	rows->select = st;
-	planned->rows = rows;
-	build->plan->rowsets = lappend(build->plan->rowsets, rows);
-}
-
-/*
- * make_locks: where rows survive that children hang from, they are locked from
- * the subject outward, so that no child slips in unseen.
- */
-static void
-make_locks(PlanBuild *build)
-{
-	List	   *locks = NIL;
-	ListCell   *lc;
-	int			depth = 1;
-	bool		more = true;
-
-	for (; more; depth++)
-	{
-		more = false;
-		foreach(lc, build->plan->tables)
-		{
-			PlannedTable *planned = lfirst(lc);
-			ListCell   *lc2;
-
-			foreach(lc2, planned->links)
-			{
-				TableLink  *link = lfirst(lc2);
-				int			i = list_length(link->hops) - depth;
-				JoinHop    *hop;
-				Statement  *st;
-				ListCell   *lc3;
-				bool		known = false;
-
-				if (i < 1)
-					continue;
-				more = true;
-				hop = list_nth(link->hops, i - 1);
-				if (hop->fk == NULL || hop->reverse || is_deleted(hop->target->oid, build->plan))
-					continue;
-				st = EffStatementNew(SPI_OK_SELECT, "locking rows of", hop->target);
-				appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", hop->target->sql);
-				EffScopeLink(build->map, st, "t", link, i);
-				appendStringInfoString(&st->text, " FOR UPDATE");
-				foreach(lc3, locks)
-					known |= strcmp(((Statement *) lfirst(lc3))->text.data, st->text.data) == 0;
-				if (!known)
-					locks = lappend(locks, st);
-			}
-		}
-	}
-	build->plan->locks = locks;
-}
-
-static void
-make_step(PlanBuild *build, PlannedOperation *operation)
-{
-	ErasureStep *step = palloc0(sizeof(ErasureStep));
-	PlannedTable *planned = operation->planned;
-
-	step->strategy = operation->strategy;
-	step->rel = planned->table->rel;
-	step->planned = planned;
-	if (list_length(planned->links) == 1)
-		step->link = ((TableLink *) linitial(planned->links))->name;
-	switch (operation->strategy)
-	{
-		case STEP_DELETE:
-			make_delete(build, step, planned);
-			break;
-		case STEP_ANONYMIZE:
-			make_anonymize(build, step, planned);
-			break;
-		case STEP_RETAIN:
-			make_retain(build, step, planned);
-			break;
-		default:
-			make_reference_step(build, step, operation);
-			break;
-	}
-	build->plan->steps = lappend(build->plan->steps, step);
-	if (step->statement != NULL)
-	{
-		ListCell   *lc;
-
-		foreach(lc, step->statement->params)
-			build->plan->uses_secret |= ((StatementParam *) lfirst(lc))->kind == PARAM_SECRET;
-	}
-}
-
-static void
-make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
-{
-	EffRelation *rel = planned->table->rel;
-
-	step->reason = planned->why;
-	step->statement = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
-	appendStringInfo(&step->statement->text, "DELETE FROM %s t WHERE ", rel->sql);
-	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
-	if (rel->has_triggers)
-	{
-		step->check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
-		appendStringInfo(&step->check->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-		EffPlanScope(build->map, step->check, "t", build->plan, planned);
-	}
-}
-
-/*
- * make_anonymize writes surrogates and "set" in one statement, into the rows
- * that still hold something.
- */
-static void
-make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
-{
-	EffRelation *rel = planned->table->rel;
-	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
-	StringInfoData pending;
-	const char *comma = "";
-	const char *residual;
-	ListCell   *lc;
-
-	initStringInfo(&pending);
-	appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);
-	foreach(lc, planned->anonymize)
-	{
-		Surrogate  *surrogate = lfirst(lc);
-		EffColumn  *column = surrogate->column->column;
-		char	   *sql;
-
-		step->columns = lappend(step->columns, column->name);
-		if (surrogate->kind == SURROGATE_GENERATED)
-			continue;
-		sql = EffSurrogateSql(surrogate, st, "t");
-		/* a NULL stays NULL */
-		if (!column->not_null && surrogate->kind != SURROGATE_NULL)
-			sql = psprintf("CASE WHEN %s IS NOT NULL THEN %s END",
-						   EffColumnSql("t", rel, column->attnum), sql);
-		appendStringInfo(&st->text, "%s%s = %s", comma, quote_identifier(column->name), sql);
-		comma = ", ";
-	}
-	if (planned->has_set)
-		foreach(lc, planned->table->label->set)
-		{
-			SetLabel   *set = lfirst(lc);
-			EffColumn  *column = EffRelationColumnByName(rel, set->column);
-			EffExpression *expression;
-
-			if (column == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("label key \"set\" of %s names the unknown column \"%s\"", rel->name, set->column),
-						 errhint("Write the label anew: SECURITY LABEL FOR effaced ON TABLE %s IS '...';", rel->sql)));
-			if (EffMapColumn(planned->table, column->attnum) != NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("label key \"set\" of %s names column \"%s\", which has a label of its own",
-								rel->name, set->column),
-						 errhint("Write what the column gets as its \"surrogate\", or remove one of the two.")));
-			expression = EffExpressionAnalyze(rel, "t", set->expression, column, "set");
-			step->columns = lappend(step->columns, column->name);
-			appendStringInfo(&st->text, "%s%s = %s", comma, quote_identifier(column->name), expression->sql);
-			appendStringInfo(&pending, " OR %s", set_condition(rel, column, expression));
-			comma = ", ";
-		}
-	appendStringInfoString(&st->text, " WHERE ");
-	EffPlanScope(build->map, st, "t", build->plan, planned);
-	residual = residual_condition(planned, st);
-	appendStringInfo(&st->text, " AND (%s%s)",
-					 residual ? residual : pending.data + strlen(" OR "),
-					 residual ? pending.data : "");
-	step->statement = st;
-	step->reason = planned->why;
-
-	if (rel->has_triggers && residual != NULL)
-	{
-		step->check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
-		appendStringInfo(&step->check->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-		EffPlanScope(build->map, step->check, "t", build->plan, planned);
-		appendStringInfo(&step->check->text, " AND (%s)", residual_condition(planned, step->check));
-	}
-}
-
-static void
-make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
-{
-	EffRelation *rel = planned->table->rel;
-	StringInfoData reason;
-	ListCell   *lc;
-
-	initStringInfo(&reason);
-	foreach(lc, planned->retain)
-	{
-		MapColumn  *column = lfirst(lc);
-		char	   *one = psprintf("%s (%s)", column->label->retention->reason, column->label->retention->basis);
-
-		step->columns = lappend(step->columns, column->column->name);
-		if (strstr(reason.data, one) == NULL)
-			appendStringInfo(&reason, "%s%s", reason.len > 0 ? "; " : "kept: ", one);
-	}
-	step->reason = reason.data;
-	step->statement = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-	appendStringInfo(&step->statement->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
-}
-
-/*
- * make_reference_step: rows that reference what goes are counted, detached, or
- * left to the foreign key's own action.
- */
-static void
-make_reference_step(PlanBuild *build, ErasureStep *step, PlannedOperation *operation)
-{
-	ForeignKey *fk = operation->fk;
-	EffRelation *rel = EffMapLoad(build->map, fk->relid);
-	Statement  *st;
-	ListCell   *lc;
-
-	step->rel = rel;
-	step->fk = fk;
-	step->link = NULL;
-	for (int i = 0; i < fk->nkeys; i++)
-		step->columns = lappend(step->columns, EffRelationColumn(rel, fk->columns[i])->name);
-	if (operation->strategy == STEP_SIDE_EFFECT)
-	{
-		step->reason = psprintf("constraint %s is ON DELETE %s", quote_identifier(fk->name), action_word(fk->on_delete));
-		return;
-	}
-	if (operation->strategy == STEP_BLOCKER)
-	{
-		st = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-		appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-		append_reference(build, st, operation->planned, fk);
-		step->reason = psprintf("rows that reference %s by %s (ON DELETE %s) %sstop the erasure",
-								operation->planned->table->name, quote_identifier(fk->name),
-								action_word(fk->on_delete), operation->outside ? "and are not the subject's " : "");
-	}
-	else
-	{
-		st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
-		appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);
-		step->columns = NIL;
-		foreach(lc, operation->set_null)
-		{
-			EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc));
-
-			step->columns = lappend(step->columns, column->name);
-			appendStringInfo(&st->text, "%s%s = NULL", foreach_current_index(lc) > 0 ? ", " : "",
-							 quote_identifier(column->name));
-		}
-		appendStringInfoString(&st->text, " WHERE ");
-		if (operation->breaks_cycle)
-		{
-			EffPlanScope(build->map, st, "t", build->plan, operation->planned);
-			appendStringInfo(&st->text, " AND %s IS NOT NULL",
-							 EffColumnSql("t", rel, linitial_int(operation->set_null)));
-			step->reason = psprintf("the reference %s is part of a cycle of foreign keys", quote_identifier(fk->name));
-		}
-		else
-		{
-			append_reference(build, st, operation->planned, fk);
-			step->reason = psprintf("rows that stay reference rows of %s that go, by %s",
-									operation->planned->table->name, quote_identifier(fk->name));
-		}
-	}
-	if (operation->outside != NULL)
-	{
-		appendStringInfoString(&st->text, " AND (");
-		EffPlanScope(build->map, st, "t", build->plan, operation->outside);
-		appendStringInfoString(&st->text, ") IS NOT TRUE");
-	}
-	step->statement = st;
-}
-
-/* append_reference: the row references a row of a planned table. */
-static void
-append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk)
-{
-	EffRelation *rel = EffMapLoad(build->map, fk->relid);
-	MapTable   *subject = build->plan->subject;
-	EffRelation *target = EffMapLoad(build->map, fk->target);
-	char	   *inner;
-
-	if (planned->table == subject && target == subject->rel && planned->rows == NULL &&
-		subject->label->subject_where == NULL && EffScopeIsKey(subject, fk->target_columns, fk->nkeys))
-	{
-		EffScopeKey(st, "t", rel, fk->columns, subject, fk->target_columns, fk->nkeys);
-		return;
-	}
-	inner = EffStatementAlias(st);
-	EffScopeJoinBegin(st, "t", rel, fk->columns, inner, target, fk->target_columns, fk->nkeys);
-	EffPlanScope(build->map, st, inner, build->plan, planned);
-	appendStringInfoChar(&st->text, ')');
-}
-
-/* residual_condition: some column still holds a value; NULL where none can. */
-static char *
-residual_condition(PlannedTable *planned, Statement *st)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, planned->anonymize)
-	{
-		char	   *sql = EffSurrogateResidualSql(lfirst(lc), st, "t");
-
-		if (sql != NULL)
-			appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", sql);
-	}
-	return buf.len > 0 ? buf.data : NULL;
-}
-
-/* set_condition: "set" is still to be done; a moving expression is done once it is not NULL. */
-static char *
-set_condition(EffRelation *rel, EffColumn *column, EffExpression *expression)
-{
-	char	   *value = EffColumnSql("t", rel, column->attnum);
-	const char *schema;
-
-	if (!expression->immutable)
-		return psprintf("%s IS NULL", value);
-	if (expression->is_null)
-		return psprintf("%s IS NOT NULL", value);
-	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
-		return psprintf("%s::text IS DISTINCT FROM (%s)::text", value, expression->sql);
-	if ((schema = EffForeignEquality(column->type)) != NULL)
-		return psprintf("(%s OPERATOR(%s.=) (%s)) IS NOT TRUE", value, schema, expression->sql);
-	return psprintf("%s IS DISTINCT FROM (%s)", value, expression->sql);
-}
-
-static const char *
-action_word(char action)
-{
-	switch (action)
-	{
-		case FKCONSTR_ACTION_CASCADE:
-			return "CASCADE";
-		case FKCONSTR_ACTION_SETNULL:
-			return "SET NULL";
-		case FKCONSTR_ACTION_SETDEFAULT:
-			return "SET DEFAULT";
-		case FKCONSTR_ACTION_RESTRICT:
-			return "RESTRICT";
-		default:
-			return "NO ACTION";
-	}
-}

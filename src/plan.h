@@ -11,6 +11,7 @@
 #include "effaced.h"
 #include "fmgr.h"
 #include "graph.h"
+#include "scope.h"
 #include "statement.h"
 #include "surrogate.h"
 
@@ -22,7 +23,7 @@ typedef enum StepStrategy
 	STEP_DELETE,
 	STEP_ANONYMIZE,
 	STEP_RETAIN,
-	STEP_SHARED
+	STEP_SHARED					/* rows that are somebody else's too */
 } StepStrategy;
 
 /* A table of the plan and what becomes of its rows */
@@ -32,9 +33,13 @@ typedef struct PlannedTable
 	List	   *links;			/* of TableLink, owners to the subject; NIL for the subject */
 	bool		deleted;
 	char	   *why;			/* rows go, or survive */
-	List	   *anonymize;		/* of Surrogate */
+	List	   *anonymize;		/* of Surrogate: columns that are not retained */
 	List	   *retain;			/* of MapColumn */
 	bool		has_set;
+	bool		contested;		/* rows may be somebody else's too */
+	bool		reverse;		/* reached against a reference: may still be referenced */
+	bool		own_links;		/* other rows of the subject table, by its own links */
+	MapError   *pinned_error;	/* raised where a row had to be anonymized in place */
 	List	   *reads;			/* of ScopeRead: what finding the rows reads */
 	bool		find_first;		/* a step before changes what finding reads */
 	RowSet	   *rows;			/* where find_first */
@@ -45,27 +50,47 @@ typedef struct ErasureStep
 {
 	StepStrategy strategy;
 	EffRelation *rel;
-	const char *link;
+	char	   *link;			/* names of the links that it serves, or NULL */
 	List	   *columns;		/* of char * */
 	char	   *reason;
-	Statement  *statement;		/* NULL for side effects */
+	char	   *hint;			/* of a blocker: what helps */
+	Statement  *statement;		/* NULL where nothing runs */
 	Statement  *check;			/* counts rows not written as planned, or NULL */
+	Statement  *count;			/* of a deletion whose rows may reference each other */
+	Statement  *whole;			/* the same for all subjects of the call at once */
 	ForeignKey *fk;				/* of blockers, detaches and side effects */
 	PlannedTable *planned;		/* whose rows the statement looks up */
 } ErasureStep;
+
+/* Who else owns rows of a contested table */
+typedef struct OwnerQuery
+{
+	MapTable   *subject;
+	RowSet	   *rows;
+	Statement  *owners;			/* their identifiers */
+} OwnerQuery;
+
+/* Rows of erased subjects, some of which may be used anew */
+typedef struct SubjectRevival
+{
+	MapTable   *subject;
+	Statement  *rows;			/* key, and whether it holds more than surrogates, of PARAM_ERASED */
+} SubjectRevival;
 
 typedef struct ErasurePlan
 {
 	MapTable   *subject;
 	List	   *restricted;		/* of Oid, NIL for all tables */
 	List	   *tables;			/* of PlannedTable, in the order of the steps */
+	PlannedTable *own_links;	/* NULL where the subject table has no link to itself */
 	Statement  *lock_subject;
 	List	   *locks;			/* of Statement: rows that children hang from */
 	List	   *rowsets;		/* of RowSet */
+	List	   *owners;			/* of OwnerQuery */
+	List	   *revivals;		/* of SubjectRevival */
 	List	   *steps;			/* of ErasureStep */
 	List	   *defer;			/* of ForeignKey, to be checked at the end */
-	List	   *check_now;		/* of ForeignKey, deferred by declaration */
-	bool		uses_secret;
+	List	   *check_now;		/* of ForeignKey that may be deferred */
 } ErasurePlan;
 
 /* ERROR ZE001, ZE002, ZE003 or ZE004 where the labels conflict */
@@ -73,13 +98,23 @@ extern ErasurePlan *EffPlanGet(DataMap *map, MapTable *subject, List *tables);
 extern const char *EffStrategyWord(StepStrategy strategy);
 extern PlannedTable *EffPlanTable(ErasurePlan *plan, Oid relid);
 
-/* The rows of a planned table that are the subject's */
+/* Argument argno of a function as relation OIDs, NIL where it is NULL */
+extern List *EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno);
+
+/* Whether references of a labelled table can be set to NULL without touching what is retained */
+extern bool EffPlanDetaches(DataMap *map, MapTable *source, ForeignKey *fk);
+
+/* The subject's rows of a planned table, by their row set where they were found first */
 extern void EffPlanScope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned);
+
+/* The same by looking them up now */
+extern void EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
+							const ScopeOwner *owner);
+
+/* Condition that a row of a subject table, alias t, is no longer as erasure left it */
+extern char *EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st);
 
 /* One row: residual, surviving and excluded rows of a planned table */
 extern Statement *EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
-
-/* Argument argno of a function as relation OIDs, NIL where it is NULL */
-extern List *EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno);
 
 #endif							/* EFF_PLAN_H */

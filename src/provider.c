@@ -13,10 +13,12 @@
 #include "spi.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/comment.h"
 #include "commands/event_trigger.h"
+#include "commands/extension.h"
 #include "commands/seclabel.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
@@ -36,8 +38,9 @@ static void check_table_label(EffRelation *rel, const char *json);
 static void check_names(EffRelation *rel, List *names, const char *key);
 static void check_comments(Oid relid, int attnum);
 static bool may_break_labels(Node *parsetree);
+static bool may_break_expressions(Node *parsetree);
+static List *relations_with_expressions(void);
 static void warn_of_broken_labels(List *relids);
-static MapError *try_check(Oid relid, AttrNumber attnum, const char *json);
 
 void
 EffProviderInit(void)
@@ -77,21 +80,21 @@ effaced_check_ddl(PG_FUNCTION_ARGS)
 				 errmsg("effaced_check_ddl() is an event trigger function")));
 	event = (EventTriggerData *) fcinfo->context;
 	is_comment = IsA(event->parsetree, CommentStmt);
-	is_create = IsA(event->parsetree, CreateStmt) || IsA(event->parsetree, CreateForeignTableStmt) ||
-		IsA(event->parsetree, CreateSchemaStmt);
+	is_create = IsA(event->parsetree, CreateForeignTableStmt) || IsA(event->parsetree, CreateSchemaStmt);
 
-	if (is_create && IsA(event->parsetree, CreateStmt))
+	if (IsA(event->parsetree, CreateStmt))
 	{
-		/* only LIKE brings comments along */
-		ListCell   *lc;
-		bool		like = false;
+		/* LIKE brings comments along; by now it is gone from the tree, and the name is qualified */
+		Oid			relid = RangeVarGetRelid(((CreateStmt *) event->parsetree)->relation, NoLock, true);
 
-		foreach(lc, ((CreateStmt *) event->parsetree)->tableElts)
-			like |= IsA(lfirst(lc), TableLikeClause);
-		if (!like)
-			PG_RETURN_NULL();
+		if (OidIsValid(relid))
+			check_comments(relid, -1);
+		PG_RETURN_NULL();
 	}
 	if (!is_comment && !is_create && !may_break_labels(event->parsetree))
+		PG_RETURN_NULL();
+	/* DROP SCHEMA or DROP OWNED may just have taken the extension itself */
+	if (!OidIsValid(get_extension_oid(EFF_PROVIDER, true)))
 		PG_RETURN_NULL();
 
 	EffSpiBegin(&bracket);
@@ -116,6 +119,12 @@ effaced_check_ddl(PG_FUNCTION_ARGS)
 		else
 			relids = list_append_unique_oid(relids, relid);
 	}
+	if (may_break_expressions(event->parsetree))
+	{
+		/* statements that were made before may name what is gone */
+		EffMapInvalidate(InvalidOid);
+		relids = list_concat_unique_oid(relids, relations_with_expressions());
+	}
 	if (!is_comment && !is_create)
 		warn_of_broken_labels(relids);
 	EffSpiEnd(&bracket);
@@ -138,7 +147,6 @@ effaced_remove_labels(PG_FUNCTION_ARGS)
 	foreach(lc, labels)
 	{
 		StoredLabel *label = lfirst(lc);
-		char	   *comment;
 
 		if (EffRelationDisplayName(label->relid) == NULL)
 			continue;
@@ -147,24 +155,8 @@ effaced_remove_labels(PG_FUNCTION_ARGS)
 		if (label->from_comment || label->shadowed)
 		{
 			EffRelation *rel = EffRelationLoad(label->relid);
-			const char *json;
-			int			length;
 
-			comment = GetComment(label->relid, RelationRelationId, label->attnum);
-			json = EffLabelFromComment(comment);
-			length = json - comment - strlen(EFF_COMMENT_TAG);
-			while (length > 0 && strchr(" \t\r\n", comment[length - 1]) != NULL)
-				length--;
-			comment[length] = '\0';
-			if (SPI_execute(psprintf("COMMENT ON %s %s%s%s IS %s",
-									 label->attnum != 0 ? "COLUMN" :
-									 rel->relkind == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" :
-									 rel->relkind == RELKIND_VIEW ? "VIEW" :
-									 rel->relkind == RELKIND_MATVIEW ? "MATERIALIZED VIEW" : "TABLE",
-									 rel->sql, label->attnum != 0 ? "." : "",
-									 label->attnum != 0 ? quote_identifier(EffRelationColumn(rel, label->attnum)->name) : "",
-									 length > 0 ? quote_literal_cstr(comment) : "NULL"),
-							false, 0) != SPI_OK_UTILITY)
+			if (SPI_execute(EffProviderCommentStatement(rel, label->attnum), false, 0) != SPI_OK_UTILITY)
 				elog(ERROR, "could not change a comment");
 		}
 		n++;
@@ -198,15 +190,75 @@ EffProviderCheck(Oid relid, AttrNumber attnum, const char *json)
 void
 EffProviderSetLabel(Oid relid, AttrNumber attnum, const char *json)
 {
+	if (SPI_execute(EffProviderLabelStatement(relid, attnum, json), false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not set a label");
+}
+
+/*
+ * EffProviderLabelStatement writes the statement that sets a label.
+ */
+char *
+EffProviderLabelStatement(Oid relid, AttrNumber attnum, const char *json)
+{
 	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 
-	if (SPI_execute(psprintf("SECURITY LABEL FOR " EFF_PROVIDER " ON %s %s%s%s IS %s",
-							 attnum == 0 ? (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE") : "COLUMN",
-							 name, attnum == 0 ? "" : ".",
-							 attnum == 0 ? "" : quote_identifier(get_attname(relid, attnum, false)),
-							 json == NULL ? "NULL" : quote_literal_cstr(json)),
-					false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not set a label");
+	return psprintf("SECURITY LABEL FOR " EFF_PROVIDER " ON %s %s%s%s IS %s;",
+					attnum == 0 ? (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE") : "COLUMN",
+					name, attnum == 0 ? "" : ".",
+					attnum == 0 ? "" : quote_identifier(get_attname(relid, attnum, false)),
+					json == NULL ? "NULL" : quote_literal_cstr(json));
+}
+
+/*
+ * EffProviderCommentStatement writes the statement that takes the label out of
+ * a comment and leaves its free text.
+ */
+char *
+EffProviderCommentStatement(EffRelation *rel, AttrNumber attnum)
+{
+	char	   *comment = GetComment(rel->oid, RelationRelationId, attnum);
+	int			length = EffLabelFromComment(comment) - comment - strlen(EFF_COMMENT_TAG);
+
+	while (length > 0 && strchr(" \t\r\n", comment[length - 1]) != NULL)
+		length--;
+	comment[length] = '\0';
+	return psprintf("COMMENT ON %s %s%s%s IS %s;",
+					attnum != 0 ? "COLUMN" :
+					rel->relkind == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" :
+					rel->relkind == RELKIND_VIEW ? "VIEW" :
+					rel->relkind == RELKIND_MATVIEW ? "MATERIALIZED VIEW" : "TABLE",
+					rel->sql, attnum != 0 ? "." : "",
+					attnum != 0 ? quote_identifier(EffRelationColumn(rel, attnum)->name) : "",
+					length > 0 ? quote_literal_cstr(comment) : "NULL");
+}
+
+/*
+ * EffProviderTry checks a label in a subtransaction and returns the error, or
+ * NULL where there is none.
+ */
+MapError *
+EffProviderTry(Oid relid, AttrNumber attnum, const char *json)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	MapError   *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		EffProviderCheck(relid, attnum, json);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		error = EffMapErrorCatch(context);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return error;
 }
 
 /* check_object is the provider's hook: it runs before a label is stored. */
@@ -264,12 +316,11 @@ check_column_label(EffRelation *rel, AttrNumber attnum, const char *json)
 
 	if (label->retention != NULL && label->retention->anchor != NULL)
 	{
-		EffColumn  *anchor = EffRelationColumnByName(rel, label->retention->anchor);
-		Oid			type = anchor ? getBaseType(anchor->type) : InvalidOid;
+		EffColumn  *anchor;
 
-		if (anchor == NULL)
-			check_names(rel, list_make1(label->retention->anchor), "anchor");
-		if (type != DATEOID && type != TIMESTAMPOID && type != TIMESTAMPTZOID)
+		check_names(rel, list_make1(label->retention->anchor), "anchor");
+		anchor = EffRelationColumnByName(rel, label->retention->anchor);
+		if (!EffTypeIsAnchor(anchor->type))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("label key \"anchor\" names column %s.%s of type %s",
@@ -390,7 +441,8 @@ may_break_labels(Node *parsetree)
 {
 	ListCell   *lc;
 
-	if (IsA(parsetree, RenameStmt) || IsA(parsetree, DropStmt) || IsA(parsetree, AlterObjectSchemaStmt))
+	if (may_break_expressions(parsetree) ||
+		IsA(parsetree, RenameStmt) || IsA(parsetree, DropStmt) || IsA(parsetree, AlterObjectSchemaStmt))
 		return true;
 	if (IsA(parsetree, AlterTableStmt))
 		foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
@@ -404,6 +456,56 @@ may_break_labels(Node *parsetree)
 }
 
 /*
+ * may_break_expressions tells of DDL on something else than a table that an
+ * expression may name or a column may be of: a type, a schema, an extension.
+ */
+static bool
+may_break_expressions(Node *parsetree)
+{
+	ObjectType	type;
+
+	switch (nodeTag(parsetree))
+	{
+		case T_RenameStmt:
+			type = ((RenameStmt *) parsetree)->renameType;
+			break;
+		case T_DropStmt:
+			type = ((DropStmt *) parsetree)->removeType;
+			break;
+		case T_AlterObjectSchemaStmt:
+			type = ((AlterObjectSchemaStmt *) parsetree)->objectType;
+			break;
+		case T_AlterEnumStmt:	/* RENAME VALUE */
+		case T_AlterExtensionStmt:
+		case T_AlterExtensionContentsStmt:	/* DROP FUNCTION */
+		case T_DropOwnedStmt:
+			return true;
+		default:
+			return false;
+	}
+	return type == OBJECT_TYPE || type == OBJECT_DOMAIN || type == OBJECT_SCHEMA ||
+		type == OBJECT_EXTENSION;
+}
+
+/* relations_with_expressions lists the tables whose labels hold SQL. */
+static List *
+relations_with_expressions(void)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, EffLabelsLoad())
+	{
+		StoredLabel *label = lfirst(lc);
+
+		if (strstr(label->json, "\"surrogate\"") != NULL || strstr(label->json, "\"where\"") != NULL ||
+			strstr(label->json, "\"set\"") != NULL)
+			result = list_append_unique_oid(result, label->relid);
+	}
+	return result;
+}
+
+/*
  * warn_of_broken_labels tells what the next use of the map would refuse: labels
  * of the tables that changed, and paths anywhere.
  */
@@ -411,6 +513,7 @@ static void
 warn_of_broken_labels(List *relids)
 {
 	DataMap    *map;
+	List	   *warned = NIL;
 	ListCell   *lc;
 
 	CommandCounterIncrement();
@@ -421,14 +524,17 @@ warn_of_broken_labels(List *relids)
 		foreach(lc2, EffLabelsOf(lfirst_oid(lc)))
 		{
 			StoredLabel *label = lfirst(lc2);
-			MapError   *error = try_check(label->relid, label->attnum, label->json);
+			MapError   *error = EffProviderTry(label->relid, label->attnum, label->json);
 
-			if (error != NULL)
-				ereport(WARNING,
-						(errcode(error->code),
-						 errmsg("a label of table %s is broken now: %s",
-								EffRelationDisplayName(label->relid), error->message),
-						 error->hint ? errhint("%s", error->hint) : 0));
+			if (error == NULL)
+				continue;
+			ereport(WARNING,
+					(errcode(error->code),
+					 errmsg("a label of table %s is broken now: %s",
+							EffRelationDisplayName(label->relid), error->message),
+					 error->detail ? errdetail("%s", error->detail) : 0,
+					 error->hint ? errhint("%s", error->hint) : 0));
+			warned = list_append_unique_oid(warned, label->relid);
 		}
 	}
 	map = EffGraphGet();
@@ -440,36 +546,14 @@ warn_of_broken_labels(List *relids)
 		foreach(lc, table->links)
 			if (error == NULL)
 				error = ((TableLink *) lfirst(lc))->error;
-		if (error != NULL)
-			ereport(WARNING,
-					(errcode(error->code),
-					 errmsg("table %s can no longer be used by effaced: %s", table->name, error->message),
-					 error->hint ? errhint("%s", error->hint) : 0));
+		/* a link that was never there is nothing that this DDL has broken */
+		if (error == NULL || list_member_oid(warned, table->rel->oid) ||
+			(error->code == ERRCODE_EFF_SUBJECT && !list_member_oid(relids, table->rel->oid)))
+			continue;
+		ereport(WARNING,
+				(errcode(error->code),
+				 errmsg("table %s can no longer be used by effaced: %s", table->name, error->message),
+				 error->detail ? errdetail("%s", error->detail) : 0,
+				 error->hint ? errhint("%s", error->hint) : 0));
 	}
-}
-
-/* try_check checks a label in a subtransaction and returns the error, if any. */
-static MapError *
-try_check(Oid relid, AttrNumber attnum, const char *json)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	MapError   *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		EffProviderCheck(relid, attnum, json);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		error = EffMapErrorCatch(context);
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return error;
 }

@@ -7,13 +7,21 @@
 
 #include "effaced.h"
 #include "access/attnum.h"
+#include "manifest.h"
 
 extern void EffProviderInit(void);
 
 /* ERROR ZE001 where a label does not fit its table; looks at nothing else */
 extern void EffProviderCheck(Oid relid, AttrNumber attnum, const char *json);
 
+/* The same, as a struct; NULL where the label fits */
+extern MapError *EffProviderTry(Oid relid, AttrNumber attnum, const char *json);
+
 /* Set one label with the caller's privileges, inside the SPI bracket; json NULL removes it */
 extern void EffProviderSetLabel(Oid relid, AttrNumber attnum, const char *json);
+
+/* Statements to paste: set a label, and take one out of a comment */
+extern char *EffProviderLabelStatement(Oid relid, AttrNumber attnum, const char *json);
+extern char *EffProviderCommentStatement(EffRelation *rel, AttrNumber attnum);
 
 #endif							/* EFF_PROVIDER_H */

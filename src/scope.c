@@ -7,50 +7,66 @@
 #include "scope.h"
 #include "expression.h"
 
+#include "catalog/pg_class.h"
 #include "nodes/bitmapset.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i);
+static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+					   const ScopeOwner *owner);
+static void append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+					   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind);
+static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind);
+static char *join_side(const char *alias, EffRelation *rel, AttrNumber attnum,
+					   EffRelation *target, AttrNumber target_attnum);
+static void append_equal(StringInfo buf, const char *left, const char *right, Oid type);
 static void append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, const char *where);
-static TableLink *link_passing(DataMap *map, TableLink *link, int i);
+static char *where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **columns);
 static bool carries_key(TableLink *link);
 static List *add_read(List *reads, Oid relid, AttrNumber attnum);
 static List *add_where_reads(List *reads, EffRelation *rel, const char *where);
 static bool same_hop(JoinHop *a, JoinHop *b);
 
+const ScopeOwner EffScopeMine = {SCOPE_MINE, NULL, false};
+const ScopeOwner EffScopeCall = {SCOPE_CALL, NULL, false};
+const ScopeOwner EffScopeAny = {SCOPE_ANY, NULL, false};
+
 void
-EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject)
+EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
 {
-	EffScopeKey(st, alias, subject->rel, subject->key, subject, subject->key, subject->nkey);
-	append_where(map, st, alias, subject->rel, subject->label->subject_where);
+	EffScopeKey(st, alias, subject->rel, subject->key, subject, subject->key, subject->nkey, owner);
+	if (!owner->regardless)
+		append_where(map, st, alias, subject->rel, subject->label->subject_where);
 }
 
 void
-EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i)
+EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
 {
-	TableLink  *own;
+	char	   *where;
 
 	if (i == list_length(link->hops))
 	{
-		EffScopeSubject(map, st, alias, link->subject);
+		EffScopeSubject(map, st, alias, link->subject, owner);
 		return;
 	}
-	append_hop(map, st, alias, link, i);
-	own = i == 0 ? link : link_passing(map, link, i);
-	if (own != NULL)
-		append_where(map, st, alias, ((JoinHop *) list_nth(link->hops, i))->source, own->label->where);
+	append_hop(map, st, alias, link, i, owner);
+	where = owner->regardless ? NULL : where_at(map, alias, link, i, NULL);
+	if (where != NULL)
+		appendStringInfo(&st->text, " AND (%s)", where);
 }
 
 void
-EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link)
+EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link, const ScopeOwner *owner)
 {
-	append_hop(map, st, alias, link, 0);
+	ScopeOwner	regardless = *owner;
+
+	regardless.regardless = true;
+	append_hop(map, st, alias, link, 0, &regardless);
 }
 
 /* append_hop joins the i-th hop and what lies behind it. */
 static void
-append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i)
+append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
 {
 	JoinHop    *hop = list_nth(link->hops, i);
 	char	   *inner;
@@ -58,29 +74,39 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 	if (i == list_length(link->hops) - 1 && carries_key(link))
 		/* the row carries the key: it is found also where the subject's row is gone */
 		EffScopeKey(st, alias, hop->source, hop->source_columns,
-					link->subject, hop->target_columns, hop->n);
+					link->subject, hop->target_columns, hop->n, owner);
 	else
 	{
 		inner = EffStatementAlias(st);
 		EffScopeJoinBegin(st, alias, hop->source, hop->source_columns,
-						  inner, hop->target, hop->target_columns, hop->n);
-		EffScopeLink(map, st, inner, link, i + 1);
+						  inner, hop->target, hop->target_columns, hop->n, hop->fk != NULL && !hop->reverse);
+		EffScopeLink(map, st, inner, link, i + 1, owner);
 		appendStringInfoChar(&st->text, ')');
 	}
 }
 
 void
-EffScopeRows(Statement *st, const char *alias, RowSet *rows)
+EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part)
+{
+	append_rows(st, alias, rows, part, PARAM_ROWS);
+}
+
+void
+EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows, int part)
+{
+	append_rows(st, alias, rows, part, PARAM_CALL_ROWS);
+}
+
+static void
+append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind)
 {
 	EffColumn  *column = EffRelationColumn(rows->rel, rows->key[0]);
 
 	if (rows->nkey == 1)
 	{
-		const char *schema = EffForeignEquality(column->type);
-
-		appendStringInfo(&st->text, "%s %s ANY (%s)", EffColumnSql(alias, rows->rel, rows->key[0]),
-						 schema ? psprintf("OPERATOR(%s.=)", schema) : "=",
-						 EffStatementParam(st, PARAM_ROWS, 0, rows, getBaseType(column->type)));
+		append_equal(&st->text, EffColumnSql(alias, rows->rel, rows->key[0]),
+					 psprintf("ANY (%s)", EffStatementParam(st, kind, 0, rows, part, getBaseType(column->type))),
+					 column->type);
 		return;
 	}
 	appendStringInfoChar(&st->text, '(');
@@ -91,7 +117,7 @@ EffScopeRows(Statement *st, const char *alias, RowSet *rows)
 	{
 		column = EffRelationColumn(rows->rel, rows->key[i]);
 		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "",
-						 EffStatementParam(st, PARAM_ROWS, i, rows, getBaseType(column->type)));
+						 EffStatementParam(st, kind, i, rows, part, getBaseType(column->type)));
 	}
 	appendStringInfoString(&st->text, ") AS k)");
 }
@@ -102,7 +128,7 @@ EffScopeRows(Statement *st, const char *alias, RowSet *rows)
  */
 void
 EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-				  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n)
+				  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n, bool by_key)
 {
 	bool		foreign = false;
 
@@ -110,25 +136,35 @@ EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const Attr
 		foreign |= EffForeignEquality(EffRelationColumn(target, target_columns[i])->type) != NULL;
 	if (foreign)
 	{
-		appendStringInfo(&st->text, "EXISTS (SELECT FROM %s %s WHERE ", target->sql, inner);
+		appendStringInfo(&st->text, "EXISTS (SELECT FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
 		for (int i = 0; i < n; i++)
 		{
-			const char *schema = EffForeignEquality(EffRelationColumn(target, target_columns[i])->type);
-
-			appendStringInfo(&st->text, "%s %s %s AND ", EffColumnSql(inner, target, target_columns[i]),
-							 schema ? psprintf("OPERATOR(%s.=)", schema) : "=",
-							 EffColumnSql(alias, rel, columns[i]));
+			append_equal(&st->text, EffColumnSql(inner, target, target_columns[i]),
+						 join_side(alias, rel, columns[i], target, target_columns[i]),
+						 EffRelationColumn(target, target_columns[i])->type);
+			appendStringInfoString(&st->text, " AND ");
 		}
 		return;
 	}
 	if (n > 1)
 		appendStringInfoChar(&st->text, '(');
 	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rel, columns[i]));
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 join_side(alias, rel, columns[i], target, target_columns[i]));
 	appendStringInfo(&st->text, "%s IN (SELECT ", n > 1 ? ")" : "");
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(inner, target, target_columns[i]));
-	appendStringInfo(&st->text, " FROM %s %s WHERE ", target->sql, inner);
+	appendStringInfo(&st->text, " FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
+}
+
+/*
+ * EffScopeOnly: a foreign key references rows of the table itself, and not
+ * those of its inheritance children.
+ */
+const char *
+EffScopeOnly(EffRelation *target, bool by_key)
+{
+	return by_key && target->relkind != RELKIND_PARTITIONED_TABLE && list_length(target->inheritors) > 1 ? "ONLY " : "";
 }
 
 /*
@@ -152,36 +188,95 @@ EffScopeIsKey(MapTable *subject, const AttrNumber *target_columns, int n)
 	return true;
 }
 
+/*
+ * EffScopeKey compares columns with identifiers.  NULLs, nobody's, are neither
+ * living nor dead.
+ */
 void
 EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-			MapTable *subject, const AttrNumber *target_columns, int n)
+			MapTable *subject, const AttrNumber *target_columns, int n, const ScopeOwner *owner)
 {
-	const char *param[INDEX_MAX_KEYS];
-
-	for (int i = 0; i < n; i++)
+	if (owner->end == SCOPE_MINE || owner->end == SCOPE_CALL)
 	{
-		EffColumn  *key = EffRelationColumn(subject->rel, target_columns[i]);
-		int			place = 0;
-
-		while (subject->key[place] != target_columns[i])
-			place++;
-		param[i] = EffStatementParam(st, PARAM_KEY, place, NULL, getBaseType(key->type));
+		append_key(st, alias, rel, columns, subject, target_columns, n,
+				   owner->end == SCOPE_MINE ? PARAM_KEY : PARAM_CALL);
+		return;
 	}
-	if (n == 1)
+	if (owner->end == SCOPE_ANY)
 	{
-		const char *schema = EffForeignEquality(EffRelationColumn(subject->rel, target_columns[0])->type);
-
-		appendStringInfo(&st->text, "%s %s ANY (%s)", EffColumnSql(alias, rel, columns[0]),
-						 schema ? psprintf("OPERATOR(%s.=)", schema) : "=", param[0]);
+		for (int i = 0; i < n; i++)
+			appendStringInfo(&st->text, "%s%s IS NOT NULL", i > 0 ? " AND " : "", EffColumnSql(alias, rel, columns[i]));
 		return;
 	}
 	appendStringInfoChar(&st->text, '(');
-	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rel, columns[i]));
-	appendStringInfoString(&st->text, ") IN (SELECT * FROM ROWS FROM (");
-	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "", param[i]);
-	appendStringInfoString(&st->text, ") AS k)");
+	if (owner->end == SCOPE_LIVING)
+	{
+		for (int i = 0; i < n; i++)
+			appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql(alias, rel, columns[i]));
+		appendStringInfoChar(&st->text, '(');
+	}
+	append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_ERASED);
+	if (subject == owner->erasing)
+	{
+		appendStringInfoString(&st->text, " OR ");
+		append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_CALL);
+	}
+	appendStringInfoString(&st->text, owner->end == SCOPE_LIVING ? ") IS NOT TRUE)" : ")");
+}
+
+/*
+ * EffScopeOwners: with link NULL the rows are the subject's own table.
+ */
+void
+EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject, TableLink *link)
+{
+	StringInfoData from;
+	StringInfoData where;
+	const char *alias = "t";
+	EffRelation *holder = rel;
+	AttrNumber *columns = subject->key; /* in order of the key, on holder */
+
+	initStringInfo(&from);
+	initStringInfo(&where);
+	appendStringInfo(&from, "%s t", rel->sql);
+	for (int i = 0; link != NULL && i < list_length(link->hops); i++)
+	{
+		JoinHop    *hop = list_nth(link->hops, i);
+		char	   *condition = where_at(map, alias, link, i, NULL);
+		char	   *next;
+
+		if (condition != NULL)
+			appendStringInfo(&where, "(%s) AND ", condition);
+		if (i == list_length(link->hops) - 1 && carries_key(link))
+		{
+			holder = hop->source;
+			columns = palloc(sizeof(AttrNumber) * hop->n);
+			for (int k = 0; k < hop->n; k++)
+				for (int place = 0; place < hop->n; place++)
+					if (subject->key[k] == hop->target_columns[place])
+						columns[k] = hop->source_columns[place];
+			break;
+		}
+		next = EffStatementAlias(st);
+		appendStringInfo(&from, " JOIN %s%s %s ON ", EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse),
+						 hop->target->sql, next);
+		for (int k = 0; k < hop->n; k++)
+		{
+			appendStringInfoString(&from, k > 0 ? " AND " : "");
+			append_equal(&from, join_side(alias, hop->source, hop->source_columns[k],
+										  hop->target, hop->target_columns[k]),
+						 EffColumnSql(next, hop->target, hop->target_columns[k]),
+						 EffRelationColumn(hop->target, hop->target_columns[k])->type);
+		}
+		alias = next;
+		holder = hop->target;
+	}
+	appendStringInfoString(&st->text, "SELECT DISTINCT ");
+	for (int k = 0; k < subject->nkey; k++)
+		appendStringInfo(&st->text, "%s%s", k > 0 ? ", " : "", EffColumnSql(alias, holder, columns[k]));
+	appendStringInfo(&st->text, " FROM %s WHERE %s", from.data, where.data);
+	for (int k = 0; k < subject->nkey; k++)
+		appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql(alias, holder, columns[k]));
 }
 
 List *
@@ -202,7 +297,8 @@ EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 	{
 		JoinHop    *hop = lfirst(lc);
 		int			i = foreach_current_index(lc);
-		TableLink  *own = i == 0 ? link : link_passing(map, link, i);
+		Bitmapset  *columns = NULL;
+		int			attnum = -1;
 		bool		last = i == list_length(link->hops) - 1;
 
 		for (int k = 0; k < hop->n; k++)
@@ -211,8 +307,9 @@ EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 			if (!last || !carries_key(link))
 				reads = add_read(reads, hop->target->oid, hop->target_columns[k]);
 		}
-		if (own != NULL)
-			reads = add_where_reads(reads, hop->source, own->label->where);
+		(void) where_at(map, "t", link, i, &columns);
+		while ((attnum = bms_next_member(columns, attnum)) >= 0)
+			reads = add_read(reads, hop->source->oid, attnum);
 	}
 	return reads;
 }
@@ -230,6 +327,76 @@ EffScopeSameHops(TableLink *link, int i, TableLink *other)
 	return true;
 }
 
+/*
+ * EffScopeStartsAt: one of the columns (int attnums) is where a link begins.
+ */
+bool
+EffScopeStartsAt(TableLink *link, List *columns)
+{
+	JoinHop    *first = linitial(link->hops);
+
+	for (int i = 0; i < first->n && !first->reverse; i++)
+		if (list_member_int(columns, first->source_columns[i]))
+			return true;
+	return false;
+}
+
+/* append_key compares columns of a row with one of the arrays of identifiers. */
+static void
+append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+		   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind)
+{
+	const char *param[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < n; i++)
+	{
+		EffColumn  *key = EffRelationColumn(subject->rel, target_columns[i]);
+		int			place = 0;
+
+		while (subject->key[place] != target_columns[i])
+			place++;
+		param[i] = EffStatementParam(st, kind, place, kind == PARAM_ERASED ? subject : NULL, 0,
+									 getBaseType(key->type));
+	}
+	if (n == 1)
+	{
+		append_equal(&st->text, EffColumnSql(alias, rel, columns[0]), psprintf("ANY (%s)", param[0]),
+					 EffRelationColumn(subject->rel, target_columns[0])->type);
+		return;
+	}
+	appendStringInfoChar(&st->text, '(');
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rel, columns[i]));
+	appendStringInfoString(&st->text, ") IN (SELECT * FROM ROWS FROM (");
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "", param[i]);
+	appendStringInfoString(&st->text, ") AS k)");
+}
+
+/* join_side: columns of two collations are compared by that of the target, as foreign keys are. */
+static char *
+join_side(const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum)
+{
+	Oid			collation = EffRelationColumn(target, target_attnum)->collation;
+	char	   *sql = EffColumnSql(alias, rel, attnum);
+
+	if (!OidIsValid(collation) || EffRelationColumn(rel, attnum)->collation == collation)
+		return sql;
+	return psprintf("%s COLLATE %s", sql, EffCollationSql(collation));
+}
+
+/* append_equal writes an equality, naming the operator's schema where it is not pg_catalog. */
+static void
+append_equal(StringInfo buf, const char *left, const char *right, Oid type)
+{
+	const char *schema = EffForeignEquality(type);
+
+	if (schema != NULL)
+		appendStringInfo(buf, "%s OPERATOR(%s.=) %s", left, schema, right);
+	else
+		appendStringInfo(buf, "%s = %s", left, right);
+}
+
 /* append_where adds a label's condition, deparsed with every name qualified. */
 static void
 append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, const char *where)
@@ -240,22 +407,45 @@ append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, c
 }
 
 /*
- * link_passing finds the link of the table at the i-th hop that goes on the
- * same way: its where holds for what passes through.
+ * where_at gives the condition that holds for the rows of the i-th hop of a
+ * link: its own "where" at the start, and further on that of the links of the
+ * table that go on the same way, any of which a row may pass by.  NULL where
+ * there is none; columns, where not NULL, gets what it reads.
  */
-static TableLink *
-link_passing(DataMap *map, TableLink *link, int i)
+static char *
+where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **columns)
 {
-	JoinHop    *hop = list_nth(link->hops, i);
-	MapTable   *table = EffMapTable(map, hop->source->oid);
+	EffRelation *rel = ((JoinHop *) list_nth(link->hops, i))->source;
+	MapTable   *table = EffMapTable(map, rel->oid);
+	List	   *links = i == 0 ? list_make1(link) : NIL;
+	StringInfoData buf;
 	ListCell   *lc;
 
-	if (table != NULL)
+	/* an owner's way goes by owner links where there are some */
+	for (int any_role = 0; i > 0 && table != NULL && links == NIL && any_role <= 1; any_role++)
 		foreach(lc, table->links)
-			if (((TableLink *) lfirst(lc))->error == NULL &&
-				EffScopeSameHops(link, i, lfirst(lc)))
-				return lfirst(lc);
-	return NULL;
+		{
+			TableLink  *other = lfirst(lc);
+
+			if (other->error == NULL && (any_role || other->label->role == link->label->role) &&
+				EffScopeSameHops(link, i, other))
+				links = lappend(links, other);
+		}
+	initStringInfo(&buf);
+	foreach(lc, links)
+	{
+		const char *where = ((TableLink *) lfirst(lc))->label->where;
+		EffExpression *expression;
+
+		if (where == NULL)
+			return NULL;
+		expression = EffExpressionAnalyze(rel, alias, where, NULL, "where");
+		if (columns != NULL)
+			*columns = bms_union(*columns, expression->columns);
+		appendStringInfo(&buf, list_length(links) == 1 ? "%s%s" : "%s(%s)",
+						 buf.len > 0 ? " OR " : "", expression->sql);
+	}
+	return buf.len > 0 ? buf.data : NULL;
 }
 
 /*

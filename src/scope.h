@@ -19,29 +19,67 @@ typedef struct ScopeRead
 	Bitmapset  *attnums;
 } ScopeRead;
 
+/* Whose rows a condition is about */
+typedef enum ScopeEnd
+{
+	SCOPE_MINE,					/* the subjects' being erased */
+	SCOPE_CALL,					/* those of any subject of the call */
+	SCOPE_ANY,					/* anybody's */
+	SCOPE_LIVING,				/* somebody's who is neither in the call nor erased */
+	SCOPE_DEAD					/* somebody's who is in the call or erased */
+} ScopeEnd;
+
+typedef struct ScopeOwner
+{
+	ScopeEnd	end;
+	MapTable   *erasing;		/* subject table of the call */
+	bool		regardless;		/* of "where" */
+} ScopeOwner;
+
+extern const ScopeOwner EffScopeMine;
+extern const ScopeOwner EffScopeCall;
+extern const ScopeOwner EffScopeAny;
+
 /* rows of the subject table */
-extern void EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject);
+extern void EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject,
+							const ScopeOwner *owner);
 
 /* rows of the table at the i-th hop of a link; 0 is the link's own table */
-extern void EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i);
+extern void EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+						 const ScopeOwner *owner);
 
-/* the same for the link's own table, without the link's own "where" */
-extern void EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link);
+/* the same for the link's own table, whatever "where" says, its own or on the way */
+extern void EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link,
+						  const ScopeOwner *owner);
 
-/* rows whose columns are equal to those of the condition's rows in a row set */
-extern void EffScopeRows(Statement *st, const char *alias, RowSet *rows);
+/* rows whose key is in a part of a row set, this subject's or that of all of the call */
+extern void EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part);
+extern void EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows, int part);
+
+/*
+ * Distinct identifiers of the subjects that a link of rows leads to: "SELECT
+ * DISTINCT key FROM ... WHERE " with the link's conditions, ending open for a
+ * condition on the rows of alias t.
+ */
+extern void EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject, TableLink *link);
 
 /* alias.columns joined to a sub-select's; the caller appends the sub-select's condition and ")" */
 extern void EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-							  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n);
+							  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
+							  bool by_key);
+extern const char *EffScopeOnly(EffRelation *target, bool by_key);
 
 /* alias.columns equal to the key of a subject, where these columns hold it */
 extern bool EffScopeIsKey(MapTable *subject, const AttrNumber *target_columns, int n);
 extern void EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-						MapTable *subject, const AttrNumber *target_columns, int n);
+						MapTable *subject, const AttrNumber *target_columns, int n,
+						const ScopeOwner *owner);
 
 /* what a link's or a subject's condition reads, as a list of ScopeRead */
 extern List *EffScopeReads(DataMap *map, MapTable *subject, TableLink *link);
+
+/* whether a link begins at one of the columns (int attnums) */
+extern bool EffScopeStartsAt(TableLink *link, List *columns);
 
 /* whether the hops of a link from i on are those of another link */
 extern bool EffScopeSameHops(TableLink *link, int i, TableLink *other);

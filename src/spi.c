@@ -4,7 +4,8 @@
  *
  * Triggers of the user's tables run with the caller's own search_path and
  * row_security, as they do for the caller's own DELETE: many name their tables
- * without a schema.
+ * without a schema.  The caller's settings are kept in a setting themselves, so
+ * that whatever unwinds the bracket takes them back too.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -27,26 +29,62 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
-#define PINNED_SEARCH_PATH "pg_catalog, pg_temp"
+
+#define CALLER_SETTINGS "effaced.caller_settings"
+
+/* What names and rows mean, and how values are written as text */
+static const struct
+{
+	const char *name;
+	const char *value;
+}			pinned_settings[] =
+{
+	{"search_path", "pg_catalog, pg_temp"},
+	{"row_security", "off"},
+	{"standard_conforming_strings", "on"},
+	{"quote_all_identifiers", "off"},
+	{"DateStyle", "ISO, MDY"},
+	{"IntervalStyle", "postgres"},
+	{"TimeZone", "UTC"},
+	{"extra_float_digits", "1"},
+	{"bytea_output", "hex"},
+};
+
+#define SETTING_SEPARATOR '\x01'
+
+/* What trigger_hook keeps between the start and the end of a function */
+typedef struct TriggerCall
+{
+	int			guc_level;		/* 0 where none was opened */
+	Datum		next_arg;		/* of the next hook */
+} TriggerCall;
 
 static needs_fmgr_hook_type next_needs_fmgr_hook = NULL;
 static fmgr_hook_type next_fmgr_hook = NULL;
 
-/* settings of the caller of the outermost bracket, for its triggers */
-static char *caller_search_path = NULL;
-static bool caller_row_security = true;
+/* the caller's values of the pinned settings, divided; empty outside the bracket */
+static char *caller_settings = NULL;
 
-static bool is_pinned(void);
+static bool is_in_bracket(void);
 static void set_guc(const char *name, const char *value);
 static bool is_trigger_in_bracket(Oid function);
 static void trigger_hook(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg);
+static char *current_settings(void);
+static int	give_caller_settings(Oid function);
+static bool setting_of(Oid function, const char *name, bool *any);
 
 /*
- * EffSpiInit chains the hook that gives triggers the caller's settings.
+ * EffSpiInit defines the setting behind the bracket and chains the hook that
+ * gives triggers the caller's settings.
  */
 void
 EffSpiInit(void)
 {
+	DefineCustomStringVariable(CALLER_SETTINGS,
+							   "Settings that triggers see while effaced runs a request.",
+							   NULL, &caller_settings, "", PGC_INTERNAL,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, NULL);
 	next_needs_fmgr_hook = needs_fmgr_hook;
 	needs_fmgr_hook = is_trigger_in_bracket;
 	next_fmgr_hook = fmgr_hook;
@@ -60,19 +98,13 @@ void
 EffPinBegin(EffBracket *bracket)
 {
 	memset(bracket, 0, sizeof(EffBracket));
-	if (!is_pinned())
-	{
-		char	   *copy = MemoryContextStrdup(TopMemoryContext, namespace_search_path);
-
-		if (caller_search_path != NULL)
-			pfree(caller_search_path);
-		caller_search_path = copy;
-		caller_row_security = row_security;
-	}
 	bracket->guc_level = NewGUCNestLevel();
-	set_guc("search_path", PINNED_SEARCH_PATH);
-	set_guc("row_security", "off");
-	set_guc("standard_conforming_strings", "on");
+	if (is_in_bracket())
+		return;
+	set_guc(CALLER_SETTINGS, current_settings());
+	for (int i = 0; i < lengthof(pinned_settings); i++)
+		if (strcmp(GetConfigOption(pinned_settings[i].name, false, false), pinned_settings[i].value) != 0)
+			set_guc(pinned_settings[i].name, pinned_settings[i].value);
 }
 
 void
@@ -225,9 +257,9 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 			hint = "A row that references what goes came in meanwhile, or nothing in the data map knows of it.  Run the call again; repeating it is safe.";
 			break;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
-			if (OidIsValid(place->relid) &&
-				check_enable_rls(place->relid, InvalidOid, true) == RLS_ENABLED)
-				hint = "Row-level security hides rows of this table from the calling role.  Call as the table's owner or as a role with BYPASSRLS.";
+			/* the format of the message, which no translation changes */
+			if (error->message_id != NULL && strstr(error->message_id, "row-level security") != NULL)
+				hint = "Row-level security hides rows of this table, or of one that the statement reads, from the calling role.  Call as the tables' owner or as a role with BYPASSRLS.";
 			else
 				hint = "Grant the calling role SELECT, UPDATE and DELETE on the tables of the plan.";
 			break;
@@ -259,73 +291,138 @@ EffQuoteLiteral(const char *text)
 }
 
 static bool
-is_pinned(void)
+is_in_bracket(void)
 {
-	return strcmp(namespace_search_path, PINNED_SEARCH_PATH) == 0;
+	return caller_settings != NULL && caller_settings[0] != '\0';
 }
 
 static void
 set_guc(const char *name, const char *value)
 {
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+	(void) set_config_option(name, value, PGC_INTERNAL, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*
  * is_trigger_in_bracket asks fmgr to tell trigger_hook of user triggers that
- * fire while the settings are pinned.
+ * fire inside the bracket.  Foreign keys are checked by internal functions,
+ * which pin what they need.
  */
 static bool
 is_trigger_in_bracket(Oid function)
 {
+	HeapTuple	tuple;
+	Form_pg_proc form;
+	bool		needed;
+
 	if (next_needs_fmgr_hook && next_needs_fmgr_hook(function))
 		return true;
-	if (!is_pinned() || caller_search_path == NULL)
+	if (!is_in_bracket())
 		return false;
-	if (get_func_rettype(function) != TRIGGEROID)
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
 		return false;
-	/* foreign keys are checked by internal functions, which pin what they need */
-	{
-		HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-		bool		user;
-
-		if (!HeapTupleIsValid(tuple))
-			return false;
-		user = ((Form_pg_proc) GETSTRUCT(tuple))->prolang != INTERNALlanguageId;
-		ReleaseSysCache(tuple);
-		return user;
-	}
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	needed = form->prorettype == TRIGGEROID && form->prolang != INTERNALlanguageId;
+	ReleaseSysCache(tuple);
+	return needed;
 }
 
 /*
  * trigger_hook gives a trigger function the caller's settings while it runs.
- * A function's own SET clauses come after and win.
  */
 static void
 trigger_hook(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg)
 {
-	if (get_func_rettype(flinfo->fn_oid) == TRIGGEROID)
+	TriggerCall *call = (TriggerCall *) DatumGetPointer(*arg);
+
+	if (call == NULL)
 	{
-		switch (event)
+		call = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(TriggerCall));
+		*arg = PointerGetDatum(call);
+	}
+	if (event == FHET_START)
+		call->guc_level = is_in_bracket() && get_func_rettype(flinfo->fn_oid) == TRIGGEROID ?
+			give_caller_settings(flinfo->fn_oid) : 0;
+	if (next_fmgr_hook)
+		next_fmgr_hook(event, flinfo, &call->next_arg);
+	/* after an error the aborting transaction takes the settings back */
+	if (event == FHET_END && call->guc_level > 0)
+		AtEOXact_GUC(true, call->guc_level);
+}
+
+/* current_settings writes down what the bracket changes. */
+static char *
+current_settings(void)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < lengthof(pinned_settings); i++)
+	{
+		appendStringInfoString(&buf, GetConfigOption(pinned_settings[i].name, false, false));
+		appendStringInfoChar(&buf, SETTING_SEPARATOR);
+	}
+	return buf.data;
+}
+
+/*
+ * give_caller_settings leaves the bracket for a function.  What its own SET
+ * clauses say wins; their level is open already and takes ours back with it.
+ */
+static int
+give_caller_settings(Oid function)
+{
+	char	   *settings = pstrdup(caller_settings);
+	char	   *value = settings;
+	bool		own[lengthof(pinned_settings)];
+	bool		any = false;
+	int			level;
+
+	for (int i = 0; i < lengthof(pinned_settings); i++)
+		own[i] = setting_of(function, pinned_settings[i].name, &any);
+	level = any ? 0 : NewGUCNestLevel();
+	set_guc(CALLER_SETTINGS, "");
+	for (int i = 0; i < lengthof(pinned_settings); i++)
+	{
+		char	   *end = strchr(value, SETTING_SEPARATOR);
+
+		*end = '\0';
+		if (!own[i] && strcmp(value, pinned_settings[i].value) != 0)
+			set_guc(pinned_settings[i].name, value);
+		value = end + 1;
+	}
+	pfree(settings);
+	return level;
+}
+
+/* setting_of tells whether a function's SET clauses name a setting; any, whether there are some. */
+static bool
+setting_of(Oid function, const char *name, bool *any)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	size_t		length = strlen(name);
+	bool		found = false;
+	Datum		config;
+	bool		isnull;
+	Datum	   *elements;
+	int			n;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
+	if (!isnull)
+	{
+		*any = true;
+		deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT,
+						  &elements, NULL, &n);
+		for (int i = 0; i < n; i++)
 		{
-			case FHET_START:
-				*arg = Int32GetDatum(0);
-				if (is_pinned() && caller_search_path != NULL)
-				{
-					*arg = Int32GetDatum(NewGUCNestLevel());
-					set_guc("search_path", caller_search_path);
-					set_guc("row_security", caller_row_security ? "on" : "off");
-				}
-				break;
-			case FHET_END:
-				if (DatumGetInt32(*arg) > 0)
-					AtEOXact_GUC(true, DatumGetInt32(*arg));
-				break;
-			case FHET_ABORT:
-				/* the aborting transaction takes the settings back */
-				break;
+			char	   *setting = TextDatumGetCString(elements[i]);
+
+			found |= pg_strncasecmp(setting, name, length) == 0 && setting[length] == '=';
 		}
 	}
-	else if (next_fmgr_hook)
-		next_fmgr_hook(event, flinfo, arg);
+	ReleaseSysCache(tuple);
+	return found;
 }

@@ -6,6 +6,7 @@
 
 #include "statement.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -41,7 +42,8 @@ EffStatementNew(int expected, const char *action, EffRelation *rel)
  * for the same thing gives the same number.
  */
 const char *
-EffStatementParam(Statement *st, EffParamKind kind, int index, RowSet *rows, Oid element_type)
+EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
+				  int part, Oid element_type)
 {
 	Oid			type = kind == PARAM_SECRET ? element_type : get_array_type(element_type);
 	StatementParam *param;
@@ -52,18 +54,20 @@ EffStatementParam(Statement *st, EffParamKind kind, int index, RowSet *rows, Oid
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("type %s of a key has no array type", format_type_be(element_type)),
-				 errhint("Use a key of a built-in type.")));
+				 errhint("Use a key of a built-in type."),
+				 errhidestmt(true)));
 	foreach(lc, st->params)
 	{
 		param = lfirst(lc);
 		number++;
-		if (param->kind == kind && param->index == index && param->rows == rows)
+		if (param->kind == kind && param->index == index && param->of == of && param->part == part)
 			return psprintf("$%d::%s", number, EffTypeSql(type, -1));
 	}
 	param = palloc0(sizeof(StatementParam));
 	param->kind = kind;
 	param->index = index;
-	param->rows = rows;
+	param->of = of;
+	param->part = part;
 	param->type = type;
 	st->params = lappend(st->params, param);
 	return psprintf("$%d::%s", number + 1, EffTypeSql(type, -1));
@@ -76,7 +80,21 @@ EffStatementAlias(Statement *st)
 }
 
 /*
- * EffStatementPrepare prepares the statement once, inside the SPI bracket.
+ * EffStatementTake lets a condition be written once and used in several places.
+ */
+char *
+EffStatementTake(Statement *st, int length)
+{
+	char	   *taken = pstrdup(st->text.data + length);
+
+	st->text.len = length;
+	st->text.data[length] = '\0';
+	return taken;
+}
+
+/*
+ * EffStatementPrepare prepares the statement once, inside the SPI bracket.  An
+ * error (row-level security is found here) is raised anew without its text.
  */
 void
 EffStatementPrepare(Statement *st)
@@ -85,6 +103,7 @@ EffStatementPrepare(Statement *st)
 	ListCell   *lc;
 	MemoryContextCallback *callback;
 	MemoryContext context = GetMemoryChunkContext(st);
+	MemoryContext current = CurrentMemoryContext;
 
 	if (st->plan != NULL)
 		return;
@@ -92,7 +111,16 @@ EffStatementPrepare(Statement *st)
 	foreach(lc, st->params)
 		types[foreach_current_index(lc)] = ((StatementParam *) lfirst(lc))->type;
 	callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
-	st->plan = EffSpiPrepare(st->text.data, list_length(st->params), types);
+	PG_TRY();
+	{
+		st->plan = EffSpiPrepare(st->text.data, list_length(st->params), types);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(current);
+		EffRethrowWithoutValues(&st->place);
+	}
+	PG_END_TRY();
 	callback->func = free_plan;
 	callback->arg = st->plan;
 	MemoryContextRegisterResetCallback(context, callback);
@@ -112,6 +140,21 @@ char *
 EffTypeSql(Oid type, int32 typmod)
 {
 	return format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+char *
+EffCollationSql(Oid collation)
+{
+	HeapTuple	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char	   *sql;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	sql = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return sql;
 }
 
 const char *

@@ -16,18 +16,20 @@
 
 typedef enum EffParamKind
 {
-	PARAM_KEY,					/* array of the subjects' i-th key values */
+	PARAM_KEY,					/* the i-th key values of the subjects being erased */
+	PARAM_CALL,					/* the same of all subjects of the call */
+	PARAM_ERASED,				/* the same of subjects of a kind that are erased already */
 	PARAM_SECRET,				/* the secret of the database, text */
-	PARAM_ROWS					/* array of the i-th key values of a row set */
+	PARAM_ROWS,					/* the i-th key values of a part of a row set */
+	PARAM_CALL_ROWS				/* the same of all subjects of the call */
 } EffParamKind;
-
-struct RowSet;
 
 typedef struct StatementParam
 {
-	EffParamKind	kind;
+	EffParamKind kind;
 	int			index;
-	struct RowSet *rows;		/* of PARAM_ROWS */
+	const void *of;				/* MapTable of PARAM_ERASED, RowSet of PARAM_ROWS */
+	int			part;			/* of PARAM_ROWS: RowSetPart */
 	Oid			type;			/* of the parameter, an array type but for the secret */
 } StatementParam;
 
@@ -41,19 +43,37 @@ typedef struct Statement
 	SPIPlanPtr	plan;			/* prepared at the first run, freed with the context */
 } Statement;
 
-/* Rows found and locked before anything changes, by their key */
+/* What becomes of the rows of a row set */
+typedef enum RowSetPart
+{
+	ROWS_ALL,
+	ROWS_GONE,					/* nobody else's: treated as the plan says */
+	ROWS_PINNED,				/* referenced by rows that cannot go: anonymized in place */
+	ROWS_KEPT,					/* somebody else's too */
+	ROWS_KEPT_BY				/* and on: those reached by the i-th link of the table */
+} RowSetPart;
+
+/* Rows found before anything changes, by their key */
 typedef struct RowSet
 {
 	int			id;				/* place in the arrays of a run */
 	EffRelation *rel;
 	int			nkey;
 	AttrNumber *key;
-	Statement  *select;
+	int			nlinks;			/* parts beyond ROWS_KEPT_BY */
+	Statement  *find;
+	Statement  *added;			/* counts rows that came in since */
+	Statement  *find_lock;		/* the same rows, locked in order of the key */
+	Statement  *classify;		/* key, part, bits of links; NULL where all rows go */
+	bool		reclassify;		/* it reads parts that are not known the first time */
 } RowSet;
 
 extern Statement *EffStatementNew(int expected, const char *action, EffRelation *rel);
-extern const char *EffStatementParam(Statement *st, EffParamKind kind, int index, RowSet *rows, Oid element_type);
+extern const char *EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
+									 int part, Oid element_type);
 extern char *EffStatementAlias(Statement *st);
+/* cut off and return what was appended since the text had that length */
+extern char *EffStatementTake(Statement *st, int length);
 extern void EffStatementPrepare(Statement *st);
 
 /* alias.column, quoted */
@@ -61,6 +81,9 @@ extern char *EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum
 
 /* name of a type with its modifier, qualified */
 extern char *EffTypeSql(Oid type, int32 typmod);
+
+/* name of a collation, qualified */
+extern char *EffCollationSql(Oid collation);
 
 /* Schema of the = of a type where it is not pg_catalog, quoted; NULL otherwise */
 extern const char *EffForeignEquality(Oid type);

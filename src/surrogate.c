@@ -9,7 +9,9 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_proc.h"
@@ -18,10 +20,12 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
@@ -29,24 +33,41 @@
 #define TOKEN_DIGITS 32			/* hexadecimal, of a SHA-256 */
 #define UNIQUE_DIGITS 16		/* the least that stays distinct: 64 bits */
 
+/* The column in the table itself or in one of its children */
+typedef struct ColumnPlace
+{
+	EffRelation *rel;
+	EffColumn  *column;
+} ColumnPlace;
+
 typedef struct CheckWalk
 {
-	AttrNumber	attnum;
+	ColumnPlace *place;
 	Const	   *value;			/* put in place of the column, or NULL */
 	bool		other_columns;
 	bool		reads_value;	/* other than by IS [NOT] NULL */
+	bool		users_code;		/* runs what somebody has defined */
 } CheckWalk;
 
+static MapError *erased_column_read(Surrogate *surrogate);
 static bool choose_default(Surrogate *surrogate, EffColumn *column);
-static bool is_foreign_key_member(DataMap *map, MapTable *table, AttrNumber attnum);
-static EffIndex *unique_index_on(EffRelation *rel, AttrNumber attnum);
-static char *table_check_in_the_way(Surrogate *surrogate);
-static char *domain_check_in_the_way(Surrogate *surrogate);
-static bool check_may_fail(const char *conbin, Surrogate *surrogate);
+static List *column_places(DataMap *map, MapTable *table, EffColumn *column);
+static bool is_foreign_key_member(DataMap *map, List *places);
+static bool is_not_null(List *places);
+static char *unique_index_in_the_way(Surrogate *surrogate, List *places);
+static bool index_in_the_way(ColumnPlace *place, EffIndex *index, bool token);
+static bool reads_column(ColumnPlace *place, Node *node);
+static bool stays_distinct(ColumnPlace *place, Node *node);
+static Node *generation_expression(EffRelation *rel, AttrNumber attnum);
+static char *table_check_in_the_way(Surrogate *surrogate, List *places);
+static char *domain_check_in_the_way(Surrogate *surrogate, ColumnPlace *place);
+static bool check_may_fail(const char *conbin, Surrogate *surrogate, ColumnPlace *place);
 static bool check_walker(Node *node, CheckWalk *walk);
+static bool is_users_function(Oid function, void *context);
 static Node *check_mutator(Node *node, CheckWalk *walk);
 static bool constant_datum(Surrogate *surrogate, Oid type, Datum *value);
 static MapError *must_give(MapTable *table, MapColumn *column, char *why);
+static char *collate_clause(Surrogate *surrogate);
 static char *token_sql(Surrogate *surrogate, Statement *st, const char *alias);
 static char *key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias);
 
@@ -59,8 +80,8 @@ EffSurrogateChoose(DataMap *map, MapTable *table, MapColumn *column)
 {
 	Surrogate  *surrogate = palloc0(sizeof(Surrogate));
 	EffColumn  *att = column->column;
-	EffIndex   *unique;
-	char	   *check;
+	List	   *places;
+	char	   *name;
 
 	surrogate->table = table;
 	surrogate->column = column;
@@ -84,12 +105,14 @@ EffSurrogateChoose(DataMap *map, MapTable *table, MapColumn *column)
 	if (column->label->surrogate != NULL)
 	{
 		surrogate->kind = SURROGATE_EXPRESSION;
+		surrogate->error = erased_column_read(surrogate);
 		return surrogate;
 	}
-	if (is_foreign_key_member(map, table, att->attnum))
+	places = column_places(map, table, att);
+	if (is_foreign_key_member(map, places))
 	{
 		surrogate->kind = SURROGATE_NULL;
-		if (att->not_null)
+		if (is_not_null(places))
 			surrogate->error = must_give(table, column, "it is a foreign key and not nullable");
 		return surrogate;
 	}
@@ -100,24 +123,15 @@ EffSurrogateChoose(DataMap *map, MapTable *table, MapColumn *column)
 											  format_type_with_typemod(att->type, att->typmod)));
 		return surrogate;
 	}
-	unique = unique_index_on(table->rel, att->attnum);
-	if (unique != NULL &&
-		!(surrogate->nkey > 0 &&
-		  (surrogate->kind == SURROGATE_UUID ||
-		   (surrogate->kind == SURROGATE_TEXT &&
-			(surrogate->length == 0 ||
-			 surrogate->length >= strlen(TOKEN_PREFIX) + UNIQUE_DIGITS)))))
-	{
+	if ((name = unique_index_in_the_way(surrogate, places)) != NULL)
 		surrogate->error = must_give(table, column,
 									 psprintf("the default would not stay distinct under the unique index %s",
-											  quote_identifier(get_rel_name(unique->oid))));
-		return surrogate;
-	}
-	if ((check = domain_check_in_the_way(surrogate)) != NULL ||
-		(check = table_check_in_the_way(surrogate)) != NULL)
+											  quote_identifier(name)));
+	else if ((name = domain_check_in_the_way(surrogate, linitial(places))) != NULL ||
+			 (name = table_check_in_the_way(surrogate, places)) != NULL)
 		surrogate->error = must_give(table, column,
 									 psprintf("the default may violate the check constraint %s",
-											  quote_identifier(check)));
+											  quote_identifier(name)));
 	return surrogate;
 }
 
@@ -177,7 +191,8 @@ EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias)
 	if (schema != NULL)
 		return psprintf("(%s IS NOT NULL AND (%s OPERATOR(%s.=) %s) IS NOT TRUE)", value, value, schema, sql);
 	if (surrogate->kind == SURROGATE_EXPRESSION)
-		return psprintf("(%s IS NOT NULL AND %s IS DISTINCT FROM %s)", value, value, sql);
+		return psprintf("(%s IS NOT NULL AND %s IS DISTINCT FROM %s%s)", value, value, sql,
+						collate_clause(surrogate));
 	return psprintf("%s <> %s", value, sql);
 }
 
@@ -198,10 +213,8 @@ EffRowKey(MapTable *table, AttrNumber **key)
 		for (int i = 0; usable && i < index->nkeys; i++)
 		{
 			EffColumn  *column = EffRelationColumn(table->rel, index->keys[i]);
-			MapColumn  *labelled = column ? EffMapColumn(table, column->attnum) : NULL;
 
-			usable = column != NULL && column->not_null &&
-				(labelled == NULL || labelled->label->erasure == ERASURE_RETAIN);
+			usable = column != NULL && column->not_null && !EffErasureChanges(table, column);
 		}
 		if (usable)
 		{
@@ -211,6 +224,61 @@ EffRowKey(MapTable *table, AttrNumber **key)
 	}
 	*key = NULL;
 	return 0;
+}
+
+/* EffErasureChanges: the column of a surviving row is replaced, or written by "set". */
+bool
+EffErasureChanges(MapTable *table, EffColumn *column)
+{
+	MapColumn  *labelled = EffMapColumn(table, column->attnum);
+	ListCell   *lc;
+
+	if (labelled != NULL && labelled->label->erasure != ERASURE_RETAIN)
+		return true;
+	if (table->label != NULL)
+		foreach(lc, table->label->set)
+			if (strcmp(((SetLabel *) lfirst(lc))->column, column->name) == 0)
+				return true;
+	if (column->generated)
+	{
+		Bitmapset  *attnums = NULL;
+
+		pull_varattnos(generation_expression(table->rel, column->attnum), 1, &attnums);
+		for (int i = 0; i < table->rel->ncolumns; i++)
+			if (!table->rel->columns[i].generated &&
+				bms_is_member(table->rel->columns[i].attnum - FirstLowInvalidHeapAttributeNumber, attnums) &&
+				EffErasureChanges(table, &table->rel->columns[i]))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * erased_column_read: what is made of a value that goes is not irreversible,
+ * nor the same when the erasure is run again.
+ */
+static MapError *
+erased_column_read(Surrogate *surrogate)
+{
+	MapTable   *table = surrogate->table;
+	EffColumn  *column = surrogate->column->column;
+	EffExpression *expression = EffExpressionAnalyze(table->rel, "t", surrogate->column->label->surrogate,
+													 column, "surrogate");
+	int			attnum = -1;
+
+	while ((attnum = bms_next_member(expression->columns, attnum)) >= 0)
+	{
+		EffColumn  *read = EffRelationColumn(table->rel, attnum);
+
+		if (EffErasureChanges(table, read))
+			return EffMapErrorMake(ERRCODE_EFF_ANONYMIZATION,
+								   psprintf("surrogate of column %s.%s reads column %s, which the erasure changes",
+											table->name, quote_identifier(column->name),
+											quote_identifier(read->name)),
+								   pstrdup("A surrogate must not depend on the value that it replaces, and be the same when the erasure is run again."),
+								   pstrdup("Make it of constants and of columns that stay as they are, such as the key."));
+	}
+	return NULL;
 }
 
 /* choose_default finds the default of a type; false where there is none. */
@@ -291,72 +359,215 @@ choose_default(Surrogate *surrogate, EffColumn *column)
 	return true;
 }
 
-static bool
-is_foreign_key_member(DataMap *map, MapTable *table, AttrNumber attnum)
+/* column_places finds the column in the table, first, and in its children. */
+static List *
+column_places(DataMap *map, MapTable *table, EffColumn *column)
 {
+	List	   *places = NIL;
 	ListCell   *lc;
 
-	foreach(lc, EffMapRelation(map, table->rel->oid)->references)
+	foreach(lc, table->rel->inheritors)
 	{
-		ForeignKey *fk = lfirst(lc);
+		EffRelation *rel = EffMapLoad(map, lfirst_oid(lc));
+		ColumnPlace *place = palloc(sizeof(ColumnPlace));
 
-		for (int i = 0; i < fk->nkeys; i++)
-			if (fk->columns[i] == attnum)
-				return true;
+		if (rel == NULL)
+			continue;
+		place->rel = rel;
+		place->column = rel == table->rel ? column : EffRelationColumnByName(rel, column->name);
+		if (place->column == NULL)
+			continue;
+		places = rel == table->rel ? lcons(place, places) : lappend(places, place);
+	}
+	return places;
+}
+
+static bool
+is_foreign_key_member(DataMap *map, List *places)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, places)
+	{
+		ColumnPlace *place = lfirst(lc);
+
+		foreach(lc2, EffMapRelation(map, place->rel->oid)->references)
+		{
+			ForeignKey *fk = lfirst(lc2);
+
+			for (int i = 0; i < fk->nkeys; i++)
+				if (fk->columns[i] == place->column->attnum)
+					return true;
+		}
 	}
 	return false;
 }
 
-static EffIndex *
-unique_index_on(EffRelation *rel, AttrNumber attnum)
+static bool
+is_not_null(List *places)
 {
 	ListCell   *lc;
 
-	foreach(lc, rel->indexes)
-	{
-		EffIndex   *index = lfirst(lc);
+	foreach(lc, places)
+		if (((ColumnPlace *) lfirst(lc))->column->not_null)
+			return true;
+	return false;
+}
 
-		if (!index->unique && !index->exclusion)
-			continue;
-		if (list_member_int(index->expr_columns, attnum))
-			return index;
-		for (int i = 0; i < index->nkeys; i++)
-			if (index->keys[i] == attnum)
-				return index;
-	}
+/*
+ * unique_index_in_the_way names an index under which defaults would collide:
+ * only tokens of enough digits, made of a row key, stay distinct.
+ */
+static char *
+unique_index_in_the_way(Surrogate *surrogate, List *places)
+{
+	bool		token = surrogate->nkey > 0 &&
+		(surrogate->kind == SURROGATE_UUID ||
+		 (surrogate->kind == SURROGATE_TEXT &&
+		  (surrogate->length == 0 || surrogate->length >= strlen(TOKEN_PREFIX) + UNIQUE_DIGITS)));
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, places)
+		foreach(lc2, ((ColumnPlace *) lfirst(lc))->rel->indexes)
+		{
+			EffIndex   *index = lfirst(lc2);
+
+			if ((index->unique || index->exclusion) && index_in_the_way(lfirst(lc), index, token))
+				return get_rel_name(index->oid);
+		}
 	return NULL;
 }
 
-/* table_check_in_the_way names a CHECK of the table that the default may violate. */
+static bool
+index_in_the_way(ColumnPlace *place, EffIndex *index, bool token)
+{
+	Relation	relation = index_open(index->oid, AccessShareLock);
+	List	   *parts = list_copy(RelationGetIndexExpressions(relation));
+	ListCell   *lc;
+
+	index_close(relation, AccessShareLock);
+	for (int i = 0; i < index->nkeys; i++)
+		if (index->keys[i] != 0)
+			parts = lappend(parts, makeVar(1, index->keys[i], InvalidOid, -1, InvalidOid, 0));
+	foreach(lc, parts)
+		if (reads_column(place, lfirst(lc)) && !(token && stays_distinct(place, lfirst(lc))))
+			return true;
+	return false;
+}
+
+/* reads_column: the expression reads the column, or one that is generated from it. */
+static bool
+reads_column(ColumnPlace *place, Node *node)
+{
+	Bitmapset  *attnums = NULL;
+	int			i = -1;
+
+	pull_varattnos(node, 1, &attnums);
+	while ((i = bms_next_member(attnums, i)) >= 0)
+	{
+		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
+		EffColumn  *column = EffRelationColumn(place->rel, attnum);
+
+		if (attnum == 0 || attnum == place->column->attnum)
+			return true;
+		if (column != NULL && column->generated &&
+			reads_column(place, generation_expression(place->rel, attnum)))
+			return true;
+	}
+	return false;
+}
+
+/* stays_distinct: the expression makes distinct values of distinct tokens. */
+static bool
+stays_distinct(ColumnPlace *place, Node *node)
+{
+	if (IsA(node, RelabelType))
+		return stays_distinct(place, (Node *) ((RelabelType *) node)->arg);
+	if (IsA(node, CollateExpr))
+		return stays_distinct(place, (Node *) ((CollateExpr *) node)->arg);
+	if (IsA(node, CoerceViaIO))
+		return stays_distinct(place, (Node *) ((CoerceViaIO *) node)->arg);
+	if (IsA(node, FuncExpr))
+	{
+		FuncExpr   *function = (FuncExpr *) node;
+
+		switch (function->funcid)
+		{
+			case F_LOWER_TEXT:
+			case F_UPPER_TEXT:
+			case F_MD5_TEXT:
+			case F_TEXT_BPCHAR:
+				return stays_distinct(place, linitial(function->args));
+		}
+	}
+	if (IsA(node, Var))
+	{
+		AttrNumber	attnum = ((Var *) node)->varattno;
+		EffColumn  *column = EffRelationColumn(place->rel, attnum);
+
+		if (attnum == place->column->attnum)
+			return true;
+		return column != NULL && column->generated &&
+			stays_distinct(place, generation_expression(place->rel, attnum));
+	}
+	return false;
+}
+
+static Node *
+generation_expression(EffRelation *rel, AttrNumber attnum)
+{
+	Relation	relation = table_open(rel->oid, AccessShareLock);
+	Node	   *node = build_column_default(relation, attnum);
+
+	table_close(relation, AccessShareLock);
+	if (node == NULL)
+		elog(ERROR, "column %d of relation %u has no generation expression", attnum, rel->oid);
+	return node;
+}
+
+/* table_check_in_the_way names a CHECK of the table or a child that the default may violate. */
 static char *
-table_check_in_the_way(Surrogate *surrogate)
+table_check_in_the_way(Surrogate *surrogate, List *places)
 {
 	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	char	   *found = NULL;
+	ListCell   *lc;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(surrogate->table->rel->oid));
-	scan = systable_beginscan(pg_constraint, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
-	while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, places)
 	{
-		bool		isnull;
-		Datum		conbin = heap_getattr(tuple, Anum_pg_constraint_conbin, RelationGetDescr(pg_constraint), &isnull);
+		ColumnPlace *place = lfirst(lc);
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
 
-		if (((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_CHECK && !isnull &&
-			check_may_fail(TextDatumGetCString(conbin), surrogate))
-			found = pstrdup(NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname));
+		ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(place->rel->oid));
+		scan = systable_beginscan(pg_constraint, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+		while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		{
+			Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+			bool		isnull;
+			Datum		conbin = heap_getattr(tuple, Anum_pg_constraint_conbin, RelationGetDescr(pg_constraint), &isnull);
+
+			/* what a child has from its parent is looked at there */
+			if (form->contype == CONSTRAINT_CHECK && !isnull &&
+				(form->conislocal || place->rel == surrogate->table->rel) &&
+				check_may_fail(TextDatumGetCString(conbin), surrogate, place))
+				found = pstrdup(NameStr(form->conname));
+		}
+		systable_endscan(scan);
+		if (found != NULL)
+			break;
 	}
-	systable_endscan(scan);
 	table_close(pg_constraint, AccessShareLock);
 	return found;
 }
 
 /* domain_check_in_the_way does the same for the domain that the column is of. */
 static char *
-domain_check_in_the_way(Surrogate *surrogate)
+domain_check_in_the_way(Surrogate *surrogate, ColumnPlace *place)
 {
 	Oid			type = surrogate->column->column->type;
 	char	   *found = NULL;
@@ -376,7 +587,7 @@ domain_check_in_the_way(Surrogate *surrogate)
 			Datum		conbin = heap_getattr(tuple, Anum_pg_constraint_conbin, RelationGetDescr(pg_constraint), &isnull);
 
 			if (((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_CHECK && !isnull &&
-				check_may_fail(TextDatumGetCString(conbin), surrogate))
+				check_may_fail(TextDatumGetCString(conbin), surrogate, place))
 				found = pstrdup(NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname));
 		}
 		systable_endscan(scan);
@@ -393,13 +604,14 @@ domain_check_in_the_way(Surrogate *surrogate)
 
 /*
  * check_may_fail: a check that only asks whether the column is NULL holds as
- * before; a constant is tried; anything else may fail.
+ * before; a constant is tried, unless that would run somebody's code; anything
+ * else may fail.
  */
 static bool
-check_may_fail(const char *conbin, Surrogate *surrogate)
+check_may_fail(const char *conbin, Surrogate *surrogate, ColumnPlace *place)
 {
 	Node	   *check = stringToNode(conbin);
-	CheckWalk	walk = {.attnum = surrogate->column->column->attnum};
+	CheckWalk	walk = {.place = place};
 	Oid			type = surrogate->column->column->type;
 	MemoryContext context = CurrentMemoryContext;
 	Datum		value;
@@ -408,7 +620,7 @@ check_may_fail(const char *conbin, Surrogate *surrogate)
 	(void) check_walker(check, &walk);
 	if (!walk.reads_value)
 		return false;
-	if (walk.other_columns || surrogate->kind != SURROGATE_CONSTANT ||
+	if (walk.other_columns || walk.users_code || surrogate->kind != SURROGATE_CONSTANT ||
 		!constant_datum(surrogate, type, &value))
 		return true;
 
@@ -427,7 +639,8 @@ check_may_fail(const char *conbin, Surrogate *surrogate)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 			PG_RE_THROW();
 		FlushErrorState();
 	}
@@ -440,22 +653,32 @@ check_walker(Node *node, CheckWalk *walk)
 {
 	if (node == NULL)
 		return false;
-	if (IsA(node, NullTest) && !((NullTest *) node)->argisrow &&
-		IsA(((NullTest *) node)->arg, Var) &&
-		((Var *) ((NullTest *) node)->arg)->varattno == walk->attnum)
-		return false;
+	if (IsA(node, NullTest) && !((NullTest *) node)->argisrow)
+	{
+		Node	   *arg = (Node *) ((NullTest *) node)->arg;
+
+		if (IsA(arg, CoerceToDomainValue) ||
+			(IsA(arg, Var) && ((Var *) arg)->varattno == walk->place->column->attnum))
+			return false;
+	}
 	if (IsA(node, CoerceToDomainValue))
 		walk->reads_value = true;
 	else if (IsA(node, Var))
 	{
 		AttrNumber	attnum = ((Var *) node)->varattno;
 
-		if (attnum == walk->attnum || attnum == 0)
-			walk->reads_value = true;
-		if (attnum != walk->attnum)
-			walk->other_columns = true;
+		walk->reads_value |= reads_column(walk->place, node);
+		walk->other_columns |= attnum != walk->place->column->attnum;
 	}
+	else if (IsA(node, CoerceToDomain) || check_functions_in_node(node, is_users_function, NULL))
+		walk->users_code = true;
 	return expression_tree_walker(node, check_walker, walk);
+}
+
+static bool
+is_users_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
 }
 
 static Node *
@@ -491,6 +714,23 @@ must_give(MapTable *table, MapColumn *column, char *why)
 									table->rel->sql, quote_identifier(column->column->name)));
 }
 
+/*
+ * collate_clause makes the comparison of a column with its expression one by
+ * the column's collation, where the expression brings another.
+ */
+static char *
+collate_clause(Surrogate *surrogate)
+{
+	EffColumn  *column = surrogate->column->column;
+	EffExpression *expression = EffExpressionAnalyze(surrogate->table->rel, "t",
+													 surrogate->column->label->surrogate,
+													 column, "surrogate");
+
+	if (!OidIsValid(column->collation) || exprCollation(expression->node) == column->collation)
+		return "";
+	return psprintf(" COLLATE %s", EffCollationSql(column->collation));
+}
+
 /* token_sql hashes secret, table, column and row key to hexadecimal digits. */
 static char *
 token_sql(Surrogate *surrogate, Statement *st, const char *alias)
@@ -508,15 +748,21 @@ token_sql(Surrogate *surrogate, Statement *st, const char *alias)
 		else
 			appendStringInfo(&key, " || %spg_catalog.quote_literal(%s)", i > 0 ? "',' || " : "", part);
 	}
-	/* a backslash would be read as an escape by the cast to bytea */
-	return psprintf("pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.replace(%s || %s%s, %s, %s)::bytea), 'hex'), %d)",
-					EffStatementParam(st, PARAM_SECRET, 0, NULL, TEXTOID),
+	/*
+	 * A backslash would be read as an escape by the cast to bytea; the columns
+	 * of a key may have collations that do not go together.
+	 */
+	return psprintf("pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.replace((%s || %s%s) COLLATE pg_catalog.\"C\", %s, %s)::bytea), 'hex'), %d)",
+					EffStatementParam(st, PARAM_SECRET, 0, NULL, 0, TEXTOID),
 					EffQuoteLiteral(psprintf("%s.%s:", rel->sql,
 											 quote_identifier(surrogate->column->column->name))),
 					key.data, "E'\\\\'", "E'\\\\\\\\'", TOKEN_DIGITS);
 }
 
-/* key_text_sql gives a key column as text that no setting changes. */
+/*
+ * key_text_sql gives a key column as text that no setting changes: for types
+ * whose output may depend on one, what they send.
+ */
 static char *
 key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias)
 {
@@ -528,10 +774,12 @@ key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias)
 	bool		varlena;
 
 	get_type_category_preferred(base, &category, &preferred);
-	if (category != TYPCATEGORY_DATETIME && category != TYPCATEGORY_TIMESPAN &&
-		base != FLOAT4OID && base != FLOAT8OID && base != BYTEAOID)
+	if (category == TYPCATEGORY_STRING || category == TYPCATEGORY_ENUM || category == TYPCATEGORY_BOOLEAN ||
+		category == TYPCATEGORY_NETWORK || category == TYPCATEGORY_BITSTRING || base == UUIDOID ||
+		(category == TYPCATEGORY_NUMERIC && base != FLOAT4OID && base != FLOAT8OID && base != CASHOID))
 		return psprintf("%s::text", EffColumnSql(alias, rel, attnum));
 	getTypeBinaryOutputInfo(base, &send, &varlena);
-	return psprintf("pg_catalog.encode(pg_catalog.%s(%s), 'hex')",
-					quote_identifier(get_func_name(send)), EffColumnSql(alias, rel, attnum));
+	return psprintf("pg_catalog.encode(%s(%s), 'hex')",
+					quote_qualified_identifier(get_namespace_name(get_func_namespace(send)), get_func_name(send)),
+					EffColumnSql(alias, rel, attnum));
 }

@@ -44,6 +44,9 @@ extern char *EffSurrogateSql(Surrogate *surrogate, Statement *st, const char *al
 /* the condition that the column still holds a value; NULL for generated columns */
 extern char *EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias);
 
+/* Whether erasure replaces a column of a surviving row, or writes it by "set" */
+extern bool EffErasureChanges(MapTable *table, EffColumn *column);
+
 /* Columns that tell the rows of a table apart and that no erasure changes; 0 where none do */
 extern int	EffRowKey(MapTable *table, AttrNumber **key);
 

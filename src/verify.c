@@ -15,16 +15,6 @@
 
 PG_FUNCTION_INFO_V1(effaced_verify);
 
-/* Counts of one table */
-typedef struct TableVerdict
-{
-	const char *name;
-	uint64		residual;
-	uint64		surviving;
-	uint64		excluded;
-} TableVerdict;
-
-static TableVerdict *verify_table(ErasureRun *run, PlannedTable *planned);
 static void write_verdicts(StringInfo buf, const char *key, List *verdicts, size_t member);
 
 /*
@@ -39,7 +29,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	ErasurePlan *plan = EffPlanGet(map, subject, NIL);
-	ErasureRun *run = EffExecNew(map, plan, &key, 1);
+	ErasureCall *call = EffExecNew(map, plan, &key, 1);
 	List	   *verdicts = NIL;
 	uint64		residual = 0;
 	EffBracket	bracket;
@@ -47,10 +37,12 @@ effaced_verify(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	EffSpiBegin(&bracket);
-	foreach(lc, plan->tables)
+	EffExecFindRows(call, false);
+	foreach(lc, plan->own_links ? lappend(list_copy(plan->tables), plan->own_links) : plan->tables)
 	{
-		TableVerdict *verdict = verify_table(run, lfirst(lc));
+		TableVerdict *verdict = palloc(sizeof(TableVerdict));
 
+		EffExecVerify(call->runs[0], lfirst(lc), verdict);
 		residual += verdict->residual;
 		verdicts = lappend(verdicts, verdict);
 	}
@@ -67,25 +59,6 @@ effaced_verify(PG_FUNCTION_ARGS)
 	(void) EffAuditAppend(list_make1(EffAuditEvent(residual == 0 ? "erasure_verified" : "erasure_verification_failed",
 												   subject->kind, key->text, buf.data)));
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
-}
-
-/*
- * verify_table counts the rows of one table in one statement.
- */
-static TableVerdict *
-verify_table(ErasureRun *run, PlannedTable *planned)
-{
-	TableVerdict *verdict = palloc0(sizeof(TableVerdict));
-	Statement  *st = EffPlanVerifyStatement(run->map, run->plan, planned);
-	bool		isnull;
-
-	verdict->name = planned->table->name;
-	if (EffExecStatement(run, st, false) != 1)
-		elog(ERROR, "a count returned no row");
-	verdict->residual = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	verdict->surviving = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	verdict->excluded = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
-	return verdict;
 }
 
 /* write_verdicts writes {table: rows} for the tables where there are any. */

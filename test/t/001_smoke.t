@@ -15,7 +15,7 @@ sub query { return $node->safe_psql('postgres', $_[0]); }
 
 is(query('SHOW shared_preload_libraries'), '', 'nothing is preloaded');
 
-for my $schema ('public', 'Gdpr "tools"')
+for my $schema ('public', 'Gdpr tools')
 {
 	(my $quoted = $schema) =~ s/"/""/g;
 	query(qq{CREATE SCHEMA IF NOT EXISTS "$quoted"});
