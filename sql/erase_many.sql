@@ -1,0 +1,86 @@
+-- effaced_erase_many() erases several subjects in one transaction, all or none.
+CREATE EXTENSION effaced;
+
+CREATE TABLE person (
+	id     int PRIMARY KEY,
+	name   text,
+	boss   int REFERENCES person,
+	since  date
+);
+CREATE TABLE message (
+	id        int PRIMARY KEY,
+	person_id int NOT NULL REFERENCES person,
+	body      text,
+	reply_to  int REFERENCES message
+);
+SECURITY LABEL FOR effaced ON TABLE person IS '{"path": "", "owned": true}';
+SECURITY LABEL FOR effaced ON COLUMN person.name IS '{"category": "identity"}';
+SECURITY LABEL FOR effaced ON TABLE message IS '{"path": "person"}';
+SECURITY LABEL FOR effaced ON COLUMN message.body IS '{"category": "communication"}';
+
+INSERT INTO person SELECT i, 'Person ' || i, nullif(i / 2, 0), '2020-01-01' FROM generate_series(1, 7) i;
+INSERT INTO message SELECT i, 1 + i % 7, 'Message ' || i, nullif(i / 2, 0) FROM generate_series(1, 14) i;
+
+-- The totals over all of them; identifiers count once, however they are written.
+SELECT effaced_erase_many(ARRAY['3', '2', ' 003', '2', '99']);
+SELECT * FROM person ORDER BY id;
+SELECT * FROM message ORDER BY id;
+
+-- Every subject has its own events.
+SELECT subject_ref, event_type, payload FROM effaced_audit_events ORDER BY subject_ref, seq;
+
+-- Nobody, and the same again.
+SELECT effaced_erase_many('{}');
+SELECT effaced_erase_many('{2,3}');
+SELECT count(*) FROM effaced_audit_events;
+
+-- All or none: one identifier that does not fit, or one that is NULL.
+SELECT effaced_erase_many('{1,x}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT effaced_erase_many('{1,NULL}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT effaced_erase_many(NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT effaced_erase_many('{1}', '[{"kind": "stripe", "value": "cus_42"}]');
+\echo :LAST_ERROR_SQLSTATE
+SELECT count(*) FROM person;
+SELECT count(*) FROM effaced_audit_events;
+
+-- Some tables only.
+SELECT effaced_erase_many(subject_ids => '{4,5}', subject => 'person', tables => '{message}');
+SELECT subject_ref, event_type, payload FROM effaced_audit_events WHERE subject_ref IN ('4', '5') ORDER BY seq;
+
+-- One subject in the way of another who is not erased with it: nobody goes.
+CREATE TABLE contract (
+	id         int PRIMARY KEY,
+	person_id  int NOT NULL REFERENCES person,
+	witness_id int NOT NULL REFERENCES person,
+	terms      text
+);
+SECURITY LABEL FOR effaced ON TABLE contract IS '{"path": "contract_person_id_fkey"}';
+SECURITY LABEL FOR effaced ON COLUMN contract.terms IS '{"category": "financial"}';
+INSERT INTO contract VALUES (1, 4, 6, 'terms'), (2, 7, 5, 'terms');
+SELECT effaced_erase_many('{4,5,6}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT id FROM person ORDER BY id;
+SELECT count(*) FROM effaced_audit_events;
+-- Together with the one in the way they all go, whoever is listed first.
+SELECT effaced_erase_many('{6,4,7,5}') -> 'deleted' AS deleted;
+SELECT id FROM person ORDER BY id;
+
+-- So do rows of one that reference those of the other in the same table.
+CREATE TABLE thread (id int PRIMARY KEY, person_id int NOT NULL REFERENCES person, start int NOT NULL REFERENCES thread, body text);
+SECURITY LABEL FOR effaced ON TABLE thread IS '{"path": "person"}';
+SECURITY LABEL FOR effaced ON COLUMN thread.body IS '{"category": "communication"}';
+INSERT INTO person VALUES (11, 'Ada'), (12, 'Ben'), (13, 'Cleo');
+INSERT INTO thread VALUES (1, 11, 1, 'hello'), (2, 12, 1, 'hi'), (3, 11, 2, 'hi'), (4, 12, 4, 'bye'), (5, 13, 5, 'alone');
+SELECT effaced_erase_many('{11,12}') -> 'deleted' AS deleted;
+SELECT * FROM thread;
+
+-- Composite identifiers are given in their canonical text.
+CREATE TABLE member (club text, no int, name text, PRIMARY KEY (club, no));
+SECURITY LABEL FOR effaced ON TABLE member IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON COLUMN member.name IS '{"category": "identity"}';
+INSERT INTO member VALUES ('a', 1, 'Ada'), ('a:1', 1, 'Ben'), ('b', 2, 'Cleo');
+SELECT effaced_erase_many(ARRAY['a:01', effaced_subject_id('a:1', '1')], subject => 'member');
+SELECT * FROM member;

@@ -1,0 +1,131 @@
+# Neither the server log, at its default settings, nor an error's fields hold a
+# personal value: no identifier, no value of a row, whatever fails.
+
+use strict;
+use warnings;
+use EffacedTest;
+use Test::More;
+
+# the settings of the test cluster that are not the defaults
+my $node = start_node('main', "log_statement = none\nlog_lock_waits = off\nlog_min_duration_statement = -1\ndeadlock_timeout = 100ms");
+is($node->safe_psql('postgres', q{SELECT name FROM pg_settings WHERE category ~ 'Logging' AND setting <> boot_val
+		AND name NOT IN ('log_destination', 'log_filename', 'log_directory', 'logging_collector', 'log_timezone', 'log_line_prefix',
+			'log_replication_commands', 'log_file_mode', 'application_name', 'log_checkpoints', 'log_autovacuum_min_duration', 'cluster_name', 'update_process_title')}),
+	'', 'the log is set as by default');
+
+# Every value that the test writes has this word in it.
+my $secret = 'xyzzy';
+$node->safe_psql('postgres', qq{
+	CREATE EXTENSION effaced;
+	CREATE TABLE person (mail text PRIMARY KEY, name text, grade int DEFAULT 1, joined date);
+	CREATE TABLE post (id int PRIMARY KEY, mail text NOT NULL REFERENCES person, body text);
+	CREATE TABLE note (id int PRIMARY KEY, post_id int REFERENCES post, text text);
+	CREATE TABLE report (id int, note_id int CONSTRAINT reported REFERENCES note, text text);
+	CREATE TABLE device (ip inet PRIMARY KEY, label text, kind text);
+	INSERT INTO person SELECT i || '-$secret\@example.com', 'name $secret', 1 FROM generate_series(1, 9) i;
+	INSERT INTO post SELECT i, i || '-$secret\@example.com', '$secret says' FROM generate_series(1, 9) i;
+	INSERT INTO note SELECT i, i, '$secret notes' FROM generate_series(1, 9) i;
+	INSERT INTO report VALUES (1, 2, '$secret');
+	CREATE ROLE clerk;
+	GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO clerk;
+	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO clerk;
+}
+	. label('TABLE person', '{"path": ""}')
+	. label('COLUMN person.name', '{"category": "identity", "surrogate": "\'nobody\'"}')
+	. label('TABLE post', '{"path": "person"}')
+	. label('COLUMN post.body', '{"category": "communication"}')
+	. label('TABLE note', '{"path": "post.person"}')
+	. label('COLUMN note.text', '{"category": "communication"}')
+	. label('TABLE device', '{"path": ""}')
+	. label('COLUMN device.label', '{"category": "technical"}'));
+
+# What fails, how, and with what set up before; each in a transaction of its own.
+my $erase = "SELECT effaced_erase('3-$secret\@example.com', subject => 'person')";
+my $trigger = sub {
+	my ($when, $body) = @_;
+	return "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN $body RETURN coalesce(NEW, OLD); END \$\$; CREATE TRIGGER f BEFORE $when FOR EACH ROW EXECUTE FUNCTION f();";
+};
+my @failures = (
+	[ 'an identifier that does not fit', 'ZE002', "SELECT effaced_erase('$secret', subject => 'device')" ],
+	[ 'one in an array', 'ZE002', "SELECT effaced_erase(ARRAY['$secret', 'b'], subject => 'person')" ],
+	[ 'one of many', 'ZE002', "SELECT effaced_erase_many(ARRAY['192.0.2.1', '$secret'], subject => 'device')" ],
+	[ 'one to verify', 'ZE002', "SELECT effaced_verify('$secret', subject => 'device')" ],
+	[ 'one to plan', 'ZE002', "SELECT * FROM effaced_plan('$secret', subject => 'device')" ],
+	[ 'no subject named', 'ZE002', "SELECT effaced_erase('3-$secret\@example.com')" ],
+	[ 'a table that is no subject', 'ZE002', "SELECT effaced_erase('3-$secret\@example.com', subject => 'note')" ],
+	[ 'tables outside the map', 'ZE002', "SELECT effaced_erase('3-$secret\@example.com', subject => 'person', tables => '{report}')" ],
+	[ 'a malformed composite identifier', 'ZE002', "SELECT effaced_parse_subject_id('$secret\\x')" ],
+	[ 'a composite identifier of another arity', 'ZE002', "SELECT effaced_parse_subject_id('$secret:1', 3)" ],
+	[ 'references', 'ZE006', "SELECT effaced_erase('3-$secret\@example.com', '[{\"kind\": \"k-$secret\", \"value\": \"$secret\"}]', subject => 'person')" ],
+	[ 'isolation', 'ZE005', "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; $erase" ],
+	[ 'a row in the way', 'ZE003', "SELECT effaced_erase('2-$secret\@example.com', subject => 'person')" ],
+	[ 'labels that contradict each other', 'ZE003', label('COLUMN note.text', '{"category": "identity", "erasure": "retain", "retention": {"reason": "law"}}') . $erase ],
+	[ 'a path that leads nowhere', 'ZE001', label('TABLE note', '{"path": "nowhere"}') . $erase ],
+	[ 'no surrogate', 'ZE004', "ALTER TABLE person ADD c point;" . label('COLUMN person.c', '{"category": "location"}') . $erase ],
+	[ 'a swallowed DELETE', 'ZE004', $trigger->('DELETE ON note', 'RETURN NULL;') . $erase ],
+	[ 'a value put back', 'ZE004', $trigger->('UPDATE ON person', 'RETURN OLD;') . $erase ],
+	[ 'a trigger that complains', 'P0001', $trigger->('DELETE ON note', q{RAISE EXCEPTION 'about %', OLD USING DETAIL = OLD.text, HINT = OLD.text;}) . $erase ],
+	[ 'a trigger that divides', '22012', $trigger->('DELETE ON note', 'PERFORM 1 / (length(OLD.text) - length(OLD.text));') . $erase ],
+	[ 'a trigger that casts', '22P02', $trigger->('DELETE ON note', 'PERFORM OLD.text::int;') . $erase ],
+	[ 'a trigger that runs text as SQL', '42601', $trigger->('DELETE ON note', 'EXECUTE OLD.text;') . $erase ],
+	[ 'a check constraint', '23514', "ALTER TABLE person ADD CHECK (name <> 'nobody');" . $erase ],
+	[ 'a unique index', '23505', "UPDATE person SET name = 'nobody' WHERE mail LIKE '1-%'; CREATE UNIQUE INDEX ON person (name) WHERE mail < '4' AND mail <> '2-$secret\@example.com';" . $erase ],
+	[ 'a NOT NULL', '23502', $trigger->('UPDATE ON person', 'NEW.grade := NULL;') . 'ALTER TABLE person ALTER grade SET NOT NULL;' . $erase ],
+	[ 'a foreign key', '23503', $trigger->('DELETE ON note', 'INSERT INTO report VALUES (9, OLD.id, OLD.text);') . $erase ],
+	[ 'a privilege', '42501', "SET ROLE clerk; $erase" ],
+	[ 'row-level security', '42501', "ALTER TABLE note ENABLE ROW LEVEL SECURITY; GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk; SET ROLE clerk; $erase" ],
+	[ 'row-level security in verify', '42501', "ALTER TABLE note ENABLE ROW LEVEL SECURITY; GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk; SET ROLE clerk; " . ($erase =~ s/erase/verify/r) ],
+	[ 'a read-only transaction', '25006', "SET TRANSACTION READ ONLY; $erase" ],
+	[ 'a timeout', '57014', $trigger->('DELETE ON post', 'PERFORM pg_sleep(60);') . "SET LOCAL statement_timeout = '500ms'; $erase" ],
+	[ 'a surrogate that overflows', '22003', 'ALTER TABLE person ADD c smallint DEFAULT 7;' . label('COLUMN person.c', '{"category": "identity", "surrogate": "40000 * grade"}') . $erase ],
+);
+
+my $state_of_things = q{SELECT md5((SELECT string_agg(t::text, '' ORDER BY mail) FROM person t) || (SELECT string_agg(t::text, '' ORDER BY id) FROM post t)
+	|| (SELECT string_agg(t::text, '' ORDER BY id) FROM note t) || (SELECT count(*) FROM effaced_audit_events WHERE event_type ~ '^erasure_(step|local|req|comp)'))};
+my $before = $node->safe_psql('postgres', $state_of_things);
+for (@failures)
+{
+	my ($what, $state, $sql) = @$_;
+	my $from = -s $node->logfile;
+	my $session = EffacedTest::Session->new($node, 'postgres', verbosity => 'verbose');
+	$session->query("BEGIN");
+	my $said = $session->query($sql);
+	my ($error) = $said =~ /(ERROR:.*)/s;
+	$session->query('ROLLBACK');
+	$session->close;
+	$error //= "no error: $said";
+	like($error, qr/^ERROR:  $state: /, "$what: $state");
+	unlike($error, qr/$secret/, "$what: no value in the error");
+	my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $from);
+	# the set-up's own statements are not logged, for they do not fail
+	like($log, qr/ERROR:/, "$what: the error is logged");
+	unlike($log, qr/$secret/, "$what: no value in the log");
+}
+is($node->safe_psql('postgres', $state_of_things), $before, 'nothing has changed by all this');
+
+# Two that wait for each other: the log would name both statements.
+my $from = -s $node->logfile;
+my ($one, $two) = map { EffacedTest::Session->new($node, 'postgres', verbosity => 'verbose') } 1, 2;
+$one->query("BEGIN; SELECT FROM post WHERE id = 4 FOR UPDATE");
+$two->query("BEGIN; SELECT FROM person WHERE grade = 1 AND mail LIKE '5-%' FOR UPDATE");
+$two->send("SELECT effaced_erase('4-$secret\@example.com', subject => 'person')");
+$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}) or die 'nobody waits';
+$one->send("SELECT effaced_erase('5-$secret\@example.com', subject => 'person')");
+my $said = $one->receive;
+$one->query('ROLLBACK');
+$said .= $two->receive;
+$two->query('ROLLBACK');
+like($said, qr/40P01/, 'a deadlock keeps its SQLSTATE');
+unlike($said =~ s/^.*?(?=ERROR)//sr =~ s/\n\{.*//sr, qr/$secret/, 'a deadlock: no value in the error');
+my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $from);
+unlike($log, qr/$secret/, 'a deadlock: no value in the log');
+$_->close for $one, $two;
+
+# What the trail keeps of those that succeed is the identifier alone.
+$node->safe_psql('postgres', "SELECT effaced_erase('6-$secret\@example.com', subject => 'person'); SELECT effaced_verify('6-$secret\@example.com', subject => 'person')");
+is($node->safe_psql('postgres', qq{SELECT DISTINCT subject_ref FROM effaced_audit_events WHERE effaced_audit_events::text ~ '$secret'}),
+	"6-$secret\@example.com", 'the trail names who was erased');
+is($node->safe_psql('postgres', qq{SELECT count(*) FROM effaced_audit_events WHERE payload::text ~ '$secret'}), 0, 'and no value');
+
+$node->stop;
+done_testing();
