@@ -72,8 +72,8 @@ SELECT effaced_erase('1') -> 'anonymized' AS anonymized;
 CREATE TABLE by_key (at timestamptz, period tstzrange, span interval, ratio float8, code text, raw bytea, person_id bigint NOT NULL REFERENCES person,
 	note text, ref uuid, PRIMARY KEY (at, period, span, ratio, code, raw));
 SECURITY LABEL FOR effaced ON TABLE by_key IS '{"path": "person"}';
-SECURITY LABEL FOR effaced ON COLUMN by_key.note IS '{"category": "special"}';
-SECURITY LABEL FOR effaced ON COLUMN by_key.ref IS '{"category": "special"}';
+SECURITY LABEL FOR effaced ON COLUMN by_key.note IS '{"category": "special", "erasure": "anonymize"}';
+SECURITY LABEL FOR effaced ON COLUMN by_key.ref IS '{"category": "special", "erasure": "anonymize"}';
 INSERT INTO by_key SELECT '2020-02-29 12:00Z', '[2020-02-29 12:00Z,)', '1 mon 2 days', 0.1 + 0.2, code, '\x5c00', 1, 'x', gen_random_uuid()
   FROM unnest(ARRAY['plain', 'back\slash', '\', '\\', E'''', E'\n', 'ünï', '']) code;
 SET "DateStyle" = 'ISO, YMD';

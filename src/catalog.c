@@ -471,6 +471,61 @@ EffOwnRelation(const char *relname)
 	return relid;
 }
 
+/* EffJoinNames lists quoted column names for a message. */
+char *
+EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+	{
+		EffColumn  *column = EffRelationColumn(rel, attnums[i]);
+
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
+						 column ? quote_identifier(column->name) : "?");
+	}
+	return buf.data;
+}
+
+/*
+ * EffLabelStatement writes the statement that sets a label.
+ */
+char *
+EffLabelStatement(Oid relid, AttrNumber attnum, const char *json)
+{
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+
+	return psprintf("SECURITY LABEL FOR " EFF_PROVIDER " ON %s %s%s%s IS %s;",
+					attnum == 0 ? (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE") : "COLUMN",
+					name, attnum == 0 ? "" : ".",
+					attnum == 0 ? "" : quote_identifier(get_attname(relid, attnum, false)),
+					json == NULL ? "NULL" : quote_literal_cstr(json));
+}
+
+/*
+ * EffCommentStatement writes the statement that takes the label out of
+ * a comment and leaves its free text.
+ */
+char *
+EffCommentStatement(EffRelation *rel, AttrNumber attnum)
+{
+	char	   *comment = GetComment(rel->oid, RelationRelationId, attnum);
+	int			length = EffLabelFromComment(comment) - comment - strlen(EFF_COMMENT_TAG);
+
+	while (length > 0 && strchr(" \t\r\n", comment[length - 1]) != NULL)
+		length--;
+	comment[length] = '\0';
+	return psprintf("COMMENT ON %s %s%s%s IS %s;",
+					attnum != 0 ? "COLUMN" :
+					rel->relkind == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" :
+					rel->relkind == RELKIND_VIEW ? "VIEW" :
+					rel->relkind == RELKIND_MATVIEW ? "MATERIALIZED VIEW" : "TABLE",
+					rel->sql, attnum != 0 ? "." : "",
+					attnum != 0 ? quote_identifier(EffRelationColumn(rel, attnum)->name) : "",
+					length > 0 ? quote_literal_cstr(comment) : "NULL");
+}
+
 /* extension_changed: the table is gone, or somebody tells of a change by it. */
 static void
 extension_changed(Datum arg, Oid relid)

@@ -105,6 +105,13 @@ extern List *EffLabelsLoad(void);		/* of StoredLabel, by relation, then attnum *
 extern List *EffLabelsOf(Oid relid);	/* the same for one relation */
 extern List *EffAncestors(Oid relid);	/* of Oid: every inheritance parent */
 
+/* Quoted names of columns, for a message */
+extern char *EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n);
+
+/* Statements to paste: set a label, and take one out of a comment */
+extern char *EffLabelStatement(Oid relid, AttrNumber attnum, const char *json);
+extern char *EffCommentStatement(EffRelation *rel, AttrNumber attnum);
+
 /* Names written in labels and manifests; InvalidOid where there is none */
 extern Oid	EffRelationByName(const char *name);
 

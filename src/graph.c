@@ -9,18 +9,11 @@
 
 #include "graph.h"
 #include "path.h"
-#include "provider.h"
 
 #include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
-#include "lib/stringinfo.h"
-#include "nodes/makefuncs.h"
-#include "nodes/parsenodes.h"
-#include "nodes/value.h"
 #include "parser/parse_oper.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
@@ -180,23 +173,6 @@ EffGraphRaiseErrors(MapTable *table)
 	foreach(lc, table->links)
 		if (((TableLink *) lfirst(lc))->error)
 			EffMapErrorRaise(((TableLink *) lfirst(lc))->error);
-}
-
-/* EffJoinNames lists quoted column names for a message. */
-char *
-EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < n; i++)
-	{
-		EffColumn  *column = EffRelationColumn(rel, attnums[i]);
-
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
-						 column ? quote_identifier(column->name) : "?");
-	}
-	return buf.data;
 }
 
 static void
@@ -369,7 +345,8 @@ infer_link(DataMap *map, TableLink *link, HTAB *reaching)
 
 	link->inferred = true;
 	search_chains(&inference, link->table->rel->oid);
-	if (list_length(inference.found) == 1)
+	/* a search that was given up may have missed another */
+	if (list_length(inference.found) == 1 && inference.steps <= MAX_INFERENCE_STEPS)
 	{
 		foreach(lc, (List *) linitial(inference.found))
 			if (finish_hop(map, link, hop_along(map, lfirst(lc))))
@@ -737,7 +714,7 @@ label_statement(TableLink *link, const char *key, const char *json_value)
 
 		json = DatumGetCString(DirectFunctionCall1(jsonb_out, merged));
 	}
-	return EffProviderLabelStatement(link->table->rel->oid, 0, json);
+	return EffLabelStatement(link->table->rel->oid, 0, json);
 }
 
 static char *

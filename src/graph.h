@@ -55,6 +55,4 @@ extern TableLink *EffGraphInfer(DataMap *map, EffRelation *rel, HTAB *reaching);
 extern char *EffGraphInferredPath(DataMap *map, TableLink *link);
 extern char *EffGraphUsedPath(TableLink *link);
 
-extern char *EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n);
-
 #endif							/* EFF_GRAPH_H */

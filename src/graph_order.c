@@ -7,10 +7,7 @@
 
 #include "graph.h"
 
-#include "catalog/pg_constraint.h"
-#include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
-#include "utils/builtins.h"
 
 typedef struct OrderEdge
 {

@@ -8,21 +8,16 @@
 #include "postgres.h"
 
 #include "identifier.h"
-#include "graph.h"
 #include "spi.h"
 
-#include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/formatting.h"
 #include "utils/lsyscache.h"
-#include "utils/numeric.h"
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(effaced_subject_id);

@@ -266,7 +266,7 @@ EffLintRelabel(LintRun *run, EffRelation *rel, AttrNumber attnum, List *keys, co
 	label = value == NULL ? DirectFunctionCall2(jsonb_delete_path, label, path) :
 		DirectFunctionCall4(jsonb_set, label, path,
 							DirectFunctionCall1(jsonb_in, CStringGetDatum(value)), BoolGetDatum(true));
-	return EffProviderLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
+	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
 }
 
 /*

@@ -97,7 +97,7 @@ EffLintShadowedComments(LintRun *run)
 			(void) EffLintAdd(run, LINT_SHADOWED_COMMENT, table->rel, label->attnum,
 							  psprintf("the label in the comment on %s does not count: a security label stands before it",
 									   label->attnum == 0 ? table->name : EffLintColumnName(table->rel, label->attnum)),
-							  EffProviderCommentStatement(table->rel, label->attnum));
+							  EffCommentStatement(table->rel, label->attnum));
 	}
 }
 
@@ -132,7 +132,7 @@ EffLintUnlabelledColumns(LintRun *run)
 							  psprintf("column %s has no label: an erasure leaves its value%s",
 									   EffLintColumnName(table->rel, column->attnum),
 									   goes ? ", and because of it the row" : ""),
-							  EffProviderLabelStatement(table->rel->oid, column->attnum,
+							  EffLabelStatement(table->rel->oid, column->attnum,
 														"{\"category\": \"identity\"}"));
 		}
 		if (table->rel->relkind == RELKIND_RELATION)

@@ -11,18 +11,11 @@
 #include "plan_build.h"
 #include "scope.h"
 
-#include "access/sysattr.h"
 #include "access/table.h"
-#include "catalog/pg_type.h"
-#include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/typcache.h"
 
 static ErasurePlan *build_plan(DataMap *map, MapTable *subject, List *tables);
 static List *choose_tables(PlanBuild *build, List *tables);

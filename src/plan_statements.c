@@ -9,9 +9,7 @@
 #include "ownership.h"
 #include "scope.h"
 
-#include "catalog/pg_class.h"
 #include "nodes/nodeFuncs.h"
-#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"

@@ -20,8 +20,5 @@ extern MapError *EffProviderTry(Oid relid, AttrNumber attnum, const char *json);
 /* Set one label with the caller's privileges, inside the SPI bracket; json NULL removes it */
 extern void EffProviderSetLabel(Oid relid, AttrNumber attnum, const char *json);
 
-/* Statements to paste: set a label, and take one out of a comment */
-extern char *EffProviderLabelStatement(Oid relid, AttrNumber attnum, const char *json);
-extern char *EffProviderCommentStatement(EffRelation *rel, AttrNumber attnum);
 
 #endif							/* EFF_PROVIDER_H */

@@ -26,68 +26,67 @@ VACUUM ANALYZE;
 
 CREATE TABLE hand_audit (LIKE effaced_audit_events INCLUDING ALL);
 
+-- What an experienced developer would write for this schema: set-based, static
+-- statements, and the audit rows in one INSERT.
 CREATE FUNCTION hand_erase(p_id int) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     n bigint;
-    addresses_gone bigint;
-    result jsonb := '{}';
+    targets text[];
+    strategies text[];
+    counts bigint[];
 BEGIN
     PERFORM FROM users WHERE id = p_id FOR UPDATE;
     PERFORM FROM orders WHERE users_id = p_id FOR UPDATE;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload) VALUES ('erasure_requested', 'users', p_id, '{}');
 
     UPDATE orders SET address_id = NULL WHERE address_id IN (SELECT id FROM addresses WHERE users_id = p_id);
     GET DIAGNOSTICS n = ROW_COUNT;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'orders', 'strategy', 'detach', 'rows', n));
+    targets := array_append(targets, 'orders'); strategies := array_append(strategies, 'detach'); counts := array_append(counts, n);
 
     SELECT count(*) INTO n FROM invoices WHERE order_id IN (SELECT id FROM orders WHERE users_id = p_id);
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'invoices', 'strategy', 'retain', 'rows', n));
+    targets := array_append(targets, 'invoices'); strategies := array_append(strategies, 'retain'); counts := array_append(counts, n);
 
     DELETE FROM login_events WHERE users_id = p_id;
     GET DIAGNOSTICS n = ROW_COUNT;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'login_events', 'strategy', 'delete', 'rows', n));
+    targets := array_append(targets, 'login_events'); strategies := array_append(strategies, 'delete'); counts := array_append(counts, n);
 
     DELETE FROM newsletter_subscriptions WHERE users_id = p_id;
     GET DIAGNOSTICS n = ROW_COUNT;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'newsletter_subscriptions', 'strategy', 'delete', 'rows', n));
+    targets := array_append(targets, 'newsletter_subscriptions'); strategies := array_append(strategies, 'delete'); counts := array_append(counts, n);
 
     UPDATE order_items SET engraving = 'anon-' || left(encode(sha256(('secret' || order_id || line)::bytea), 'hex'), 32)
     WHERE order_id IN (SELECT id FROM orders WHERE users_id = p_id) AND engraving IS NOT NULL;
     GET DIAGNOSTICS n = ROW_COUNT;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'order_items', 'strategy', 'anonymize', 'rows', n));
+    targets := array_append(targets, 'order_items'); strategies := array_append(strategies, 'anonymize'); counts := array_append(counts, n);
 
     UPDATE orders SET gift_note = NULL WHERE users_id = p_id AND gift_note IS NOT NULL;
     GET DIAGNOSTICS n = ROW_COUNT;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'orders', 'strategy', 'anonymize', 'rows', n));
+    targets := array_append(targets, 'orders'); strategies := array_append(strategies, 'anonymize'); counts := array_append(counts, n);
 
     DELETE FROM addresses WHERE users_id = p_id;
     GET DIAGNOSTICS n = ROW_COUNT;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'addresses', 'strategy', 'delete', 'rows', n));
+    targets := array_append(targets, 'addresses'); strategies := array_append(strategies, 'delete'); counts := array_append(counts, n);
 
     UPDATE reviews SET author_name = 'A former customer' WHERE users_id = p_id AND author_name <> 'A former customer';
     GET DIAGNOSTICS n = ROW_COUNT;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'reviews', 'strategy', 'anonymize', 'rows', n));
+    targets := array_append(targets, 'reviews'); strategies := array_append(strategies, 'anonymize'); counts := array_append(counts, n);
 
     UPDATE users SET email = 'anon-' || left(encode(sha256(('secret' || id)::bytea), 'hex'), 32),
                      full_name = 'Deleted user #' || id, phone = NULL, birth_date = NULL,
                      password_hash = 'anon-' || left(encode(sha256(('secret.' || id)::bytea), 'hex'), 32)
     WHERE id = p_id;
     GET DIAGNOSTICS n = ROW_COUNT;
-    INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', 'users', 'strategy', 'anonymize', 'rows', n));
+    targets := array_append(targets, 'users'); strategies := array_append(strategies, 'anonymize'); counts := array_append(counts, n);
 
     INSERT INTO hand_audit (event_type, subject, subject_ref, payload)
-    VALUES ('erasure_local_completed', 'users', p_id, jsonb_build_object('users', n)),
-           ('erasure_completed', 'users', p_id, '{}');
-    RETURN jsonb_build_object('subject_id', p_id, 'users', n);
+    SELECT 'erasure_requested', 'users', p_id, '{}'
+    UNION ALL
+    SELECT 'erasure_step_succeeded', 'users', p_id, jsonb_build_object('target', t, 'strategy', s, 'rows', c)
+    FROM unnest(targets, strategies, counts) AS step (t, s, c)
+    UNION ALL
+    SELECT 'erasure_local_completed', 'users', p_id, jsonb_build_object('rows', n)
+    UNION ALL
+    SELECT 'erasure_completed', 'users', p_id, '{}';
+    RETURN jsonb_build_object('subject_id', p_id, 'steps', jsonb_object(targets, counts::text[]));
 END
 $$;
 
