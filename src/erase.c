@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "exec.h"
 #include "json.h"
+#include "refs.h"
 #include "spi.h"
 
 #include "access/xact.h"
@@ -22,7 +23,6 @@ PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
 
 static void require_read_committed(const char *function);
-static void check_refs(FunctionCallInfo fcinfo, int argno);
 static List *run_events(ErasureRun *run, TimestampTz requested_at);
 static void write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts);
 static void write_counts(StringInfo buf, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
@@ -49,7 +49,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 	map = EffGraphGet();
 	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
 	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
-	check_refs(fcinfo, 1);
+	EffRefsCheck(fcinfo, 1);
 	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
 
 	call = EffExecNew(map, plan, &key, 1);
@@ -108,7 +108,7 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 									   EffIdentifierFromText(nulls[i] ? NULL : TextDatumGetCString(elements[i])));
 	}
 	nkeys = EffIdentifierUnique(keys, n);
-	check_refs(fcinfo, 1);
+	EffRefsCheck(fcinfo, 1);
 	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
 
 	totals = palloc(sizeof(uint64) * Max(list_length(plan->steps), 1));
@@ -150,48 +150,6 @@ require_read_committed(const char *function)
 				 errdetail("The snapshot of this transaction would hide rows that are committed while locks are waited for."),
 				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED;"),
 				 errhidestmt(true)));
-}
-
-/*
- * check_refs reads references to external systems.  None is registered, so
- * each of them is of an unknown kind.
- */
-static void
-check_refs(FunctionCallInfo fcinfo, int argno)
-{
-	Jsonb	   *refs;
-	JsonbContainer *array;
-
-	if (PG_ARGISNULL(argno))
-		return;
-	refs = PG_GETARG_JSONB_P(argno);
-	if (!JB_ROOT_IS_ARRAY(refs) || JB_ROOT_IS_SCALAR(refs))
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_RESOLVER),
-				 errmsg("refs is not a JSON array"),
-				 errhint("Write [{\"kind\": \"...\", \"value\": \"...\"}]."),
-				 errhidestmt(true)));
-	array = &refs->root;
-	for (int i = 0; i < JsonContainerSize(array); i++)
-	{
-		JsonbValue *ref = getIthJsonbValueFromContainer(array, i);
-		JsonbValue *kind = NULL;
-
-		if (ref->type == jbvBinary && JsonContainerIsObject(ref->val.binary.data))
-			kind = EffJsonbMember(ref->val.binary.data, "kind");
-		if (kind == NULL || kind->type != jbvString)
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_RESOLVER),
-					 errmsg("an entry of refs has no kind"),
-					 errhint("Write [{\"kind\": \"...\", \"value\": \"...\"}]."),
-					 errhidestmt(true)));
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_RESOLVER),
-				 errmsg("no resolver is registered for the kind of a reference"),
-				 errdetail("Entry %d of refs.", i + 1),
-				 errhint("A reference goes to the resolver named like its kind; none is registered in this database."),
-				 errhidestmt(true)));
-	}
 }
 
 /*

@@ -235,7 +235,7 @@ EffExecStatement(ErasureRun *run, Statement *st)
 	}
 	MemoryContextSwitchTo(context);
 	EffStatementPrepare(st);
-	rows = EffSpiExecute(st->plan, values, NULL, false, st->expected, &st->place);
+	rows = EffSpiExecute(st->plan, values, NULL, run->call->read_only, st->expected, &st->place);
 	MemoryContextReset(run->call->scratch);
 	return rows;
 }

@@ -36,6 +36,7 @@ typedef struct ErasureCall
 	int			nkeys;
 	struct ErasureRun **runs;	/* one each */
 	FoundRows  *found_rows;		/* of all runs, where there are several */
+	bool		read_only;		/* all statements see the caller's snapshot */
 	MemoryContext scratch;		/* parameters of one statement */
 } ErasureCall;
 

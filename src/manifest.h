@@ -100,6 +100,7 @@ typedef struct DataMap
 	List	   *foreign_keys;	/* of ForeignKey */
 	bool		resolved;		/* graph.c has been here */
 	List	   *plans;			/* of ErasurePlan, kept by plan.c */
+	List	   *exports;		/* of ExportPlan, kept by export.c */
 	char	   *secret;			/* kept by audit.c, gone after a rollback */
 } DataMap;
 

@@ -15,6 +15,7 @@
 
 PG_FUNCTION_INFO_V1(effaced_verify);
 
+static TableVerdict *count_accessible(ErasureRun *run, MapTable *table);
 static void write_verdicts(StringInfo buf, const char *key, List *verdicts, size_t member);
 
 /*
@@ -31,11 +32,13 @@ effaced_verify(PG_FUNCTION_ARGS)
 	ErasurePlan *plan = EffPlanGet(map, subject, NIL);
 	ErasureCall *call = EffExecNew(map, plan, &key, 1);
 	List	   *verdicts = NIL;
+	List	   *accessible = NIL;
 	uint64		residual = 0;
 	EffBracket	bracket;
 	StringInfoData buf;
 	ListCell   *lc;
 
+	initStringInfo(&buf);
 	EffSpiBegin(&bracket);
 	EffExecFindRows(call, false);
 	foreach(lc, plan->own_links ? lappend(list_copy(plan->tables), plan->own_links) : plan->tables)
@@ -46,19 +49,51 @@ effaced_verify(PG_FUNCTION_ARGS)
 		residual += verdict->residual;
 		verdicts = lappend(verdicts, verdict);
 	}
-	EffSpiEnd(&bracket);
+	foreach(lc, EffGraphTables(map, subject))
+		if (EffScopeAccessors(lfirst(lc), subject) != NIL)
+			accessible = lappend(accessible, count_accessible(call->runs[0], lfirst(lc)));
 
-	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonKey(&buf, "verified");
 	appendStringInfoString(&buf, residual == 0 ? "true" : "false");
 	write_verdicts(&buf, "residual", verdicts, offsetof(TableVerdict, residual));
 	write_verdicts(&buf, "surviving", verdicts, offsetof(TableVerdict, surviving));
 	write_verdicts(&buf, "excluded", verdicts, offsetof(TableVerdict, excluded));
+	/* what the subject may look into, though it is others' */
+	if (accessible != NIL)
+		write_verdicts(&buf, "accessible", accessible, offsetof(TableVerdict, surviving));
 	appendStringInfoChar(&buf, '}');
+	EffSpiEnd(&bracket);
 	(void) EffAuditAppend(list_make1(EffAuditEvent(residual == 0 ? "erasure_verified" : "erasure_verification_failed",
 												   subject->kind, key->text, buf.data)));
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+}
+
+/* count_accessible counts the rows that the subject reaches as accessor only. */
+static TableVerdict *
+count_accessible(ErasureRun *run, MapTable *table)
+{
+	TableVerdict *verdict = palloc0(sizeof(TableVerdict));
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", table->rel);
+	PlannedTable *planned = EffPlanTable(run->plan, table->rel->oid);
+	ListCell   *lc;
+
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE (", table->rel->sql);
+	foreach(lc, EffScopeAccessors(table, run->plan->subject))
+	{
+		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
+		EffScopeLink(run->map, st, "t", lfirst(lc), 0, &EffScopeMine);
+	}
+	appendStringInfoChar(&st->text, ')');
+	if (planned != NULL)
+	{
+		appendStringInfoString(&st->text, " AND (");
+		EffPlanScopeNow(run->map, st, "t", run->plan, planned, &EffScopeMine);
+		appendStringInfoString(&st->text, ") IS NOT TRUE");
+	}
+	verdict->name = table->name;
+	verdict->surviving = EffExecCount(run, st);
+	return verdict;
 }
 
 /* write_verdicts writes {table: rows} for the tables where there are any. */
