@@ -290,11 +290,11 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 		EffScopeSubject(map, st, "t", table, &EffScopeMine);
 		any = true;
 	}
-	foreach(lc, EffGraphLinks(table, plan->base.subject))
+	foreach(lc, EffGraphRoleLinks(table, plan->base.subject, role))
 	{
 		TableLink  *link = lfirst(lc);
 
-		if (link->label->role != role || (redacted != NULL && is_redacted(link, redacted)))
+		if (redacted != NULL && is_redacted(link, redacted))
 			continue;
 		appendStringInfoString(&st->text, any ? " OR " : "");
 		EffScopeLink(map, st, "t", link, 0, &EffScopeMine);

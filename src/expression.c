@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "expression.h"
+#include "spi.h"
 
 #include "access/table.h"
 #include "access/sysattr.h"
@@ -204,14 +205,8 @@ evaluate(Node *node)
 static void
 invalid(EffRelation *rel, const char *text, const char *key, MemoryContext context)
 {
-	ErrorData  *error;
+	ErrorData  *error = EffCatchUserError(context);
 
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-		PG_RE_THROW();
-	FlushErrorState();
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
 			 errmsg("expression of label key \"%s\" is not valid for table %s", key, rel->name),

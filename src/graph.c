@@ -163,6 +163,19 @@ EffGraphLinks(MapTable *table, MapTable *subject)
 	return result;
 }
 
+/* EffGraphRoleLinks lists those of them by which the subject owns rows, or may access them. */
+List *
+EffGraphRoleLinks(MapTable *table, MapTable *subject, LinkRole role)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, EffGraphLinks(table, subject))
+		if (((TableLink *) lfirst(lc))->label->role == role)
+			result = lappend(result, lfirst(lc));
+	return result;
+}
+
 void
 EffGraphRaiseErrors(MapTable *table)
 {

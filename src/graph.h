@@ -37,6 +37,7 @@ extern MapTable *EffGraphSubject(DataMap *map, Oid relid);
 /* Tables with a link to the subject, itself included; raises what is broken */
 extern List *EffGraphTables(DataMap *map, MapTable *subject);
 extern List *EffGraphLinks(MapTable *table, MapTable *subject); /* of TableLink */
+extern List *EffGraphRoleLinks(MapTable *table, MapTable *subject, LinkRole role);
 extern void EffGraphRaiseErrors(MapTable *table);
 
 /*

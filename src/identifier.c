@@ -343,14 +343,7 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-			PG_RE_THROW();
-		FlushErrorState();
+		(void) EffCatchUserError(context);
 		fits = false;
 	}
 	PG_END_TRY();

@@ -19,7 +19,6 @@
 
 static ErasurePlan *build_plan(DataMap *map, MapTable *subject, List *tables);
 static List *choose_tables(PlanBuild *build, List *tables);
-static List *owner_links(MapTable *table, MapTable *subject);
 static PlannedTable *plan_own_links(PlanBuild *build, List *links);
 static PlannedTable *plan_table(PlanBuild *build, MapTable *table);
 static void choose_surrogates(PlanBuild *build, PlannedTable *planned);
@@ -199,7 +198,7 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 	foreach(lc, choose_tables(&build, tables))
 		plan->tables = lappend(plan->tables, plan_table(&build, lfirst(lc)));
 	own_links = tables == NIL || list_member_oid(tables, subject->rel->oid) ?
-		owner_links(subject, subject) : NIL;
+		EffGraphRoleLinks(subject, subject, ROLE_OWNER) : NIL;
 	if (own_links != NIL)
 		plan->own_links = plan_own_links(&build, own_links);
 	foreach(lc, plan->tables)
@@ -266,7 +265,7 @@ choose_tables(PlanBuild *build, List *tables)
 	if (tables == NIL)
 	{
 		foreach(lc, EffGraphTables(build->map, subject))
-			if (lfirst(lc) == subject || owner_links(lfirst(lc), subject) != NIL)
+			if (lfirst(lc) == subject || EffGraphRoleLinks(lfirst(lc), subject, ROLE_OWNER) != NIL)
 				chosen = lappend(chosen, lfirst(lc));
 		return chosen;
 	}
@@ -276,7 +275,7 @@ choose_tables(PlanBuild *build, List *tables)
 
 		if (table != NULL)
 			EffGraphRaiseErrors(table);
-		if (table == NULL || (table != subject && owner_links(table, subject) == NIL))
+		if (table == NULL || (table != subject && EffGraphRoleLinks(table, subject, ROLE_OWNER) == NIL))
 		{
 			char	   *name = EffRelationDisplayName(lfirst_oid(lc));
 
@@ -291,18 +290,6 @@ choose_tables(PlanBuild *build, List *tables)
 		chosen = lappend(chosen, table);
 	}
 	return chosen;
-}
-
-static List *
-owner_links(MapTable *table, MapTable *subject)
-{
-	List	   *result = NIL;
-	ListCell   *lc;
-
-	foreach(lc, EffGraphLinks(table, subject))
-		if (((TableLink *) lfirst(lc))->label->role == ROLE_OWNER)
-			result = lappend(result, lfirst(lc));
-	return result;
 }
 
 /*
@@ -320,7 +307,7 @@ plan_table(PlanBuild *build, MapTable *table)
 		planned->reads = EffScopeReads(build->map, table, NULL);
 	else
 	{
-		planned->links = owner_links(table, build->plan->subject);
+		planned->links = EffGraphRoleLinks(table, build->plan->subject, ROLE_OWNER);
 		planned->contested = EffOwnershipContested(table, build->plan->subject);
 		/* whoever reaches rows against a reference, the reference is there */
 		foreach(lc, table->links)
@@ -740,7 +727,7 @@ check_ways(PlanBuild *build)
 
 		if (table == build->plan->subject || EffPlanTable(build->plan, table->rel->oid) != NULL)
 			continue;
-		foreach(lc, owner_links(table, build->plan->subject))
+		foreach(lc, EffGraphRoleLinks(table, build->plan->subject, ROLE_OWNER))
 			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
 			{
 				JoinHop    *hop = lfirst(lc2);

@@ -131,13 +131,9 @@ is_accessor_reference(MapTable *table, MapTable *subject, ForeignKey *fk)
 {
 	ListCell   *lc;
 
-	foreach(lc, EffGraphLinks(table, subject))
-	{
-		TableLink  *link = lfirst(lc);
-
-		if (link->label->role == ROLE_ACCESSOR && ((JoinHop *) linitial(link->hops))->fk == fk)
+	foreach(lc, EffGraphRoleLinks(table, subject, ROLE_ACCESSOR))
+		if (((JoinHop *) linitial(((TableLink *) lfirst(lc))->hops))->fk == fk)
 			return true;
-	}
 	return false;
 }
 
@@ -153,7 +149,7 @@ EffPlanDetachAccessors(PlanBuild *build)
 		MapTable   *table = build->map->tables[i];
 		ListCell   *lc;
 
-		foreach(lc, EffGraphLinks(table, build->plan->subject))
+		foreach(lc, EffGraphRoleLinks(table, build->plan->subject, ROLE_ACCESSOR))
 		{
 			TableLink  *link = lfirst(lc);
 			JoinHop    *first = linitial(link->hops);
@@ -162,8 +158,7 @@ EffPlanDetachAccessors(PlanBuild *build)
 			PlannedOperation *operation;
 			ForeignKey *reference;
 
-			if (link->label->role != ROLE_ACCESSOR || first->fk != NULL || first->reverse ||
-				target == NULL || !target->deleted)
+			if (first->fk != NULL || first->reverse || target == NULL || !target->deleted)
 				continue;
 			reference = palloc0(sizeof(ForeignKey));
 			reference->name = link->name ? link->name : "hops";

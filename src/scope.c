@@ -503,22 +503,3 @@ same_hop(JoinHop *a, JoinHop *b)
 		memcmp(a->source_columns, b->source_columns, sizeof(AttrNumber) * a->n) == 0 &&
 		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->n) == 0;
 }
-
-/*
- * EffScopeAccessors lists the links by which a subject may look into a table.
- */
-List *
-EffScopeAccessors(MapTable *table, MapTable *subject)
-{
-	List	   *result = NIL;
-	ListCell   *lc;
-
-	foreach(lc, table->links)
-	{
-		TableLink  *link = lfirst(lc);
-
-		if (link->subject == subject && link->label->role == ROLE_ACCESSOR)
-			result = lappend(result, link);
-	}
-	return result;
-}

@@ -84,7 +84,4 @@ extern bool EffScopeStartsAt(TableLink *link, List *columns);
 /* whether the hops of a link from i on are those of another link */
 extern bool EffScopeSameHops(TableLink *link, int i, TableLink *other);
 
-/* links by which a subject may look into a table */
-extern List *EffScopeAccessors(MapTable *table, MapTable *subject);
-
 #endif							/* EFF_SCOPE_H */

@@ -235,6 +235,25 @@ EffSpiCommand(const char *sql, const EffStatementPlace *place)
 }
 
 /*
+ * EffCatchUserError is called in PG_CATCH around code that only computes: the
+ * error is what somebody wrote, and the caller says so in words of its own.
+ * The struct is in the context given.
+ */
+ErrorData *
+EffCatchUserError(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+		PG_RE_THROW();
+	FlushErrorState();
+	return error;
+}
+
+/*
  * EffRethrowWithoutValues is called in PG_CATCH: it keeps SQLSTATE and the
  * names of the objects, and drops message, detail, context and statement,
  * since any of them may quote a row.

@@ -45,6 +45,10 @@ extern SPIPlanPtr EffSpiPrepare(const char *sql, int nargs, Oid *types);
 extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
 							bool read_only, int expected, const EffStatementPlace *place);
 extern void EffSpiCommand(const char *sql, const EffStatementPlace *place);
+
+/* In PG_CATCH around what a user's text makes PostgreSQL compute: takes the error, but
+ * raises a cancel or a lack of resources again */
+extern ErrorData *EffCatchUserError(MemoryContext context);
 extern void EffRethrowWithoutValues(const EffStatementPlace *place) pg_attribute_noreturn();
 
 /* String literal that reads the same whatever standard_conforming_strings says */

@@ -635,14 +635,7 @@ check_may_fail(const char *conbin, Surrogate *surrogate, ColumnPlace *place)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
-			PG_RE_THROW();
-		FlushErrorState();
+		(void) EffCatchUserError(context);
 	}
 	PG_END_TRY();
 	return may_fail;

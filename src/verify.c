@@ -50,7 +50,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 		verdicts = lappend(verdicts, verdict);
 	}
 	foreach(lc, EffGraphTables(map, subject))
-		if (EffScopeAccessors(lfirst(lc), subject) != NIL)
+		if (EffGraphRoleLinks(lfirst(lc), subject, ROLE_ACCESSOR) != NIL)
 			accessible = lappend(accessible, count_accessible(call->runs[0], lfirst(lc)));
 
 	appendStringInfoChar(&buf, '{');
@@ -79,7 +79,7 @@ count_accessible(ErasureRun *run, MapTable *table)
 	ListCell   *lc;
 
 	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE (", table->rel->sql);
-	foreach(lc, EffScopeAccessors(table, run->plan->subject))
+	foreach(lc, EffGraphRoleLinks(table, run->plan->subject, ROLE_ACCESSOR))
 	{
 		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
 		EffScopeLink(run->map, st, "t", lfirst(lc), 0, &EffScopeMine);
