@@ -64,6 +64,10 @@ SELECT count(*) AS differing FROM (SELECT * FROM effaced_export_records(1, 'pati
 RESET ALL;
 SET client_min_messages = warning;
 
+-- Rows are streamed: the function is inlined, and no node of the plan keeps them.
+EXPLAIN (COSTS OFF) SELECT * FROM effaced_export_records('1', 'patient');
+EXPLAIN (COSTS OFF) SELECT value FROM effaced_export_records(1, 'patient') WHERE field = 'name';
+
 -- What an erasure has replaced is nobody's data any more; what is kept is exported.
 SELECT effaced_erase('1', subject => 'patient') -> 'anonymized' AS anonymized;
 SELECT source, field, value, retention_reason, expires_at FROM effaced_export_records(1, 'patient');
@@ -98,6 +102,30 @@ SECURITY LABEL FOR effaced ON COLUMN diary.feels IS '{"category": "special"}';
 SECURITY LABEL FOR effaced ON COLUMN diary.felt IS '{"category": "special"}';
 INSERT INTO diary VALUES (1, 3, 'good', '{bad,good}');
 SELECT field, value FROM effaced_export_records(3, 'account') WHERE source = 'diary';
+
+-- A source that cannot be read is named, and the others are given all the same;
+-- rows are given until there, and then it is an error.
+CREATE EXTENSION file_fdw;
+CREATE SERVER archive FOREIGN DATA WRAPPER file_fdw;
+CREATE FOREIGN TABLE archived (account_id int, note text) SERVER archive OPTIONS (filename '/nowhere/archived.csv', format 'csv');
+SECURITY LABEL FOR effaced ON FOREIGN TABLE archived IS '{"hops": [{"source_columns": ["account_id"], "target_table": "account", "target_columns": ["id"]}]}';
+SECURITY LABEL FOR effaced ON COLUMN archived.note IS '{"category": "communication"}';
+SELECT b -> 'incomplete_sources' AS incomplete, jsonb_array_length(b -> 'records') AS records
+  FROM (SELECT effaced_export(3, subject => 'account') AS b) s;
+SELECT payload FROM effaced_audit_events ORDER BY seq DESC LIMIT 1;
+SELECT count(*) FROM effaced_export_records(3, 'account');
+\echo :LAST_ERROR_SQLSTATE
+-- Missing privileges are the caller's to mend: the call fails.
+CREATE ROLE export_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO export_reader;
+GRANT SELECT ON account, message TO export_reader;
+SET ROLE export_reader;
+SELECT effaced_export(3, subject => 'account');
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+DROP OWNED BY export_reader;
+DROP ROLE export_reader;
+DROP FOREIGN TABLE archived;
 
 -- Bad input
 SELECT effaced_export('1');

@@ -17,9 +17,33 @@
 
 #define SECRET_BYTES 32
 
-static SPIPlanPtr append_plan = NULL;
-static Oid	append_relation = InvalidOid;	/* for which it was prepared */
+/* A statement over effaced's own tables, prepared once per session */
+typedef struct OwnStatement
+{
+	const char *sql;			/* %s stands for the schema */
+	SPIPlanPtr	plan;
+	Oid			relation;		/* of the trail for which it was prepared */
+} OwnStatement;
 
+static OwnStatement append_events = {
+	"INSERT INTO %s.effaced_audit_events"
+	" (event_type, subject, subject_ref, occurred_at, actor, payload)"
+	" SELECT e.event_type, e.subject, e.subject_ref, e.occurred_at, $6, e.payload::pg_catalog.jsonb"
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
+	" pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY"
+	" AS e (event_type, subject, subject_ref, occurred_at, payload, ordinal)"
+	" ORDER BY e.ordinal RETURNING event_id"
+};
+
+static OwnStatement find_erasures = {
+	"SELECT r.ordinality, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
+	" FROM pg_catalog.unnest($2) WITH ORDINALITY AS r (ref, ordinality)"
+	" JOIN %s.effaced_audit_events e ON e.subject_ref = r.ref AND e.subject = $1"
+	" AND e.event_type = 'erasure_local_completed' AND NOT e.payload ? 'tables'"
+	" GROUP BY r.ordinality"
+};
+
+static SPIPlanPtr own_plan(OwnStatement *own, int nargs, Oid *types);
 static Datum text_array(List *events, int member);
 
 AuditEvent *
@@ -41,7 +65,6 @@ EffAuditEvent(const char *type, const char *subject, const char *subject_ref, co
 char *
 EffAuditAppend(List *events)
 {
-	Oid			relid = EffOwnRelation("effaced_audit_events");
 	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTOID};
 	Datum		values[6];
 	Datum	   *times = palloc(sizeof(Datum) * Max(list_length(events), 1));
@@ -60,25 +83,8 @@ EffAuditAppend(List *events)
 	values[5] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
 
 	EffSpiBeginAsOwner(&bracket);
-	if (append_plan != NULL && append_relation != relid)
-	{
-		SPI_freeplan(append_plan);
-		append_plan = NULL;
-	}
-	if (append_plan == NULL)
-	{
-		append_plan = EffSpiPrepare(psprintf("INSERT INTO %s.effaced_audit_events"
-											 " (event_type, subject, subject_ref, occurred_at, actor, payload)"
-											 " SELECT e.event_type, e.subject, e.subject_ref, e.occurred_at, $6, e.payload::pg_catalog.jsonb"
-											 " FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
-											 " pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY"
-											 " AS e (event_type, subject, subject_ref, occurred_at, payload, ordinal)"
-											 " ORDER BY e.ordinal RETURNING event_id",
-											 EffExtensionSchemaSql()),
-									6, types);
-		append_relation = relid;
-	}
-	(void) EffSpiExecute(append_plan, values, NULL, false, SPI_OK_INSERT_RETURNING, NULL);
+	(void) EffSpiExecute(own_plan(&append_events, lengthof(types), types), values, NULL, false,
+						 SPI_OK_INSERT_RETURNING, NULL);
 	id = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[SPI_processed - 1],
 												   SPI_tuptable->tupdesc, 1));
 	EffSpiEnd(&bracket);
@@ -105,14 +111,7 @@ EffAuditErased(const char *kind, char **refs, int n)
 	values[0] = CStringGetTextDatum(kind);
 	values[1] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args(psprintf("SELECT r.ordinality, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
-									   " FROM pg_catalog.unnest($2) WITH ORDINALITY AS r (ref, ordinality)"
-									   " JOIN %s.effaced_audit_events e ON e.subject_ref = r.ref AND e.subject = $1"
-									   " AND e.event_type = 'erasure_local_completed' AND NOT e.payload ? 'tables'"
-									   " GROUP BY r.ordinality",
-									   EffExtensionSchemaSql()),
-							  2, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the audit trail");
+	(void) EffSpiExecute(own_plan(&find_erasures, lengthof(types), types), values, NULL, false, SPI_OK_SELECT, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool		isnull;
@@ -166,6 +165,25 @@ EffSecret(DataMap *map)
 									  SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	EffSpiEnd(&bracket);
 	return map->secret;
+}
+
+/* own_plan prepares a statement once, and again where the extension was created anew. */
+static SPIPlanPtr
+own_plan(OwnStatement *own, int nargs, Oid *types)
+{
+	Oid			relation = EffOwnRelation("effaced_audit_events");
+
+	if (own->plan != NULL && own->relation != relation)
+	{
+		SPI_freeplan(own->plan);
+		own->plan = NULL;
+	}
+	if (own->plan == NULL)
+	{
+		own->plan = EffSpiPrepare(psprintf(own->sql, EffExtensionSchemaSql()), nargs, types);
+		own->relation = relation;
+	}
+	return own->plan;
 }
 
 /* text_array gathers one member of every event; NULLs stay. */

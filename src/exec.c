@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+static Datum *bind_params(ErasureRun *run, Statement *st);
 static uint64 lock_rows(ErasureRun *run, Statement *st);
 static void lock_subjects(ErasureCall *call);
 static void unite_rows(ErasureCall *call, RowSet *rows);
@@ -196,11 +197,38 @@ EffExecFindRows(ErasureCall *call, bool lock)
 uint64
 EffExecStatement(ErasureRun *run, Statement *st)
 {
-	MemoryContext context = MemoryContextSwitchTo(run->call->scratch);
-	int			n = list_length(st->params);
-	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
-	MapTable   *subject = run->plan->subject;
+	Datum	   *values = bind_params(run, st);
 	uint64		rows;
+
+	EffStatementPrepare(st);
+	rows = EffSpiExecute(st->plan, values, NULL, run->call->read_only, st->expected, &st->place);
+	MemoryContextReset(run->call->scratch);
+	return rows;
+}
+
+/*
+ * EffExecOpen opens a cursor over what a statement reads, in the snapshot of
+ * the caller's command; the name is for EffSpiFetch().
+ */
+const char *
+EffExecOpen(ErasureRun *run, Statement *st)
+{
+	Datum	   *values = bind_params(run, st);
+	const char *name;
+
+	EffStatementPrepare(st);
+	name = EffSpiOpen(st->plan, values, &st->place);
+	MemoryContextReset(run->call->scratch);
+	return name;
+}
+
+/* bind_params gives the values of a statement's parameters, in the scratch context. */
+static Datum *
+bind_params(ErasureRun *run, Statement *st)
+{
+	MemoryContext context = MemoryContextSwitchTo(run->call->scratch);
+	Datum	   *values = palloc(sizeof(Datum) * Max(list_length(st->params), 1));
+	MapTable   *subject = run->plan->subject;
 	ListCell   *lc;
 
 	foreach(lc, st->params)
@@ -234,10 +262,7 @@ EffExecStatement(ErasureRun *run, Statement *st)
 		}
 	}
 	MemoryContextSwitchTo(context);
-	EffStatementPrepare(st);
-	rows = EffSpiExecute(st->plan, values, NULL, run->call->read_only, st->expected, &st->place);
-	MemoryContextReset(run->call->scratch);
-	return rows;
+	return values;
 }
 
 /*

@@ -78,4 +78,7 @@ extern uint64 EffExecTotal(ErasureCall *call, int number);
 extern uint64 EffExecStatement(ErasureRun *run, Statement *st);
 extern uint64 EffExecCount(ErasureRun *run, Statement *st);
 
+/* Open a cursor over what a statement reads; returns its name */
+extern const char *EffExecOpen(ErasureRun *run, Statement *st);
+
 #endif							/* EFF_EXEC_H */

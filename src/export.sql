@@ -12,16 +12,42 @@ RETURNS jsonb LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_export(anynonarray, jsonb, regclass, text) IS
     'The same for an identifier of another type than text';
 
-CREATE FUNCTION @extschema@.effaced_export_records(subject_id text, subject regclass DEFAULT NULL)
+CREATE FUNCTION @extschema@.effaced_export_stream(subject_id text, subject regclass)
 RETURNS TABLE (source text, row_key jsonb, field text, category text, value jsonb, legal_basis text,
                purpose text, retention_reason text, expires_at timestamptz)
 LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_export_stream(text, regclass) IS
+    'What effaced_export_records() reads from: grant EXECUTE on both';
+
+CREATE FUNCTION @extschema@.effaced_export_stream(subject_id anynonarray, subject regclass)
+RETURNS TABLE (source text, row_key jsonb, field text, category text, value jsonb, legal_basis text,
+               purpose text, retention_reason text, expires_at timestamptz)
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_export_stream(anynonarray, regclass) IS
+    'The same for an identifier of another type than text';
+
+-- STABLE, so that it is inlined: the rows are then given one by one, while a
+-- function in FROM would be kept whole before the first of them.
+CREATE FUNCTION @extschema@.effaced_export_records(subject_id text, subject regclass DEFAULT NULL)
+RETURNS TABLE (source text, row_key jsonb, field text, category text, value jsonb, legal_basis text,
+               purpose text, retention_reason text, expires_at timestamptz)
+STABLE LANGUAGE sql
+AS $$
+    SELECT (s.r).source, (s.r).row_key, (s.r).field, (s.r).category, (s.r).value, (s.r).legal_basis,
+           (s.r).purpose, (s.r).retention_reason, (s.r).expires_at
+      FROM (SELECT @extschema@.effaced_export_stream($1, $2) AS r) AS s
+$$;
 COMMENT ON FUNCTION @extschema@.effaced_export_records(text, regclass) IS
-    'The records of effaced_export() as rows';
+    'The records of effaced_export() as rows, streamed: COPY (SELECT ...) TO STDOUT holds none of them back';
 
 CREATE FUNCTION @extschema@.effaced_export_records(subject_id anynonarray, subject regclass DEFAULT NULL)
 RETURNS TABLE (source text, row_key jsonb, field text, category text, value jsonb, legal_basis text,
                purpose text, retention_reason text, expires_at timestamptz)
-LANGUAGE c AS 'MODULE_PATHNAME';
+STABLE LANGUAGE sql
+AS $$
+    SELECT (s.r).source, (s.r).row_key, (s.r).field, (s.r).category, (s.r).value, (s.r).legal_basis,
+           (s.r).purpose, (s.r).retention_reason, (s.r).expires_at
+      FROM (SELECT @extschema@.effaced_export_stream($1, $2) AS r) AS s
+$$;
 COMMENT ON FUNCTION @extschema@.effaced_export_records(anynonarray, regclass) IS
     'The same for an identifier of another type than text';

@@ -26,6 +26,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
@@ -48,6 +49,8 @@ static const struct
 	{"TimeZone", "UTC"},
 	{"extra_float_digits", "1"},
 	{"bytea_output", "hex"},
+	/* the same rows come in the same order */
+	{"synchronize_seqscans", "off"},
 };
 
 #define SETTING_SEPARATOR '\x01'
@@ -209,6 +212,70 @@ EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
 	if (result != expected && result != SPI_OK_REWRITTEN)
 		elog(ERROR, "unexpected result of statement: %s", SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+/*
+ * EffSpiOpen opens a cursor; an error is raised anew without its text.
+ */
+const char *
+EffSpiOpen(SPIPlanPtr plan, Datum *values, const EffStatementPlace *place)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Portal volatile portal = NULL;
+
+	PG_TRY();
+	{
+		portal = SPI_cursor_open(NULL, plan, values, NULL, true);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(place);
+	}
+	PG_END_TRY();
+	if (portal == NULL)
+		elog(ERROR, "could not open cursor: %s", SPI_result_code_string(SPI_result));
+	return portal->name;
+}
+
+/*
+ * EffSpiFetch reads on from a cursor.  It is gone where a savepoint before its
+ * opening was rolled back to.
+ */
+uint64
+EffSpiFetch(const char *name, long rows, const EffStatementPlace *place)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Portal		portal = SPI_cursor_find(name);
+
+	if (portal == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_CURSOR_STATE),
+				 errmsg("the rows of %s can no longer be read", place->relation),
+				 errdetail("The transaction was rolled back to a savepoint before them."),
+				 errhint("Run the query again."),
+				 errhidestmt(true)));
+	PG_TRY();
+	{
+		SPI_cursor_fetch(portal, true, rows);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(place);
+	}
+	PG_END_TRY();
+	return SPI_processed;
+}
+
+/* EffSpiClose closes a cursor, if it is still there; it needs no bracket. */
+void
+EffSpiClose(const char *name)
+{
+	Portal		portal = SPI_cursor_find(name);
+
+	if (portal != NULL)
+		SPI_cursor_close(portal);
 }
 
 /*

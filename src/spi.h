@@ -44,6 +44,14 @@ extern void EffSpiBeginAsOwner(EffBracket *bracket);
 extern SPIPlanPtr EffSpiPrepare(const char *sql, int nargs, Oid *types);
 extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
 							bool read_only, int expected, const EffStatementPlace *place);
+/*
+ * A cursor over a statement that only reads, in the snapshot of the command
+ * that runs.  It outlives the bracket, not its transaction; each bracket names
+ * it anew.  EffSpiFetch leaves the rows in SPI_tuptable and returns their number.
+ */
+extern const char *EffSpiOpen(SPIPlanPtr plan, Datum *values, const EffStatementPlace *place);
+extern uint64 EffSpiFetch(const char *name, long rows, const EffStatementPlace *place);
+extern void EffSpiClose(const char *name);
 extern void EffSpiCommand(const char *sql, const EffStatementPlace *place);
 
 /* In PG_CATCH around what a user's text makes PostgreSQL compute: takes the error, but
