@@ -11,7 +11,7 @@ OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 # The install script is these parts, in this order.
 SQL_PARTS   = src/audit.sql src/provider.sql src/identifier.sql \
               src/manifest.sql src/graph.sql src/plan.sql src/erase.sql \
-              src/verify.sql src/export.sql src/lint.sql src/privileges.sql
+              src/verify.sql src/export.sql src/rectify.sql src/lint.sql src/privileges.sql
 DATA        = $(wildcard effaced--*--*.sql)
 DATA_built  = effaced--$(EXTVERSION).sql
 

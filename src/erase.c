@@ -22,7 +22,6 @@
 PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
 
-static void require_read_committed(const char *function);
 static List *run_events(ErasureRun *run, TimestampTz requested_at);
 static void write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts);
 static void write_counts(StringInfo buf, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
@@ -45,7 +44,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 	EffBracket	bracket;
 	StringInfoData buf;
 
-	require_read_committed("effaced_erase");
+	EffExecRequireReadCommitted("effaced_erase");
 	map = EffGraphGet();
 	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
 	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
@@ -92,7 +91,7 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	List	   *events = NIL;
 	StringInfoData buf;
 
-	require_read_committed("effaced_erase_many");
+	EffExecRequireReadCommitted("effaced_erase_many");
 	map = EffGraphGet();
 	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
 	if (PG_ARGISNULL(0))
@@ -134,22 +133,6 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	write_totals(&buf, plan, totals);
 	appendStringInfoChar(&buf, '}');
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
-}
-
-/*
- * require_read_committed: a snapshot of the transaction cannot see what was
- * committed while a lock was waited for.
- */
-static void
-require_read_committed(const char *function)
-{
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("%s() must run at isolation level READ COMMITTED", function),
-				 errdetail("The snapshot of this transaction would hide rows that are committed while locks are waited for."),
-				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED;"),
-				 errhidestmt(true)));
 }
 
 /*

@@ -15,13 +15,10 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-static Datum *bind_params(ErasureRun *run, Statement *st);
-static uint64 lock_rows(ErasureRun *run, Statement *st);
+static Datum *bind_params(ErasureRun *run, Statement *st, const char **nulls);
 static void lock_subjects(ErasureCall *call);
 static void unite_rows(ErasureCall *call, RowSet *rows);
 static Datum unite_arrays(ErasureCall *call, RowSet *rows, int part, int k);
-static void find_rows(ErasureRun *run, RowSet *rows, bool lock);
-static void find_erased(ErasureRun *run);
 static void forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *records);
 static bool classify_rows(ErasureRun *run, RowSet *rows);
 static PlannedTable *table_of(ErasurePlan *plan, RowSet *rows);
@@ -35,6 +32,22 @@ static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_nore
 static uint64 count_distinct(RowSet *rows, const Datum *arrays);
 static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
 static void set_constraints(List *foreign_keys, const char *mode);
+
+/*
+ * EffExecRequireReadCommitted: a snapshot of the transaction cannot see what was
+ * committed while a lock was waited for.
+ */
+void
+EffExecRequireReadCommitted(const char *function)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("%s() must run at isolation level READ COMMITTED", function),
+				 errdetail("The snapshot of this transaction would hide rows that are committed while locks are waited for."),
+				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED;"),
+				 errhidestmt(true)));
+}
 
 ErasureCall *
 EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
@@ -72,20 +85,18 @@ void
 EffExecRun(ErasureCall *call)
 {
 	ErasurePlan *plan = call->plan;
-	List	   *declared = NIL;
 	ListCell   *lc;
 
 	if (call->nkeys > 1)
 		lock_subjects(call);
 	for (int i = 0; i < call->nkeys; i++)
-		call->runs[i]->found = lock_rows(call->runs[i], plan->lock_subject);
+		call->runs[i]->found = EffExecLock(call->runs[i], plan->lock_subject);
 	foreach(lc, plan->locks)
 		for (int i = 0; i < call->nkeys; i++)
-			(void) lock_rows(call->runs[i], lfirst(lc));
+			(void) EffExecLock(call->runs[i], lfirst(lc));
 	EffExecFindRows(call, true);
 
-	if (plan->defer != NIL)
-		set_constraints(plan->defer, "DEFERRED");
+	EffExecDeferConstraints(plan);
 	foreach(lc, plan->steps)
 	{
 		ErasureStep *step = lfirst(lc);
@@ -112,19 +123,7 @@ EffExecRun(ErasureCall *call)
 		for (int i = 0; i < call->nkeys; i++)
 			erase_what_triggers_wrote(call->runs[i]);
 
-	/*
-	 * Whatever is deferred is checked before the call returns, so that its
-	 * outcome is known here and an error of COMMIT cannot show a value.
-	 */
-	if (plan->defer != NIL)
-		set_constraints(plan->defer, "IMMEDIATE");
-	if (plan->check_now != NIL)
-		set_constraints(plan->check_now, "IMMEDIATE");
-	foreach(lc, list_concat_copy(plan->defer, plan->check_now))
-		if (((ForeignKey *) lfirst(lc))->initially_deferred)
-			declared = lappend(declared, lfirst(lc));
-	if (declared != NIL)
-		set_constraints(declared, "DEFERRED");
+	EffExecCheckConstraints(plan);
 }
 
 /*
@@ -144,7 +143,7 @@ EffExecFindRows(ErasureCall *call, bool lock)
 		return;
 	foreach(lc, plan->rowsets)
 		for (int i = 0; i < call->nkeys; i++)
-			find_rows(call->runs[i], lfirst(lc), lock);
+			EffExecFind(call->runs[i], lfirst(lc), lock);
 	for (int i = 0; i < call->nkeys; i++)
 	{
 		ErasureRun *run = call->runs[i];
@@ -154,7 +153,7 @@ EffExecFindRows(ErasureCall *call, bool lock)
 			if (((RowSet *) lfirst(lc))->classify != NULL)
 				contested += run->found_rows[((RowSet *) lfirst(lc))->id].counts[ROWS_ALL];
 		if (contested > 0)
-			find_erased(run);
+			EffExecFindErased(run);
 	}
 	if (call->nkeys > 1)
 		call->found_rows = palloc0(sizeof(FoundRows) * list_length(plan->rowsets));
@@ -197,11 +196,12 @@ EffExecFindRows(ErasureCall *call, bool lock)
 uint64
 EffExecStatement(ErasureRun *run, Statement *st)
 {
-	Datum	   *values = bind_params(run, st);
+	const char *nulls;
+	Datum	   *values = bind_params(run, st, &nulls);
 	uint64		rows;
 
 	EffStatementPrepare(st);
-	rows = EffSpiExecute(st->plan, values, NULL, run->call->read_only, st->expected, &st->place);
+	rows = EffSpiExecute(st->plan, values, nulls, run->call->read_only, st->expected, &st->place);
 	MemoryContextReset(run->call->scratch);
 	return rows;
 }
@@ -213,21 +213,23 @@ EffExecStatement(ErasureRun *run, Statement *st)
 const char *
 EffExecOpen(ErasureRun *run, Statement *st)
 {
-	Datum	   *values = bind_params(run, st);
+	const char *nulls;
+	Datum	   *values = bind_params(run, st, &nulls);
 	const char *name;
 
 	EffStatementPrepare(st);
-	name = EffSpiOpen(st->plan, values, &st->place);
+	name = EffSpiOpen(st->plan, values, nulls, &st->place);
 	MemoryContextReset(run->call->scratch);
 	return name;
 }
 
-/* bind_params gives the values of a statement's parameters, in the scratch context. */
+/* bind_params gives the values of a statement's parameters, in the scratch context; nulls as SPI takes them. */
 static Datum *
-bind_params(ErasureRun *run, Statement *st)
+bind_params(ErasureRun *run, Statement *st, const char **nulls)
 {
 	MemoryContext context = MemoryContextSwitchTo(run->call->scratch);
 	Datum	   *values = palloc(sizeof(Datum) * Max(list_length(st->params), 1));
+	char	   *null = NULL;
 	MapTable   *subject = run->plan->subject;
 	ListCell   *lc;
 
@@ -259,9 +261,21 @@ bind_params(ErasureRun *run, Statement *st)
 				*value = (run->call->nkeys > 1 ? run->call : &(ErasureCall) {.found_rows = run->found_rows})
 					->found_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
 				break;
+			case PARAM_VALUE:
+				*value = run->call->values[param->index].value;
+				if (!run->call->values[param->index].isnull)
+					break;
+				if (null == NULL)
+				{
+					null = palloc0(list_length(st->params) + 1);
+					memset(null, ' ', list_length(st->params));
+				}
+				null[foreach_current_index(lc)] = 'n';
+				break;
 		}
 	}
 	MemoryContextSwitchTo(context);
+	*nulls = null;
 	return values;
 }
 
@@ -281,9 +295,9 @@ EffExecCount(ErasureRun *run, Statement *st)
 	return count;
 }
 
-/* lock_rows runs a SELECT ... FOR UPDATE for its locks and its count. */
-static uint64
-lock_rows(ErasureRun *run, Statement *st)
+/* EffExecLock runs a SELECT ... FOR UPDATE for its locks and its count. */
+uint64
+EffExecLock(ErasureRun *run, Statement *st)
 {
 	uint64		rows = EffExecStatement(run, st);
 
@@ -348,9 +362,9 @@ unite_arrays(ErasureCall *call, RowSet *rows, int part, int k)
 	return makeArrayResult(state, CurrentMemoryContext);
 }
 
-/* find_rows keeps the keys of a row set as arrays. */
-static void
-find_rows(ErasureRun *run, RowSet *rows, bool lock)
+/* EffExecFind keeps the keys of a row set as arrays. */
+void
+EffExecFind(ErasureRun *run, RowSet *rows, bool lock)
 {
 	FoundRows  *found = &run->found_rows[rows->id];
 	uint64		n = EffExecStatement(run, lock ? rows->find_lock : rows->find);
@@ -368,11 +382,11 @@ find_rows(ErasureRun *run, RowSet *rows, bool lock)
 }
 
 /*
- * find_erased looks up the owners of the rows at hand, which of them have an
+ * EffExecFindErased looks up the owners of the rows at hand, which of them have an
  * erasure on record, and which of those are used anew.
  */
-static void
-find_erased(ErasureRun *run)
+void
+EffExecFindErased(ErasureRun *run)
 {
 	ListCell   *lc;
 
@@ -678,6 +692,35 @@ not_as_planned(EffRelation *rel, const char *what)
 			 errhint("A row trigger or a rule on %s keeps the statement from its work; disable it for this call or let it pass.",
 					 rel->name),
 			 errhidestmt(true)));
+}
+
+void
+EffExecDeferConstraints(ErasurePlan *plan)
+{
+	if (plan->defer != NIL)
+		set_constraints(plan->defer, "DEFERRED");
+}
+
+/*
+ * EffExecCheckConstraints: whatever is deferred is checked before the call
+ * returns, so that its outcome is known here and an error of COMMIT cannot show
+ * a value.
+ */
+void
+EffExecCheckConstraints(ErasurePlan *plan)
+{
+	List	   *declared = NIL;
+	ListCell   *lc;
+
+	if (plan->defer != NIL)
+		set_constraints(plan->defer, "IMMEDIATE");
+	if (plan->check_now != NIL)
+		set_constraints(plan->check_now, "IMMEDIATE");
+	foreach(lc, list_concat_copy(plan->defer, plan->check_now))
+		if (((ForeignKey *) lfirst(lc))->initially_deferred)
+			declared = lappend(declared, lfirst(lc));
+	if (declared != NIL)
+		set_constraints(declared, "DEFERRED");
 }
 
 /* set_constraints issues SET CONSTRAINTS for foreign keys. */

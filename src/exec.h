@@ -27,6 +27,13 @@ typedef struct FoundRows
 
 struct ErasureRun;
 
+/* A value to be written */
+typedef struct ExecValue
+{
+	Datum		value;
+	bool		isnull;
+} ExecValue;
+
 /* All subjects of a call */
 typedef struct ErasureCall
 {
@@ -36,6 +43,7 @@ typedef struct ErasureCall
 	int			nkeys;
 	struct ErasureRun **runs;	/* one each */
 	FoundRows  *found_rows;		/* of all runs, where there are several */
+	ExecValue  *values;			/* of PARAM_VALUE */
 	bool		read_only;		/* all statements see the caller's snapshot */
 	MemoryContext scratch;		/* parameters of one statement */
 } ErasureCall;
@@ -52,6 +60,9 @@ typedef struct ErasureRun
 	uint64	   *counts;			/* rows, by step */
 } ErasureRun;
 
+/* ERROR ZE005 where the snapshot would hide what is committed meanwhile */
+extern void EffExecRequireReadCommitted(const char *function);
+
 extern ErasureCall *EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
 
 /* Run every step, inside the SPI bracket; ERROR leaves nothing half done */
@@ -59,6 +70,15 @@ extern void EffExecRun(ErasureCall *call);
 
 /* Find the rows that must be known beforehand, and what becomes of them */
 extern void EffExecFindRows(ErasureCall *call, bool lock);
+
+/* The parts of it: lock rows and count them, keep the keys of a row set, find out which owners are erased */
+extern uint64 EffExecLock(ErasureRun *run, Statement *st);
+extern void EffExecFind(ErasureRun *run, RowSet *rows, bool lock);
+extern void EffExecFindErased(ErasureRun *run);
+
+/* Before changes and after them: what is deferrable is checked before the call returns */
+extern void EffExecDeferConstraints(ErasurePlan *plan);
+extern void EffExecCheckConstraints(ErasurePlan *plan);
 
 /* What is left of a subject in a table */
 typedef struct TableVerdict

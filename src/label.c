@@ -226,6 +226,21 @@ EffLabelFromComment(const char *comment)
 	return NULL;
 }
 
+bool
+EffLabelIsCategory(const char *word)
+{
+	for (int i = 0; category_words[i] != NULL; i++)
+		if (strcmp(category_words[i], word) == 0)
+			return true;
+	return false;
+}
+
+char *
+EffLabelCategories(void)
+{
+	return join_words(category_words);
+}
+
 const char *
 EffErasureWord(ErasureStrategy erasure)
 {

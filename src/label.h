@@ -113,6 +113,10 @@ extern TableLabel *EffLabelTableFromJsonb(Jsonb *spec);
 /* The JSON behind @effaced in a comment, or NULL */
 extern const char *EffLabelFromComment(const char *comment);
 
+/* Whether a word is a category, and all of them for a hint */
+extern bool EffLabelIsCategory(const char *word);
+extern char *EffLabelCategories(void);
+
 /* Words of the enums, as labels and manifests write them */
 extern const char *EffErasureWord(ErasureStrategy erasure);
 extern const char *EffExpiryWord(ExpiryAction action);

@@ -100,7 +100,8 @@ typedef struct DataMap
 	List	   *foreign_keys;	/* of ForeignKey */
 	bool		resolved;		/* graph.c has been here */
 	List	   *plans;			/* of ErasurePlan, kept by plan.c */
-	List	   *exports;		/* of ExportPlan, kept by export.c */
+	List	   *exports;		/* of ExportPlan, kept by export_plan.c */
+	List	   *rectifications;	/* of RectifyPlan, kept by rectify_plan.c */
 	char	   *secret;			/* kept by audit.c, gone after a rollback */
 } DataMap;
 

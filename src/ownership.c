@@ -57,7 +57,6 @@ EffOwnershipContested(MapTable *table, MapTable *subject)
 void
 EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
 {
-	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
 	ListCell   *lc;
 
 	if (planned->own_links)
@@ -67,7 +66,7 @@ EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 		return;
 	}
 	appendStringInfoString(&st->text, "((");
-	append_claims(map, st, "t", claims_of(planned->table, true), &living);
+	EffOwnershipLiving(map, st, plan, planned);
 	append_taken(map, st, planned, NULL);
 	appendStringInfoChar(&st->text, ')');
 
@@ -112,6 +111,29 @@ EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 			appendStringInfoChar(&st->text, ')');
 		}
 	appendStringInfoChar(&st->text, ')');
+}
+
+/*
+ * EffOwnershipLiving: somebody else who is living owns the row.
+ */
+void
+EffOwnershipLiving(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
+{
+	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
+
+	append_claims(map, st, "t", claims_of(planned->table, true), &living);
+}
+
+/*
+ * EffOwnershipErased: somebody who is erased owned the row, and it may hold
+ * surrogates for it.
+ */
+void
+EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned)
+{
+	ScopeOwner	erased = {SCOPE_DEAD, NULL};
+
+	append_claims(map, st, "t", claims_of(planned->table, true), &erased);
 }
 
 /*

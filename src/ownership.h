@@ -26,6 +26,8 @@ typedef struct OwnerClaim
 extern bool EffOwnershipContested(MapTable *table, MapTable *subject);
 
 /* Conditions on rows of alias t of a contested table */
+extern void EffOwnershipLiving(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+extern void EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned);
 extern void EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
 extern bool EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
 

@@ -219,15 +219,7 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 		check_ways(&build);
 	find_conflicting_reads(&build);
 
-	plan->lock_subject = EffStatementNew(SPI_OK_SELECT, "locking rows of", subject->rel);
-	appendStringInfo(&plan->lock_subject->text, "SELECT FROM %s t WHERE ", subject->rel->sql);
-	EffScopeSubject(map, plan->lock_subject, "t", subject, &EffScopeMine);
-	appendStringInfoString(&plan->lock_subject->text, " ORDER BY ");
-	for (int i = 0; i < subject->nkey; i++)
-		appendStringInfo(&plan->lock_subject->text, "%s%s", i > 0 ? ", " : "",
-						 EffColumnSql("t", subject->rel, subject->key[i]));
-	appendStringInfoString(&plan->lock_subject->text, " FOR UPDATE");
-
+	EffPlanMakeSubjectLock(&build);
 	EffPlanMakeLocks(&build);
 	foreach(lc, plan->tables)
 		if (((PlannedTable *) lfirst(lc))->find_first)

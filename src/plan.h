@@ -38,6 +38,7 @@ typedef struct PlannedTable
 	bool		has_set;
 	bool		contested;		/* rows may be somebody else's too */
 	bool		reverse;		/* reached against a reference: may still be referenced */
+	bool		primary_key;	/* its rows are told apart by it, although it may change */
 	bool		own_links;		/* other rows of the subject table, by its own links */
 	MapError   *pinned_error;	/* raised where a row had to be anonymized in place */
 	List	   *reads;			/* of ScopeRead: what finding the rows reads */

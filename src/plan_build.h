@@ -41,6 +41,7 @@ extern void EffPlanDetachAccessors(PlanBuild *build);
 
 /* an EffDeletedTest; plan is an ErasurePlan */
 extern bool EffPlanDeletes(Oid relid, void *plan);
+extern void EffPlanMakeSubjectLock(PlanBuild *build);
 extern void EffPlanMakeLocks(PlanBuild *build);
 extern void EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned);
 extern void EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned);

@@ -116,6 +116,11 @@ EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned)
 	rows->rel = rel;
 	rows->nlinks = list_length(planned->links);
 	rows->nkey = EffRowKey(planned->table, &rows->key);
+	if (rows->nkey == 0 && planned->primary_key && EffRelationPrimaryKey(rel) != NULL)
+	{
+		rows->nkey = EffRelationPrimaryKey(rel)->nkeys;
+		rows->key = EffRelationPrimaryKey(rel)->keys;
+	}
 	/* no key holds across inheritance children */
 	if (rel->relkind != RELKIND_PARTITIONED_TABLE && list_length(rel->inheritors) > 1)
 		rows->nkey = 0;
@@ -232,6 +237,23 @@ EffPlanLinkReference(DataMap *map, TableLink *link)
 			return NIL;
 	}
 	return columns;
+}
+
+/* EffPlanMakeSubjectLock: in order of the key, so that two calls wait for each other and not in a circle. */
+void
+EffPlanMakeSubjectLock(PlanBuild *build)
+{
+	MapTable   *subject = build->plan->subject;
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "locking rows of", subject->rel);
+
+	appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", subject->rel->sql);
+	EffScopeSubject(build->map, st, "t", subject, &EffScopeMine);
+	appendStringInfoString(&st->text, " ORDER BY ");
+	for (int i = 0; i < subject->nkey; i++)
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 EffColumnSql("t", subject->rel, subject->key[i]));
+	appendStringInfoString(&st->text, " FOR UPDATE");
+	build->plan->lock_subject = st;
 }
 
 /*

@@ -218,14 +218,14 @@ EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
  * EffSpiOpen opens a cursor; an error is raised anew without its text.
  */
 const char *
-EffSpiOpen(SPIPlanPtr plan, Datum *values, const EffStatementPlace *place)
+EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatementPlace *place)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Portal volatile portal = NULL;
 
 	PG_TRY();
 	{
-		portal = SPI_cursor_open(NULL, plan, values, NULL, true);
+		portal = SPI_cursor_open(NULL, plan, values, nulls, true);
 	}
 	PG_CATCH();
 	{
@@ -352,6 +352,7 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 	}
 	ereport(ERROR,
 			(errcode(error->sqlerrcode),
+			 place->column ? errmsg("%s %s.%s failed", place->action, place->relation, quote_identifier(place->column)) :
 			 errmsg("%s %s failed", place->action, place->relation),
 			 error->constraint_name ?
 			 errdetail("SQLSTATE %s, constraint \"%s\".  Nothing was changed; the original message is withheld, since it may hold personal data.",
@@ -361,7 +362,8 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 			 hint ? errhint("%s", hint) : 0,
 			 error->schema_name ? err_generic_string(PG_DIAG_SCHEMA_NAME, error->schema_name) : 0,
 			 error->table_name ? err_generic_string(PG_DIAG_TABLE_NAME, error->table_name) : 0,
-			 error->column_name ? err_generic_string(PG_DIAG_COLUMN_NAME, error->column_name) : 0,
+			 error->column_name ? err_generic_string(PG_DIAG_COLUMN_NAME, error->column_name) :
+			 place->column ? err_generic_string(PG_DIAG_COLUMN_NAME, place->column) : 0,
 			 error->datatype_name ? err_generic_string(PG_DIAG_DATATYPE_NAME, error->datatype_name) : 0,
 			 error->constraint_name ? err_generic_string(PG_DIAG_CONSTRAINT_NAME, error->constraint_name) : 0,
 			 errhidestmt(true)));

@@ -26,6 +26,7 @@ typedef struct EffStatementPlace
 	const char *action;			/* "deletion from", "update of", ... */
 	const char *relation;		/* display name */
 	Oid			relid;
+	const char *column;			/* where it is about one, or NULL */
 } EffStatementPlace;
 
 extern void EffSpiInit(void);
@@ -49,7 +50,8 @@ extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
  * that runs.  It outlives the bracket, not its transaction; each bracket names
  * it anew.  EffSpiFetch leaves the rows in SPI_tuptable and returns their number.
  */
-extern const char *EffSpiOpen(SPIPlanPtr plan, Datum *values, const EffStatementPlace *place);
+extern const char *EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls,
+							  const EffStatementPlace *place);
 extern uint64 EffSpiFetch(const char *name, long rows, const EffStatementPlace *place);
 extern void EffSpiClose(const char *name);
 extern void EffSpiCommand(const char *sql, const EffStatementPlace *place);

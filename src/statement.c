@@ -39,13 +39,13 @@ EffStatementNew(int expected, const char *action, EffRelation *rel)
 
 /*
  * EffStatementParam returns the parameter's text, "$2::integer[]"; asking again
- * for the same thing gives the same number.
+ * for the same thing gives the same number.  A secret or a value is a scalar.
  */
 const char *
 EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
 				  int part, Oid element_type)
 {
-	Oid			type = kind == PARAM_SECRET ? element_type : get_array_type(element_type);
+	Oid			type = kind == PARAM_SECRET || kind == PARAM_VALUE ? element_type : get_array_type(element_type);
 	StatementParam *param;
 	ListCell   *lc;
 	int			number = 0;

@@ -21,7 +21,8 @@ typedef enum EffParamKind
 	PARAM_ERASED,				/* the same of subjects of a kind that are erased already */
 	PARAM_SECRET,				/* the secret of the database, text */
 	PARAM_ROWS,					/* the i-th key values of a part of a row set */
-	PARAM_CALL_ROWS				/* the same of all subjects of the call */
+	PARAM_CALL_ROWS,			/* the same of all subjects of the call */
+	PARAM_VALUE					/* the i-th value to be written */
 } EffParamKind;
 
 typedef struct StatementParam
@@ -30,7 +31,7 @@ typedef struct StatementParam
 	int			index;
 	const void *of;				/* MapTable of PARAM_ERASED, RowSet of PARAM_ROWS */
 	int			part;			/* of PARAM_ROWS: RowSetPart */
-	Oid			type;			/* of the parameter, an array type but for the secret */
+	Oid			type;			/* of the parameter, an array type but for the secret and values */
 } StatementParam;
 
 typedef struct Statement

@@ -7,7 +7,7 @@ use EffacedTest;
 use Test::More;
 
 my $node = start_node('main', "work_mem = 1MB\nautovacuum = off");
-my $rows = 60_000;
+my $rows = 30_000;
 
 $node->safe_psql('postgres', qq{
 	CREATE EXTENSION effaced;

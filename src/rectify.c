@@ -1,0 +1,572 @@
+/*
+ * rectify.c
+ *	  Rectification (Art. 16): a fact about a subject, corrected wherever the
+ *	  labels say that it is held.
+ */
+#include "postgres.h"
+
+#include "audit.h"
+#include "exec.h"
+#include "json.h"
+#include "rectify_plan.h"
+#include "refs.h"
+#include "spi.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(effaced_rectify);
+
+#define CORRECTION_FORM "Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category has several."
+
+/* One entry of corrections */
+typedef struct Correction
+{
+	char	   *category;
+	char	   *fact;			/* NULL where none is named */
+	Jsonb	   *value;
+} Correction;
+
+/* What was done in a table, over its own rows and those by its links */
+typedef struct RectifiedTable
+{
+	MapTable   *table;
+	List	   *columns;		/* of char * */
+	uint64		rectified;
+	uint64		shared;
+	bool		may_share;
+} RectifiedTable;
+
+static List *read_corrections(FunctionCallInfo fcinfo, int argno);
+static char *text_member(JsonbContainer *object, const char *key, int number);
+static void bad_correction(int number, const char *what) pg_attribute_noreturn();
+static List *matching_columns(DataMap *map, MapTable *subject, List *corrections);
+static void check_facts(Correction *correction, List *columns);
+static void check_once(List *columns);
+static ExecValue *convert_values(List *columns, List *corrections, MemoryContext context);
+static void convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value, MemoryContext context);
+static void does_not_fit(RectifyColumn *column, int sqlstate) pg_attribute_noreturn();
+static RectifyState state_of(ErasureRun *run, RectifyPlan *plan);
+static List *run_plan(ErasureRun *run, RectifyPlan *plan);
+static RectifiedTable *result_for(List **results, MapTable *table);
+static void check_step(ErasureRun *run, RectifyTable *table, RectifyStep *step);
+static List *make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results,
+						 TimestampTz requested_at);
+
+/*
+ * effaced_rectify(subject_id, corrections, refs, subject) sets every labelled
+ * column of a correction's category, and fact, that the subject owns.
+ */
+Datum
+effaced_rectify(PG_FUNCTION_ARGS)
+{
+	DataMap    *map;
+	MapTable   *subject;
+	SubjectKey *key;
+	List	   *corrections;
+	List	   *columns;
+	List	   *results = NIL;
+	TimestampTz requested_at = GetCurrentTimestamp();
+	StringInfoData buf;
+	ListCell   *lc;
+
+	EffExecRequireReadCommitted("effaced_rectify");
+	map = EffGraphGet();
+	subject = EffGraphSubject(map, PG_ARGISNULL(3) ? InvalidOid : PG_GETARG_OID(3));
+	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+	corrections = read_corrections(fcinfo, 1);
+	EffRefsCheck(fcinfo, 2);
+	columns = matching_columns(map, subject, corrections);
+	if (columns != NIL)
+	{
+		MemoryContext context = CurrentMemoryContext;
+		RectifyPlan *plan;
+		RectifyState state;
+		ErasureCall *call;
+		EffBracket	bracket;
+		ExecValue  *values;
+
+		EffSpiBegin(&bracket);
+		values = convert_values(columns, corrections, context);
+		plan = EffRectifyPlanGet(map, subject, RECTIFY_LIVING, columns);
+		call = EffExecNew(map, &plan->base, &key, 1);
+		(void) EffExecLock(call->runs[0], plan->base.lock_subject);
+		state = state_of(call->runs[0], plan);
+		if (state != RECTIFY_LIVING)
+		{
+			plan = EffRectifyPlanGet(map, subject, state, columns);
+			call = EffExecNew(map, &plan->base, &key, 1);
+		}
+		call->values = values;
+		MemoryContextSwitchTo(context);
+		results = run_plan(call->runs[0], plan);
+		EffSpiEnd(&bracket);
+	}
+	(void) EffAuditAppend(make_events(subject, key, corrections, results, requested_at));
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	EffJsonMember(&buf, "subject_id", key->text);
+	EffJsonKey(&buf, "rectified");
+	appendStringInfoChar(&buf, '{');
+	foreach(lc, results)
+		EffJsonNumber(&buf, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->rectified);
+	appendStringInfoChar(&buf, '}');
+	EffJsonKey(&buf, "shared");
+	appendStringInfoChar(&buf, '{');
+	foreach(lc, results)
+		if (((RectifiedTable *) lfirst(lc))->may_share)
+			EffJsonNumber(&buf, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->shared);
+	appendStringInfoChar(&buf, '}');
+	EffJsonKey(&buf, "enqueued");
+	EffJsonStrings(&buf, NIL);
+	EffJsonKey(&buf, "skipped_resolvers");
+	EffJsonStrings(&buf, NIL);
+	appendStringInfoChar(&buf, '}');
+	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+}
+
+static List *
+read_corrections(FunctionCallInfo fcinfo, int argno)
+{
+	static const char *const keys[] = {"category", "value", "fact", NULL};
+	List	   *corrections = NIL;
+	Jsonb	   *array;
+
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("corrections must not be NULL"),
+				 errhint(CORRECTION_FORM),
+				 errhidestmt(true)));
+	array = PG_GETARG_JSONB_P(argno);
+	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("corrections is not a JSON array"),
+				 errhint(CORRECTION_FORM),
+				 errhidestmt(true)));
+	for (int i = 0; i < JB_ROOT_COUNT(array); i++)
+	{
+		JsonbValue *entry = getIthJsonbValueFromContainer(&array->root, i);
+		JsonbContainer *object;
+		Correction *correction = palloc0(sizeof(Correction));
+		JsonbValue	value;
+		int			known = 0;
+
+		if (entry->type != jbvBinary || !JsonContainerIsObject(entry->val.binary.data))
+			bad_correction(i + 1, "is not an object");
+		object = entry->val.binary.data;
+		for (int k = 0; keys[k] != NULL; k++)
+			known += getKeyJsonValueFromContainer(object, keys[k], strlen(keys[k]), &value) != NULL ? 1 : 0;
+		if (known < JsonContainerSize(object))
+			bad_correction(i + 1, "has an unknown key");
+		correction->category = text_member(object, "category", i + 1);
+		if (correction->category == NULL)
+			bad_correction(i + 1, "has no category");
+		if (!EffLabelIsCategory(correction->category))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_CONFIGURATION),
+					 errmsg("entry %d of corrections has an unknown category", i + 1),
+					 errhint("Allowed: %s.", EffLabelCategories()),
+					 errhidestmt(true)));
+		correction->fact = text_member(object, "fact", i + 1);
+		if (getKeyJsonValueFromContainer(object, "value", strlen("value"), &value) == NULL)
+			bad_correction(i + 1, "has no value");
+		correction->value = JsonbValueToJsonb(&value);
+		corrections = lappend(corrections, correction);
+	}
+	return corrections;
+}
+
+static char *
+text_member(JsonbContainer *object, const char *key, int number)
+{
+	JsonbValue *member = EffJsonbMember(object, key);
+
+	if (member == NULL)
+		return NULL;
+	if (member->type != jbvString)
+		bad_correction(number, "has a category or fact that is not a string");
+	return pnstrdup(member->val.string.val, member->val.string.len);
+}
+
+static void
+bad_correction(int number, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_CONFIGURATION),
+			 errmsg("entry %d of corrections %s", number, what),
+			 errhint(CORRECTION_FORM),
+			 errhidestmt(true)));
+}
+
+/* matching_columns lists the columns that corrections are about, in order of the map's tables. */
+static List *
+matching_columns(DataMap *map, MapTable *subject, List *corrections)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+
+	foreach(lc, corrections)
+	{
+		Correction *correction = lfirst(lc);
+		List	   *matching = NIL;
+
+		foreach(lc2, EffGraphTables(map, subject))
+		{
+			MapTable   *table = lfirst(lc2);
+
+			foreach(lc3, table->columns)
+			{
+				MapColumn  *column = lfirst(lc3);
+				RectifyColumn *match;
+
+				if (strcmp(column->label->category, correction->category) != 0 ||
+					!EffRectifyOwns(table, column, subject) ||
+					(correction->fact != NULL &&
+					 (column->label->fact == NULL || strcmp(column->label->fact, correction->fact) != 0)))
+					continue;
+				match = palloc(sizeof(RectifyColumn));
+				match->table = table;
+				match->column = column;
+				match->correction = foreach_current_index(lc);
+				matching = lappend(matching, match);
+			}
+		}
+		if (correction->fact == NULL)
+			check_facts(correction, matching);
+		result = list_concat(result, matching);
+	}
+	check_once(result);
+	/* a generated column follows what it is made of */
+	foreach(lc, result)
+		if (((RectifyColumn *) lfirst(lc))->column->column->generated)
+			result = foreach_delete_current(result, lc);
+	return result;
+}
+
+/* check_facts: one value cannot be several facts. */
+static void
+check_facts(Correction *correction, List *columns)
+{
+	const char *first = NULL;
+	bool		differ = false;
+	StringInfoData facts;
+	List	   *named = NIL;
+	List	   *unnamed = NIL;
+	ListCell   *lc;
+
+	initStringInfo(&facts);
+	foreach(lc, columns)
+	{
+		RectifyColumn *column = lfirst(lc);
+		const char *fact = column->column->label->fact;
+		bool		known = false;
+		ListCell   *lc2;
+
+		if (fact == NULL)
+		{
+			unnamed = lappend(unnamed, column);
+			continue;
+		}
+		if (first == NULL)
+			first = fact;
+		differ |= strcmp(first, fact) != 0;
+		foreach(lc2, named)
+			known |= strcmp(lfirst(lc2), fact) == 0;
+		if (known)
+			continue;
+		named = lappend(named, unconstify(char *, fact));
+		appendStringInfo(&facts, "%s%s", facts.len > 0 ? ", " : "", fact);
+	}
+	if (differ || (named != NIL && unnamed != NIL))
+	{
+		RectifyColumn *column = unnamed != NIL ? linitial(unnamed) : NULL;
+
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("a correction of category %s must say which fact it is about", correction->category),
+				 column ? errdetail("Facts of the category: %s, and columns without one, as %s.%s.", facts.data,
+									column->table->name, quote_identifier(column->column->column->name)) :
+				 errdetail("Facts of the category: %s.", facts.data),
+				 errhint("Add \"fact\": \"%s\" to the correction.", first),
+				 errhidestmt(true)));
+	}
+}
+
+/* check_once: two corrections of one column contradict each other. */
+static void
+check_once(List *columns)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, columns)
+		for_each_from(lc2, columns, foreach_current_index(lc) + 1)
+		{
+			RectifyColumn *a = lfirst(lc);
+			RectifyColumn *b = lfirst(lc2);
+
+			if (a->column == b->column)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_CONFIGURATION),
+						 errmsg("entries %d and %d of corrections are about the same column",
+								a->correction + 1, b->correction + 1),
+						 errdetail("Column %s.%s has category %s%s%s.", a->table->name,
+								   quote_identifier(a->column->column->name), a->column->label->category,
+								   a->column->label->fact ? " and fact " : "",
+								   a->column->label->fact ? a->column->label->fact : ""),
+						 errhint("Correct each fact once."),
+						 errhidestmt(true)));
+		}
+}
+
+/* convert_values casts each correction to the types of its columns, before anything is changed. */
+static ExecValue *
+convert_values(List *columns, List *corrections, MemoryContext context)
+{
+	ExecValue  *values = MemoryContextAllocZero(context, sizeof(ExecValue) * list_length(columns));
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		RectifyColumn *column = lfirst(lc);
+		Correction *correction = list_nth(corrections, column->correction);
+
+		if (column->column->column->identity_always)
+			does_not_fit(column, ERRCODE_GENERATED_ALWAYS);
+		convert_value(column, correction->value, &values[foreach_current_index(lc)], context);
+	}
+	return values;
+}
+
+/*
+ * convert_value lets PostgreSQL take the value out of JSON: text by the type's
+ * input, with its length and its domain's checks; arrays as arrays.
+ */
+static void
+convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value, MemoryContext context)
+{
+	EffColumn  *c = column->column->column;
+	Oid			type = JSONBOID;
+	Datum		arg = JsonbPGetDatum(json);
+	MemoryContext current = CurrentMemoryContext;
+	int volatile sqlstate = 0;
+	int16		typlen;
+	bool		typbyval;
+
+	PG_TRY();
+	{
+		if (SPI_execute_with_args(psprintf("SELECT r.v FROM pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object('v', $1)) AS r (v %s)",
+										   EffTypeSql(c->type, c->typmod)),
+								  1, &type, &arg, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+			elog(ERROR, "a value could not be converted");
+	}
+	PG_CATCH();
+	{
+		sqlstate = EffCatchUserError(current)->sqlerrcode;
+	}
+	PG_END_TRY();
+	if (sqlstate != 0)
+		does_not_fit(column, sqlstate);
+	value->value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &value->isnull);
+	if (!value->isnull)
+	{
+		MemoryContextSwitchTo(context);
+		get_typlenbyval(c->type, &typlen, &typbyval);
+		value->value = datumCopy(value->value, typbyval, typlen);
+		MemoryContextSwitchTo(current);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+does_not_fit(RectifyColumn *column, int sqlstate)
+{
+	EffColumn  *c = column->column->column;
+	EffRelation *rel = column->table->rel;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_ANONYMIZATION),
+			 errmsg("entry %d of corrections does not fit column %s.%s", column->correction + 1,
+					rel->name, quote_identifier(c->name)),
+			 sqlstate == ERRCODE_GENERATED_ALWAYS ? errdetail("The column is GENERATED ALWAYS AS IDENTITY.") :
+			 errdetail("SQLSTATE %s: the value is none of type %s.  Nothing was changed.",
+					   unpack_sql_state(sqlstate), EffTypeSql(c->type, c->typmod)),
+			 errhint("Give a value that the column takes, or a \"fact\" that tells this column from the others of the category."),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, rel->schema),
+			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),
+			 err_generic_string(PG_DIAG_COLUMN_NAME, c->name),
+			 errhidestmt(true)));
+}
+
+/* state_of: a recorded erasure counts until the subject's row is used anew. */
+static RectifyState
+state_of(ErasureRun *run, RectifyPlan *plan)
+{
+	ErasureRecord record = EffAuditErased(plan->base.subject->kind, &run->key->text, 1)[0];
+	bool		used_anew;
+	bool		isnull;
+
+	if (record == ERASURE_UNKNOWN)
+		return RECTIFY_LIVING;
+	used_anew = EffExecStatement(run, plan->used_anew) > 0 &&
+		(record == ERASURE_OF_NOBODY ||
+		 DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
+	SPI_freetuptable(SPI_tuptable);
+	return used_anew ? RECTIFY_REVIVED : RECTIFY_ERASED;
+}
+
+/*
+ * run_plan: rows are locked, then in later statements who else owns them is
+ * found out, then they are written.
+ */
+static List *
+run_plan(ErasureRun *run, RectifyPlan *plan)
+{
+	List	   *results = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, plan->row_sets)
+		EffExecFind(run, lfirst(lc), true);
+	if (plan->base.owners != NIL)
+		EffExecFindErased(run);
+	foreach(lc, plan->parts)
+		EffExecFind(run, lfirst(lc), false);
+	foreach(lc, plan->tables)
+	{
+		RectifyTable *table = lfirst(lc);
+		RectifiedTable *result = result_for(&results, table->table);
+
+		if (table->shared != NULL)
+		{
+			result->may_share = true;
+			result->shared += EffExecCount(run, table->shared);
+		}
+		if (table->count != NULL)
+			result->rectified += EffExecCount(run, table->count);
+	}
+
+	EffExecDeferConstraints(&plan->base);
+	foreach(lc, plan->tables)
+	{
+		RectifyTable *table = lfirst(lc);
+		RectifiedTable *result = result_for(&results, table->table);
+
+		foreach(lc2, table->steps)
+		{
+			RectifyStep *step = lfirst(lc2);
+			uint64		rows;
+
+			CHECK_FOR_INTERRUPTS();
+			rows = EffExecStatement(run, step->update);
+			if (table->count == NULL)
+				result->rectified += rows;
+			if (rows > 0)
+				result->columns = list_concat_unique(result->columns, step->columns);
+			check_step(run, table, step);
+		}
+	}
+	EffExecCheckConstraints(&plan->base);
+	return results;
+}
+
+/* result_for: the subject's own row and those of its links are rows of one table. */
+static RectifiedTable *
+result_for(List **results, MapTable *table)
+{
+	RectifiedTable *result;
+	ListCell   *lc;
+
+	foreach(lc, *results)
+		if (((RectifiedTable *) lfirst(lc))->table == table)
+			return lfirst(lc);
+	result = palloc0(sizeof(RectifiedTable));
+	result->table = table;
+	*results = lappend(*results, result);
+	return result;
+}
+
+static void
+check_step(ErasureRun *run, RectifyTable *table, RectifyStep *step)
+{
+	EffRelation *rel = table->table->rel;
+
+	if (step->check == NULL || EffExecCount(run, step->check) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_ANONYMIZATION),
+			 errmsg("rows of %s were not written as planned", rel->name),
+			 errdetail("After the correction there are rows that do not hold the corrected value."),
+			 errhint("A row trigger or a rule on %s changes what is written or keeps it from being written: give the value as the trigger would write it, or disable it for this call.",
+					 rel->name),
+			 errhidestmt(true)));
+}
+
+/* make_events writes categories, facts, names and counts; no value. */
+static List *
+make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results, TimestampTz requested_at)
+{
+	List	   *events = NIL;
+	AuditEvent *requested;
+	uint64		rectified = 0;
+	uint64		shared = 0;
+	StringInfoData buf;
+	StringInfoData what;
+	ListCell   *lc;
+
+	initStringInfo(&what);
+	appendStringInfoChar(&what, '[');
+	foreach(lc, corrections)
+	{
+		Correction *correction = lfirst(lc);
+
+		EffJsonComma(&what);
+		appendStringInfoChar(&what, '{');
+		EffJsonMember(&what, "category", correction->category);
+		EffJsonMember(&what, "fact", correction->fact);
+		appendStringInfoChar(&what, '}');
+	}
+	appendStringInfoChar(&what, ']');
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"corrections\": %s}", what.data);
+	requested = EffAuditEvent("rectification_requested", subject->kind, key->text, buf.data);
+	requested->occurred_at = requested_at;
+	events = lappend(events, requested);
+	foreach(lc, results)
+	{
+		RectifiedTable *result = lfirst(lc);
+
+		rectified += result->rectified;
+		shared += result->shared;
+		if (result->rectified == 0)
+			continue;
+		resetStringInfo(&buf);
+		appendStringInfoChar(&buf, '{');
+		EffJsonMember(&buf, "target", result->table->name);
+		EffJsonKey(&buf, "columns");
+		EffJsonStrings(&buf, result->columns);
+		EffJsonNumber(&buf, "rows", result->rectified);
+		appendStringInfoChar(&buf, '}');
+		events = lappend(events, EffAuditEvent("rectification_step_succeeded", subject->kind, key->text, buf.data));
+	}
+	resetStringInfo(&buf);
+	appendStringInfo(&buf, "{\"corrections\": %s", what.data);
+	EffJsonNumber(&buf, "rectified", rectified);
+	EffJsonNumber(&buf, "shared", shared);
+	EffJsonNumber(&buf, "enqueued", 0);
+	appendStringInfoChar(&buf, '}');
+	return lappend(events, EffAuditEvent("rectification_local_completed", subject->kind, key->text, buf.data));
+}
