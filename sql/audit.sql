@@ -86,8 +86,12 @@ SELECT actor = session_user, event_type FROM effaced_audit_events WHERE subject_
 -- only the event words are accepted
 INSERT INTO effaced_audit_events (event_type) VALUES ('erasure_imagined');
 \echo :LAST_ERROR_SQLSTATE
-SELECT array_agg(word ORDER BY word) FROM (SELECT (regexp_matches(pg_get_constraintdef(oid), '''([a-z_]+)''', 'g'))[1] AS word
-    FROM pg_constraint WHERE conrelid = 'effaced_audit_events'::regclass AND contype = 'c') words;
+SELECT count(*) AS words, count(*) FILTER (WHERE NOT effaced_is_event_type(word)) AS refused FROM unnest('{
+	consent_granted, consent_withdrawn, export_requested, export_completed, erasure_requested, erasure_local_completed,
+	erasure_expiry_scheduled, erasure_step_succeeded, erasure_step_failed, erasure_verified, erasure_verification_failed, erasure_completed,
+	erasure_requeued, erasure_replayed, manifest_snapshot, rectification_requested, rectification_local_completed, rectification_step_succeeded,
+	rectification_step_failed, rectification_completed, restriction_placed, restriction_lifted, retention_expired, retention_enforced}'::text[]) word;
+SELECT word FROM unnest('{Erasure_completed, erasure, "", erasure_completedx, NULL}'::text[]) word WHERE effaced_is_event_type(word) IS NOT FALSE;
 
 -- 4. No value anywhere: names, counts and SQLSTATEs only
 SELECT count(*) FROM effaced_audit_events WHERE effaced_audit_events::text ~* 'secret';

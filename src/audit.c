@@ -9,13 +9,29 @@
 #include "spi.h"
 
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "miscadmin.h"
+#include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #define SECRET_BYTES 32
+
+PG_FUNCTION_INFO_V1(effaced_is_event_type);
+
+/* The words of section 5 of the contract; those of every erasure first */
+static const char *const event_types[] = {
+	"erasure_step_succeeded", "erasure_requested", "erasure_local_completed", "erasure_completed",
+	"consent_granted", "consent_withdrawn", "export_requested", "export_completed",
+	"erasure_expiry_scheduled", "erasure_step_failed", "erasure_verified",
+	"erasure_verification_failed", "erasure_requeued", "erasure_replayed", "manifest_snapshot",
+	"rectification_requested", "rectification_local_completed", "rectification_step_succeeded",
+	"rectification_step_failed", "rectification_completed", "restriction_placed",
+	"restriction_lifted", "retention_expired", "retention_enforced"
+};
 
 /* A statement over effaced's own tables, prepared once per session */
 typedef struct OwnStatement
@@ -27,12 +43,9 @@ typedef struct OwnStatement
 
 static OwnStatement append_events = {
 	"INSERT INTO %s.effaced_audit_events"
-	" (event_type, subject, subject_ref, occurred_at, actor, payload)"
-	" SELECT e.event_type, e.subject, e.subject_ref, e.occurred_at, $6, e.payload::pg_catalog.jsonb"
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3),"
-	" pg_catalog.unnest($4), pg_catalog.unnest($5)) WITH ORDINALITY"
-	" AS e (event_type, subject, subject_ref, occurred_at, payload, ordinal)"
-	" ORDER BY e.ordinal RETURNING event_id"
+	" (event_type, subject, subject_ref, occurred_at, event_id, actor, payload)"
+	" SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+	" pg_catalog.unnest($5), $7, pg_catalog.unnest($6)"
 };
 
 static OwnStatement find_erasures = {
@@ -43,11 +56,35 @@ static OwnStatement find_erasures = {
 	" GROUP BY r.ordinality"
 };
 
+static Datum *make_ids(int n);
 static SPIPlanPtr own_plan(OwnStatement *own, int nargs, Oid *types);
 static Datum text_array(List *events, int member);
 
+/* effaced_is_event_type(event_type) is the check of the trail's column. */
+Datum
+effaced_is_event_type(PG_FUNCTION_ARGS)
+{
+	text	   *word;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	word = PG_GETARG_TEXT_PP(0);
+	for (int i = 0; i < lengthof(event_types); i++)
+		if (strlen(event_types[i]) == VARSIZE_ANY_EXHDR(word) &&
+			memcmp(event_types[i], VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word)) == 0)
+			PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(false);
+}
+
 AuditEvent *
 EffAuditEvent(const char *type, const char *subject, const char *subject_ref, const char *payload)
+{
+	return EffAuditEventOf(type, subject, subject_ref,
+						   DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(payload))));
+}
+
+AuditEvent *
+EffAuditEventOf(const char *type, const char *subject, const char *subject_ref, Jsonb *payload)
 {
 	AuditEvent *event = palloc(sizeof(AuditEvent));
 
@@ -55,7 +92,7 @@ EffAuditEvent(const char *type, const char *subject, const char *subject_ref, co
 	event->subject = subject;
 	event->subject_ref = subject_ref;
 	event->occurred_at = GetCurrentTimestamp();
-	event->payload = pstrdup(payload);
+	event->payload = payload;
 	return event;
 }
 
@@ -65,30 +102,63 @@ EffAuditEvent(const char *type, const char *subject, const char *subject_ref, co
 char *
 EffAuditAppend(List *events)
 {
-	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTOID};
-	Datum		values[6];
-	Datum	   *times = palloc(sizeof(Datum) * Max(list_length(events), 1));
-	MemoryContext context = CurrentMemoryContext;
+	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, UUIDARRAYOID, JSONBARRAYOID, TEXTOID};
+	Datum		values[7];
+	int			n = list_length(events);
+	Datum	   *times = palloc(sizeof(Datum) * Max(n, 1));
+	Datum	   *payloads = palloc(sizeof(Datum) * Max(n, 1));
+	Datum	   *ids = make_ids(n);
 	EffBracket	bracket;
-	char	   *id;
 	ListCell   *lc;
 
 	foreach(lc, events)
+	{
 		times[foreach_current_index(lc)] = TimestampTzGetDatum(((AuditEvent *) lfirst(lc))->occurred_at);
+		payloads[foreach_current_index(lc)] = JsonbPGetDatum(((AuditEvent *) lfirst(lc))->payload);
+	}
 	for (int member = 0; member < 3; member++)
 		values[member] = text_array(events, member);
-	values[3] = PointerGetDatum(construct_array(times, list_length(events), TIMESTAMPTZOID,
-												sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[4] = text_array(events, 3);
-	values[5] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	values[3] = PointerGetDatum(construct_array(times, n, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[4] = PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+	values[5] = PointerGetDatum(construct_array(payloads, n, JSONBOID, -1, false, TYPALIGN_INT));
+	values[6] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
 
 	EffSpiBeginAsOwner(&bracket);
-	(void) EffSpiExecute(own_plan(&append_events, lengthof(types), types), values, NULL, false,
-						 SPI_OK_INSERT_RETURNING, NULL);
-	id = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[SPI_processed - 1],
-												   SPI_tuptable->tupdesc, 1));
+	(void) EffSpiExecute(own_plan(&append_events, lengthof(types), types), values, NULL, false, SPI_OK_INSERT, NULL);
 	EffSpiEnd(&bracket);
-	return id;
+	return DatumGetCString(DirectFunctionCall1(uuid_out, ids[n - 1]));
+}
+
+/*
+ * make_ids makes identifiers that begin with the time (version 7 of RFC 9562),
+ * so that they go to one end of their index: 48 bits of milliseconds, and 74
+ * of a random number that each one is one more than the last.
+ */
+static Datum *
+make_ids(int n)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+	pg_uuid_t  *uuids = palloc(sizeof(pg_uuid_t) * Max(n, 1));
+	uint64		ms = (GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000;
+	uint16		high;
+	uint64		low;
+
+	if (!pg_strong_random(&high, sizeof(high)) || !pg_strong_random(&low, sizeof(low)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	/* no carry: the topmost of the 62 bits is left for counting */
+	low >>= 3;
+	for (int i = 0; i < n; i++)
+	{
+		uint64		first = pg_hton64(ms << 16 | 0x7000 | (high & 0x0FFF));
+		uint64		second = pg_hton64(UINT64CONST(0x8000000000000000) | (low + i));
+
+		memcpy(uuids[i].data, &first, 8);
+		memcpy(uuids[i].data + 8, &second, 8);
+		ids[i] = UUIDPGetDatum(&uuids[i]);
+	}
+	return ids;
 }
 
 /*
@@ -199,8 +269,7 @@ text_array(List *events, int member)
 	foreach(lc, events)
 	{
 		AuditEvent *event = lfirst(lc);
-		const char *text = member == 0 ? event->type : member == 1 ? event->subject :
-			member == 2 ? event->subject_ref : event->payload;
+		const char *text = member == 0 ? event->type : member == 1 ? event->subject : event->subject_ref;
 		int			i = foreach_current_index(lc);
 
 		nulls[i] = text == NULL;

@@ -8,6 +8,7 @@
 #include "effaced.h"
 #include "datatype/timestamp.h"
 #include "manifest.h"
+#include "utils/jsonb.h"
 
 typedef struct AuditEvent
 {
@@ -15,12 +16,16 @@ typedef struct AuditEvent
 	const char *subject;		/* kind, NULL where the event is about none */
 	const char *subject_ref;	/* identifier, likewise */
 	TimestampTz occurred_at;
-	char	   *payload;		/* JSON text */
+	Jsonb	   *payload;
 } AuditEvent;
 
-/* Make an event with the clock of now; payload as printf() writes it */
+/* Make an event with the clock of now; payload is JSON text */
 extern AuditEvent *EffAuditEvent(const char *type, const char *subject, const char *subject_ref,
 								 const char *payload);
+
+/* The same for a payload that is made already */
+extern AuditEvent *EffAuditEventOf(const char *type, const char *subject, const char *subject_ref,
+								   Jsonb *payload);
 
 /* Write events in their order, in one statement; returns the last one's id as text */
 extern char *EffAuditAppend(List *events);

@@ -11,18 +11,16 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_append_only() IS
     'Trigger function of append-only tables: refuses UPDATE, DELETE and TRUNCATE';
 
+-- A function, since the list of a CHECK would be read anew by every INSERT.
+CREATE FUNCTION @extschema@.effaced_is_event_type(event_type text) RETURNS boolean
+IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_is_event_type(text) IS
+    'Whether a word is one that the audit trail has for what happens to a subject''s data';
+
 CREATE TABLE @extschema@.effaced_audit_events (
     seq          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id     uuid NOT NULL UNIQUE DEFAULT pg_catalog.gen_random_uuid(),
-    event_type   text NOT NULL CHECK (event_type IN (
-        'consent_granted', 'consent_withdrawn', 'export_requested', 'export_completed',
-        'erasure_requested', 'erasure_local_completed', 'erasure_expiry_scheduled',
-        'erasure_step_succeeded', 'erasure_step_failed', 'erasure_verified',
-        'erasure_verification_failed', 'erasure_completed', 'erasure_requeued',
-        'erasure_replayed', 'manifest_snapshot', 'rectification_requested',
-        'rectification_local_completed', 'rectification_step_succeeded',
-        'rectification_step_failed', 'rectification_completed', 'restriction_placed',
-        'restriction_lifted', 'retention_expired', 'retention_enforced')),
+    event_type   text NOT NULL CHECK (@extschema@.effaced_is_event_type(event_type)),
     subject      text,
     subject_ref  text,
     occurred_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),

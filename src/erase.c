@@ -17,12 +17,14 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
 
 static List *run_events(ErasureRun *run, TimestampTz requested_at);
+static Jsonb *step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows);
 static void write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts);
 static void write_counts(StringInfo buf, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
 static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
@@ -54,8 +56,8 @@ effaced_erase(PG_FUNCTION_ARGS)
 	call = EffExecNew(map, plan, &key, 1);
 	EffSpiBegin(&bracket);
 	EffExecRun(call);
-	EffSpiEnd(&bracket);
 	(void) EffAuditAppend(run_events(call->runs[0], requested_at));
+	EffSpiEnd(&bracket);
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
@@ -165,20 +167,7 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 
 		if (rows == 0 && step->strategy != STEP_RETAIN)
 			continue;
-		resetStringInfo(&buf);
-		appendStringInfoChar(&buf, '{');
-		EffJsonMember(&buf, "target", step->rel->name);
-		EffJsonMember(&buf, "strategy", EffStrategyWord(step->strategy));
-		EffJsonNumber(&buf, "rows", rows);
-		if (step->strategy != STEP_DELETE)
-		{
-			EffJsonKey(&buf, "columns");
-			EffJsonStrings(&buf, step->columns);
-		}
-		if (step->strategy == STEP_RETAIN)
-			EffJsonMember(&buf, "reason", step->reason);
-		appendStringInfoChar(&buf, '}');
-		events = lappend(events, EffAuditEvent("erasure_step_succeeded", kind, ref, buf.data));
+		events = lappend(events, EffAuditEventOf("erasure_step_succeeded", kind, ref, step_payload(plan, step, rows)));
 	}
 
 	resetStringInfo(&buf);
@@ -203,6 +192,38 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 	if (plan->restricted == NIL)
 		events = lappend(events, EffAuditEvent("erasure_completed", kind, ref, "{}"));
 	return events;
+}
+
+/* step_payload says what a step did; the same is said for many subjects, and kept. */
+static Jsonb *
+step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows)
+{
+	MemoryContext previous;
+	StringInfoData buf;
+	Jsonb	   *payload;
+
+	if (rows < STEP_PAYLOADS && step->payloads[rows] != NULL)
+		return step->payloads[rows];
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	EffJsonMember(&buf, "target", step->rel->name);
+	EffJsonMember(&buf, "strategy", EffStrategyWord(step->strategy));
+	EffJsonNumber(&buf, "rows", rows);
+	if (step->strategy != STEP_DELETE)
+	{
+		EffJsonKey(&buf, "columns");
+		EffJsonStrings(&buf, step->columns);
+	}
+	if (step->strategy == STEP_RETAIN)
+		EffJsonMember(&buf, "reason", step->reason);
+	appendStringInfoChar(&buf, '}');
+	if (rows >= STEP_PAYLOADS)
+		return EffJsonDone(&buf);
+	previous = MemoryContextSwitchTo(GetMemoryChunkContext(plan));
+	payload = EffJsonDone(&buf);
+	MemoryContextSwitchTo(previous);
+	step->payloads[rows] = payload;
+	return payload;
 }
 
 static void

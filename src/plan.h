@@ -14,6 +14,7 @@
 #include "scope.h"
 #include "statement.h"
 #include "surrogate.h"
+#include "utils/jsonb.h"
 
 typedef enum StepStrategy
 {
@@ -47,6 +48,9 @@ typedef struct PlannedTable
 	Statement  *verify;			/* made at the first verification */
 } PlannedTable;
 
+/* Numbers of rows for which a step's event is kept */
+#define STEP_PAYLOADS 32
+
 typedef struct ErasureStep
 {
 	StepStrategy strategy;
@@ -61,6 +65,7 @@ typedef struct ErasureStep
 	Statement  *whole;			/* the same for all subjects of the call at once */
 	ForeignKey *fk;				/* of blockers, detaches and side effects */
 	PlannedTable *planned;		/* whose rows the statement looks up */
+	Jsonb	   *payloads[STEP_PAYLOADS];	/* of its event by number of rows, made when needed */
 } ErasureStep;
 
 /* Who else owns rows of a contested table */

@@ -773,7 +773,10 @@ append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, Foreign
 	appendStringInfoChar(&st->text, ')');
 }
 
-/* residual_condition: some column still holds a value; NULL where none can. */
+/*
+ * residual_condition: some column still holds a value; NULL where none can.
+ * Tokens come last, since comparing with one means to make it.
+ */
 static char *
 residual_condition(DataMap *map, PlannedTable *planned, Statement *st)
 {
@@ -781,16 +784,22 @@ residual_condition(DataMap *map, PlannedTable *planned, Statement *st)
 	ListCell   *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, planned->anonymize)
-	{
-		char	   *sql = EffSurrogateResidualSql(lfirst(lc), st, "t");
-		char	   *others = others_condition(map, planned, lfirst(lc), st);
+	for (int tokens = 0; tokens <= 1; tokens++)
+		foreach(lc, planned->anonymize)
+		{
+			Surrogate  *surrogate = lfirst(lc);
+			char	   *sql;
+			char	   *others;
 
-		if (sql != NULL && others != NULL)
-			sql = psprintf("(%s AND (%s) IS NOT TRUE)", sql, others);
-		if (sql != NULL)
-			appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", sql);
-	}
+			if ((surrogate->kind == SURROGATE_TEXT || surrogate->kind == SURROGATE_UUID) != tokens)
+				continue;
+			sql = EffSurrogateResidualSql(surrogate, st, "t");
+			others = others_condition(map, planned, surrogate, st);
+			if (sql != NULL && others != NULL)
+				sql = psprintf("(%s AND (%s) IS NOT TRUE)", sql, others);
+			if (sql != NULL)
+				appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", sql);
+		}
 	return buf.len > 0 ? buf.data : NULL;
 }
 

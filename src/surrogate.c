@@ -104,7 +104,8 @@ EffSurrogateChoose(DataMap *map, MapTable *table, MapColumn *column)
 	}
 	if (column->label->surrogate != NULL)
 	{
-		surrogate->kind = SURROGATE_EXPRESSION;
+		surrogate->kind = EffExpressionAnalyze(table->rel, "t", column->label->surrogate, att, "surrogate")->is_null ?
+			SURROGATE_NULL : SURROGATE_EXPRESSION;
 		surrogate->error = erased_column_read(surrogate);
 		return surrogate;
 	}
