@@ -9,9 +9,21 @@ MODULE_big  = effaced
 OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 
 # The install script is these parts, in this order.
-SQL_PARTS   = src/audit.sql src/provider.sql src/identifier.sql \
-              src/manifest.sql src/graph.sql src/plan.sql src/erase.sql \
-              src/verify.sql src/export.sql src/rectify.sql src/lint.sql src/privileges.sql
+SQL_PARTS   = src/audit.sql \
+              src/provider.sql \
+              src/identifier.sql \
+              src/manifest.sql \
+              src/graph.sql \
+              src/plan.sql \
+              src/erase.sql \
+              src/verify.sql \
+              src/export.sql \
+              src/export_html.sql \
+              src/rectify.sql \
+              src/questions.sql \
+              src/access_folder.sql \
+              src/lint.sql \
+              src/privileges.sql
 DATA        = $(wildcard effaced--*--*.sql)
 DATA_built  = effaced--$(EXTVERSION).sql
 

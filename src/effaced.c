@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 
+#include "access_folder.h"
 #include "catalog.h"
 #include "manifest.h"
 #include "provider.h"
@@ -22,4 +23,5 @@ _PG_init(void)
 	EffSpiInit();
 	EffMapInit();
 	EffProviderInit();
+	EffAccessFolderInit();
 }

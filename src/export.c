@@ -89,8 +89,6 @@ effaced_export(PG_FUNCTION_ARGS)
 	EffSpiBegin(&bracket);
 	foreach(lc, plan->sources)
 		add_source(&bundle, call->runs[0], lfirst(lc));
-	EffSpiEnd(&bracket);
-
 	resetStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonMember(&buf, "scope", scope);
@@ -113,6 +111,7 @@ effaced_export(PG_FUNCTION_ARGS)
 	EffJsonKey(&buf, "incomplete_sources");
 	EffJsonStrings(&buf, bundle.incomplete);
 	appendStringInfoChar(&buf, '}');
+	EffSpiEnd(&bracket);
 	PG_RETURN_JSONB_P(finish_bundle(&buf));
 }
 

@@ -17,6 +17,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#define DENIED_HINT "Grant the calling role SELECT on the tables that hold data of the subject."
+
 /* Rows of one table that are sorted by their key, also where they are streamed */
 #define MAX_SORTED_ROWS 1000
 
@@ -129,6 +131,8 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, bool sorted
 	ExportReach reach = reach_of(map, st, plan, table);
 	ListCell   *lc;
 
+	st->place.denied_hint = DENIED_HINT;
+
 	appendStringInfoString(&st->text, "SELECT pg_catalog.json_build_object(");
 	for (int i = 0; primary != NULL && i < primary->nkeys; i++)
 	{
@@ -169,6 +173,7 @@ make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source)
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 	ExportReach reach = reach_of(map, st, plan, source->table);
 
+	st->place.denied_hint = DENIED_HINT;
 	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT FROM %s t WHERE %s LIMIT %d) AS s",
 					 rel->sql, disjunction(reach.owned, reach.accessible), MAX_SORTED_ROWS + 1);
 	appendStringInfo(&st->text, " HAVING pg_catalog.count(*) <= %d", MAX_SORTED_ROWS);

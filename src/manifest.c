@@ -251,9 +251,16 @@ EffMapErrorCatch(MemoryContext context)
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
-	if (error->sqlerrcode != ERRCODE_EFF_MANIFEST && error->sqlerrcode != ERRCODE_EFF_SUBJECT)
-		PG_RE_THROW();
 	FlushErrorState();
+	return EffMapErrorOf(error);
+}
+
+/* EffMapErrorOf raises an error again that is not about the map. */
+MapError *
+EffMapErrorOf(ErrorData *error)
+{
+	if (error->sqlerrcode != ERRCODE_EFF_MANIFEST && error->sqlerrcode != ERRCODE_EFF_SUBJECT)
+		ReThrowError(error);
 	return EffMapErrorMake(error->sqlerrcode, error->message, error->detail, error->hint);
 }
 

@@ -128,8 +128,15 @@ EffProviderTry(Oid relid, AttrNumber attnum, const char *json)
 	}
 	PG_CATCH();
 	{
-		error = EffMapErrorCatch(context);
+		ErrorData  *caught;
+
+		MemoryContextSwitchTo(context);
+		caught = CopyErrorData();
+		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		error = EffMapErrorOf(caught);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

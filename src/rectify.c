@@ -50,8 +50,8 @@ static void bad_correction(int number, const char *what) pg_attribute_noreturn()
 static List *matching_columns(DataMap *map, MapTable *subject, List *corrections);
 static void check_facts(Correction *correction, List *columns);
 static void check_once(List *columns);
-static ExecValue *convert_values(List *columns, List *corrections, MemoryContext context);
-static void convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value, MemoryContext context);
+static ExecValue *convert_values(List *columns, List *corrections);
+static void convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value);
 static void does_not_fit(RectifyColumn *column, int sqlstate) pg_attribute_noreturn();
 static RectifyState state_of(ErasureRun *run, RectifyPlan *plan);
 static List *run_plan(ErasureRun *run, RectifyPlan *plan);
@@ -74,6 +74,7 @@ effaced_rectify(PG_FUNCTION_ARGS)
 	List	   *columns;
 	List	   *results = NIL;
 	TimestampTz requested_at = GetCurrentTimestamp();
+	EffBracket	bracket;
 	StringInfoData buf;
 	ListCell   *lc;
 
@@ -84,17 +85,16 @@ effaced_rectify(PG_FUNCTION_ARGS)
 	corrections = read_corrections(fcinfo, 1);
 	EffRefsCheck(fcinfo, 2);
 	columns = matching_columns(map, subject, corrections);
+
+	initStringInfo(&buf);		/* outlives the bracket, as all else does not */
+	EffSpiBegin(&bracket);
 	if (columns != NIL)
 	{
-		MemoryContext context = CurrentMemoryContext;
 		RectifyPlan *plan;
 		RectifyState state;
 		ErasureCall *call;
-		EffBracket	bracket;
-		ExecValue  *values;
+		ExecValue  *values = convert_values(columns, corrections);
 
-		EffSpiBegin(&bracket);
-		values = convert_values(columns, corrections, context);
 		plan = EffRectifyPlanGet(map, subject, RECTIFY_LIVING, columns);
 		call = EffExecNew(map, &plan->base, &key, 1);
 		(void) EffExecLock(call->runs[0], plan->base.lock_subject);
@@ -105,13 +105,10 @@ effaced_rectify(PG_FUNCTION_ARGS)
 			call = EffExecNew(map, &plan->base, &key, 1);
 		}
 		call->values = values;
-		MemoryContextSwitchTo(context);
 		results = run_plan(call->runs[0], plan);
-		EffSpiEnd(&bracket);
 	}
 	(void) EffAuditAppend(make_events(subject, key, corrections, results, requested_at));
 
-	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonMember(&buf, "subject_id", key->text);
 	EffJsonKey(&buf, "rectified");
@@ -130,6 +127,7 @@ effaced_rectify(PG_FUNCTION_ARGS)
 	EffJsonKey(&buf, "skipped_resolvers");
 	EffJsonStrings(&buf, NIL);
 	appendStringInfoChar(&buf, '}');
+	EffSpiEnd(&bracket);
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
 }
 
@@ -333,9 +331,9 @@ check_once(List *columns)
 
 /* convert_values casts each correction to the types of its columns, before anything is changed. */
 static ExecValue *
-convert_values(List *columns, List *corrections, MemoryContext context)
+convert_values(List *columns, List *corrections)
 {
-	ExecValue  *values = MemoryContextAllocZero(context, sizeof(ExecValue) * list_length(columns));
+	ExecValue  *values = palloc0(sizeof(ExecValue) * list_length(columns));
 	ListCell   *lc;
 
 	foreach(lc, columns)
@@ -345,7 +343,7 @@ convert_values(List *columns, List *corrections, MemoryContext context)
 
 		if (column->column->column->identity_always)
 			does_not_fit(column, ERRCODE_GENERATED_ALWAYS);
-		convert_value(column, correction->value, &values[foreach_current_index(lc)], context);
+		convert_value(column, correction->value, &values[foreach_current_index(lc)]);
 	}
 	return values;
 }
@@ -355,7 +353,7 @@ convert_values(List *columns, List *corrections, MemoryContext context)
  * input, with its length and its domain's checks; arrays as arrays.
  */
 static void
-convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value, MemoryContext context)
+convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value)
 {
 	EffColumn  *c = column->column->column;
 	Oid			type = JSONBOID;
@@ -382,10 +380,8 @@ convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value, MemoryContex
 	value->value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &value->isnull);
 	if (!value->isnull)
 	{
-		MemoryContextSwitchTo(context);
 		get_typlenbyval(c->type, &typlen, &typbyval);
 		value->value = datumCopy(value->value, typbyval, typlen);
-		MemoryContextSwitchTo(current);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }

@@ -288,6 +288,7 @@ add_step(PlanBuild *build, RectifyPlan *plan, RectifyTable *table, PlannedTable 
 	int			where;
 	ListCell   *lc;
 
+	st->place.denied_hint = "Grant the calling role SELECT and UPDATE on the tables of the plan.";
 	initStringInfo(&guards);
 	initStringInfo(&differ);
 	appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);

@@ -149,7 +149,23 @@ EffSpiBeginAsOwner(EffBracket *bracket)
 }
 
 /*
- * EffSpiEnd closes either kind; SPI's results are gone afterwards.
+ * EffSpiBeginReader: inside, effaced's functions pin their settings anew, since
+ * search_path is the query's.  Temporary tables come last in it, or any of them
+ * could stand for a table of the same name.
+ */
+void
+EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path)
+{
+	EffSpiBegin(bracket);
+	set_guc(CALLER_SETTINGS, "");
+	set_guc("search_path", psprintf("%s%spg_temp", search_path, search_path[0] != '\0' ? ", " : ""));
+	set_guc("transaction_read_only", "on");
+	GetUserIdAndSecContext(&bracket->user, &bracket->security_context);
+	SetUserIdAndSecContext(role, bracket->security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+}
+
+/*
+ * EffSpiEnd closes any kind; SPI's results are gone afterwards.
  */
 void
 EffSpiEnd(EffBracket *bracket)
@@ -329,7 +345,7 @@ void
 EffRethrowWithoutValues(const EffStatementPlace *place)
 {
 	ErrorData  *error = CopyErrorData();
-	const char *hint = NULL;
+	const char *hint = error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ? place->denied_hint : NULL;
 
 	FlushErrorState();
 	switch (error->sqlerrcode)
@@ -346,7 +362,7 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 			/* the format of the message, which no translation changes */
 			if (error->message_id != NULL && strstr(error->message_id, "row-level security") != NULL)
 				hint = "Row-level security hides rows of this table, or of one that the statement reads, from the calling role.  Call as the tables' owner or as a role with BYPASSRLS.";
-			else
+			else if (place->denied_hint == NULL)
 				hint = "Grant the calling role SELECT, UPDATE and DELETE on the tables of the plan.";
 			break;
 	}

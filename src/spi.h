@@ -27,6 +27,7 @@ typedef struct EffStatementPlace
 	const char *relation;		/* display name */
 	Oid			relid;
 	const char *column;			/* where it is about one, or NULL */
+	const char *denied_hint;	/* which privileges it takes; NULL: those of a plan */
 } EffStatementPlace;
 
 extern void EffSpiInit(void);
@@ -41,6 +42,12 @@ extern void EffSpiEnd(EffBracket *bracket);
 
 /* The same as the owner of effaced's own tables, for writing to them only */
 extern void EffSpiBeginAsOwner(EffBracket *bracket);
+
+/*
+ * To read with a query that somebody has written: as that role, which can do
+ * no more than read, and with names as in that search_path
+ */
+extern void EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path);
 
 extern SPIPlanPtr EffSpiPrepare(const char *sql, int nargs, Oid *types);
 extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,

@@ -43,6 +43,9 @@ $node->safe_psql($source, q{
 	INSERT INTO app.purchase SELECT i, 1 + i % 4, '2020-01-01', 'note ' || i, gen_random_uuid(), i FROM generate_series(1, 8) i;
 	INSERT INTO app.event SELECT i, 1 + i % 4, '2020-05-05', '192.0.2.1', 'note ' || i FROM generate_series(1, 8) i;
 	INSERT INTO app."Weird ""table""" SELECT i, 1 + i % 4, 'text ' || i FROM generate_series(1, 8) i;
+	SET search_path = app;
+	SELECT gdpr.effaced_register_question('what was bought', 'purchases', 'SELECT id, note FROM purchase WHERE person_id = $1 ORDER BY id');
+	RESET search_path;
 	SELECT gdpr.effaced_manifest_snapshot();
 	SELECT gdpr.effaced_erase('2');
 	SELECT gdpr.effaced_verify('2');
@@ -55,6 +58,8 @@ my %state = (
 	trail => 'SELECT seq, event_id, event_type, subject, subject_ref, occurred_at, actor, payload FROM gdpr.effaced_audit_events ORDER BY seq',
 	secret => 'SELECT secret FROM gdpr.effaced_secret',
 	sequence => q{SELECT last_value, is_called FROM gdpr.effaced_audit_events_seq_seq},
+	questions => 'SELECT * FROM gdpr.effaced_questions',
+	answers => q{SELECT row_count, content FROM gdpr.effaced_run_questions('1')},
 	plan => q{SELECT gdpr.effaced_plan('1')},
 	rows => q{SELECT (SELECT string_agg(t::text, '|' ORDER BY id) FROM app.person t), (SELECT string_agg(t::text, '|' ORDER BY id) FROM app.purchase t),
 		(SELECT string_agg(t::text, '|' ORDER BY id) FROM app.event t), (SELECT string_agg(t::text, '|' ORDER BY id) FROM app."Weird ""table""" t)},
@@ -65,6 +70,7 @@ sub state_of { my ($database) = @_; return { map { $_ => $node->safe_psql($datab
 
 my $before = state_of($source);
 isnt($before->{secret}, '', 'the secret is there');
+like($before->{answers}, qr/^2\|id,note/, 'a question is answered');
 like($before->{trail}, qr/manifest_snapshot.*erasure_completed.*erasure_verified/s, 'the trail is there');
 
 my $directory = PostgreSQL::Test::Utils::tempdir();

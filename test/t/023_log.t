@@ -77,6 +77,10 @@ my @failures = (
 	[ 'row-level security in verify', '42501', "ALTER TABLE note ENABLE ROW LEVEL SECURITY; GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk; SET ROLE clerk; " . ($erase =~ s/erase/verify/r) ],
 	[ 'a read-only transaction', '25006', "SET TRANSACTION READ ONLY; $erase" ],
 	[ 'a timeout', '57014', $trigger->('DELETE ON post', 'PERFORM pg_sleep(60);') . "SET LOCAL statement_timeout = '500ms'; $erase" ],
+	[ 'a question that cannot be asked', 'ZE005', "SELECT effaced_register_question('q', 'q', 'SELECT 1 AS a FROM person WHERE grade = ''$secret''')" ],
+	[ 'a question that fails', '22P02', "SELECT effaced_register_question('q', 'q', 'SELECT name::int AS a FROM person'); SELECT * FROM effaced_run_questions('3-$secret\@example.com')" ],
+	[ 'an identifier that fits no question', '22P02', "SELECT effaced_register_question('q', 'q', 'SELECT name AS a FROM person WHERE grade = \$1'); SELECT * FROM effaced_run_questions('3-$secret\@example.com')" ],
+	[ 'a page of nobody', 'ZE002', "SELECT effaced_export_html('$secret', subject => 'device')" ],
 	[ 'a surrogate that overflows', '22003', 'ALTER TABLE person ADD c smallint DEFAULT 7;' . label('COLUMN person.c', '{"category": "identity", "surrogate": "40000 * grade"}') . $erase ],
 );
 
