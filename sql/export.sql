@@ -92,6 +92,20 @@ SELECT row_key ->> 'id' AS message, field, value FROM effaced_export_records(1, 
 SELECT row_key ->> 'id' AS message, field, value FROM effaced_export_records(2, 'account');
 SELECT row_key ->> 'id' AS message, field, value FROM effaced_export_records(3, 'account');
 
+-- What is left for another owner is not the erased one's any more, whatever the row still says; used anew it is again.
+CREATE TABLE letter (id int PRIMARY KEY, sender int NOT NULL REFERENCES account, receiver int REFERENCES account, body text);
+SECURITY LABEL FOR effaced ON TABLE letter IS '{"links": [{"name": "sender", "path": "sender"}, {"name": "receiver", "path": "receiver"}]}';
+SECURITY LABEL FOR effaced ON COLUMN letter.body IS '{"category": "communication", "erasure": "anonymize"}';
+SECURITY LABEL FOR effaced ON COLUMN account.name IS '{"category": "identity", "erasure": "anonymize"}';
+BEGIN;
+INSERT INTO letter VALUES (1, 2, 3, 'dear c');
+SELECT effaced_erase('2', subject => 'account') -> 'shared' -> 'letter' AS shared;
+SELECT field, value FROM effaced_export_records(2, 'account') WHERE source = 'letter';
+SELECT field, value FROM effaced_export_records(3, 'account') WHERE source = 'letter';
+UPDATE account SET name = 'b again' WHERE id = 2;
+SELECT field, value FROM effaced_export_records(2, 'account') WHERE source = 'letter';
+ROLLBACK;
+
 -- A type of a user's is exported as text: its casts are not called.
 CREATE TYPE mood AS ENUM ('good', 'bad');
 CREATE FUNCTION mood_json(mood) RETURNS json LANGUAGE sql AS $$ SELECT '"cast was called"'::json $$;

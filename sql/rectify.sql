@@ -150,3 +150,22 @@ SELECT effaced_rectify('1', '[{"category": "contact", "value": "a@new"}, {"categ
 DELETE FROM newsletter WHERE mail = 'a@old' AND topic = 'dogs';
 SELECT effaced_rectify('1', '[{"category": "contact", "value": "a@new"}, {"category": "behavioral", "value": "all"}]', subject => 'member');
 TABLE member ORDER BY 1; TABLE newsletter ORDER BY 1, 2; TABLE click ORDER BY 1; TABLE vote ORDER BY 1;
+
+-- A link that may lead to several: an erased one is let go of without a trace, and its surrogate stays.
+CREATE TABLE firm (id int PRIMARY KEY, mail text);
+CREATE TABLE item (id int PRIMARY KEY, kept text, title text);
+CREATE TABLE share (item_id int REFERENCES item, owner int REFERENCES firm, PRIMARY KEY (item_id, owner));
+SECURITY LABEL FOR effaced ON TABLE firm IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON COLUMN firm.mail IS '{"category": "contact", "erasure": "anonymize"}';
+SECURITY LABEL FOR effaced ON TABLE share IS '{"path": "owner", "owned": true}';
+SECURITY LABEL FOR effaced ON TABLE item IS '{"links": [{"name": "joined", "path": "share(item_id).owner"}]}';
+SECURITY LABEL FOR effaced ON COLUMN item.title IS '{"category": "contact", "link": "joined", "erasure": "anonymize"}';
+SECURITY LABEL FOR effaced ON COLUMN item.kept IS '{"category": "identity", "erasure": "anonymize"}';
+INSERT INTO firm VALUES (1, 'a'), (2, 'b');
+INSERT INTO item VALUES (1, 'k', 'both'), (2, 'k', 'b');
+INSERT INTO share VALUES (1, 1), (1, 2), (2, 2);
+SELECT effaced_rectify(2, '[{"category": "contact", "value": "c"}, {"category": "identity", "value": "i"}]', subject => 'firm') - 'subject_id' AS both_living;
+TABLE item ORDER BY id;
+SELECT effaced_erase('1', subject => 'firm') -> 'shared' AS shared;
+SELECT effaced_rectify(2, '[{"category": "contact", "value": "d"}, {"category": "identity", "value": "i"}]', subject => 'firm') - 'subject_id' AS one_living;
+SELECT id, kept, title LIKE 'anon-%' AS gone FROM item ORDER BY id;

@@ -5,9 +5,9 @@
 #include "postgres.h"
 
 #include "export_plan.h"
-#include "audit.h"
 #include "expression.h"
 #include "json.h"
+#include "ownership.h"
 #include "scope.h"
 
 #include "access/transam.h"
@@ -52,9 +52,9 @@ static char *expiry_sql(EffRelation *rel, MapColumn *column);
  * surrogates count.
  */
 ExportPlan *
-EffExportPlanGet(DataMap *map, MapTable *subject, const SubjectKey *key)
+EffExportPlanGet(DataMap *map, MapTable *subject, SubjectKey *key)
 {
-	bool		erased = EffAuditErased(subject->kind, (char **) &key->text, 1)[0] == ERASURE_RECORDED;
+	SubjectState state = EffSubjectState(map, subject, key);
 	ExportPlan *plan;
 	MemoryContext context;
 	MemoryContext previous;
@@ -64,7 +64,7 @@ EffExportPlanGet(DataMap *map, MapTable *subject, const SubjectKey *key)
 	foreach(lc, map->exports)
 	{
 		plan = lfirst(lc);
-		if (plan->base.subject == subject && plan->erased == erased)
+		if (plan->base.subject == subject && plan->state == state)
 			return plan;
 	}
 	context = AllocSetContextCreate(CurrentMemoryContext, "effaced export", ALLOCSET_DEFAULT_SIZES);
@@ -72,7 +72,7 @@ EffExportPlanGet(DataMap *map, MapTable *subject, const SubjectKey *key)
 	EffPinBegin(&bracket);
 	plan = palloc0(sizeof(ExportPlan));
 	plan->base.subject = subject;
-	plan->erased = erased;
+	plan->state = state;
 	foreach(lc, EffGraphTables(map, subject))
 		if (((MapTable *) lfirst(lc))->columns != NIL)
 			plan->sources = lappend(plan->sources, make_source(map, plan, lfirst(lc)));
@@ -271,7 +271,17 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 		}
 	}
 	included = disjunction(mine, accessible);
-	if (plan->erased && column->label->erasure != ERASURE_RETAIN)
+	if (plan->state == SUBJECT_ERASED && column->label->erasure != ERASURE_RETAIN && column->label->link == NULL &&
+		EffOwnershipContested(reach->table, plan->base.subject))
+	{
+		/* what was left for another owner is that owner's */
+		int			length = st->text.len;
+
+		EffOwnershipLiving(map, st, &plan->base, &(PlannedTable) {.table = reach->table});
+		mine = conjunction(mine, psprintf("(%s) IS NOT TRUE", EffStatementTake(st, length)));
+		included = disjunction(mine, accessible);
+	}
+	if (plan->state != SUBJECT_LIVING && column->label->erasure != ERASURE_RETAIN)
 	{
 		Surrogate  *surrogate = EffSurrogateChoose(map, reach->table, column);
 		char	   *residual = surrogate->error ? NULL : EffSurrogateResidualSql(surrogate, st, "t");

@@ -11,6 +11,7 @@
 
 #include "effaced.h"
 #include "exec.h"
+#include "subject_state.h"
 
 /*
  * A table that holds something of the subject, or that it may look into.  A
@@ -31,7 +32,7 @@ typedef struct ExportSource
 typedef struct ExportPlan
 {
 	ErasurePlan base;			/* whose subject the parameters are about */
-	bool		erased;			/* surrogates are nobody's data any more */
+	SubjectState state;			/* surrogates of the erased are nobody's data any more */
 	List	   *sources;		/* of ExportSource, by the tables' names */
 } ExportPlan;
 
@@ -40,6 +41,6 @@ typedef struct ExportPlan
 #define EXPORT_VALUE(place) (2 + (place))
 #define EXPORT_EXPIRES_AT(source, place) (2 + (source)->ncolumns + (place))
 
-extern ExportPlan *EffExportPlanGet(DataMap *map, MapTable *subject, const SubjectKey *key);
+extern ExportPlan *EffExportPlanGet(DataMap *map, MapTable *subject, SubjectKey *key);
 
 #endif							/* EFF_EXPORT_PLAN_H */

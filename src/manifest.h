@@ -76,6 +76,7 @@ typedef struct MapTable
 	AttrNumber *key;			/* identifier columns of a subject table */
 	bool		fully_pii_owned;
 	List	   *links;			/* of TableLink, resolved by graph.c */
+	struct Statement *used_anew;	/* of a subject table, kept by subject_state.c */
 	MapError   *error;			/* a label cannot be read */
 } MapTable;
 

@@ -53,7 +53,6 @@ static void check_once(List *columns);
 static ExecValue *convert_values(List *columns, List *corrections);
 static void convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value);
 static void does_not_fit(RectifyColumn *column, int sqlstate) pg_attribute_noreturn();
-static RectifyState state_of(ErasureRun *run, RectifyPlan *plan);
 static List *run_plan(ErasureRun *run, RectifyPlan *plan);
 static RectifiedTable *result_for(List **results, MapTable *table);
 static void check_step(ErasureRun *run, RectifyTable *table, RectifyStep *step);
@@ -91,15 +90,16 @@ effaced_rectify(PG_FUNCTION_ARGS)
 	if (columns != NIL)
 	{
 		RectifyPlan *plan;
-		RectifyState state;
+		SubjectState state;
 		ErasureCall *call;
 		ExecValue  *values = convert_values(columns, corrections);
 
-		plan = EffRectifyPlanGet(map, subject, RECTIFY_LIVING, columns);
+		plan = EffRectifyPlanGet(map, subject, SUBJECT_LIVING, columns);
 		call = EffExecNew(map, &plan->base, &key, 1);
 		(void) EffExecLock(call->runs[0], plan->base.lock_subject);
-		state = state_of(call->runs[0], plan);
-		if (state != RECTIFY_LIVING)
+		/* what an erasure that had the lock has recorded is seen now */
+		state = EffSubjectState(map, subject, key);
+		if (state != SUBJECT_LIVING)
 		{
 			plan = EffRectifyPlanGet(map, subject, state, columns);
 			call = EffExecNew(map, &plan->base, &key, 1);
@@ -404,23 +404,6 @@ does_not_fit(RectifyColumn *column, int sqlstate)
 			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),
 			 err_generic_string(PG_DIAG_COLUMN_NAME, c->name),
 			 errhidestmt(true)));
-}
-
-/* state_of: a recorded erasure counts until the subject's row is used anew. */
-static RectifyState
-state_of(ErasureRun *run, RectifyPlan *plan)
-{
-	ErasureRecord record = EffAuditErased(plan->base.subject->kind, &run->key->text, 1)[0];
-	bool		used_anew;
-	bool		isnull;
-
-	if (record == ERASURE_UNKNOWN)
-		return RECTIFY_LIVING;
-	used_anew = EffExecStatement(run, plan->used_anew) > 0 &&
-		(record == ERASURE_OF_NOBODY ||
-		 DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
-	SPI_freetuptable(SPI_tuptable);
-	return used_anew ? RECTIFY_REVIVED : RECTIFY_ERASED;
 }
 
 /*

@@ -18,15 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/typcache.h"
 
-/* Whose columns a step writes */
-typedef enum RectifyPart
-{
-	PART_OWN,					/* columns that are tied to no link */
-	PART_OWN_ONCE_SHARED,		/* the same in rows that an erased subject owned too */
-	PART_LINK					/* columns tied to a link */
-} RectifyPart;
-
-static RectifyPlan *build_plan(DataMap *map, MapTable *subject, RectifyState state, List *columns);
+static RectifyPlan *build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns);
 static List *tables_in_order(DataMap *map, List *columns);
 static bool nothing_is_deleted(Oid relid, void *arg);
 static PlannedTable *plan_rows(DataMap *map, RectifyPlan *plan, MapTable *table, bool own_links);
@@ -35,23 +27,24 @@ static bool has_row_key(MapTable *table);
 static void add_table(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned);
 static void add_step(PlanBuild *build, RectifyPlan *plan, RectifyTable *table, PlannedTable *planned,
 					 RectifyPart part, TableLink *link);
-static RowSet *make_part(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned, RectifyPart part, TableLink *link);
-static Statement *make_count(PlannedTable *planned, List *steps);
+static const char *guards_of(PlanBuild *build, RectifyPlan *plan, Statement *st, PlannedTable *planned,
+							 RectifyStep *step);
+static RowSet *make_rows(PlanBuild *build, PlannedTable *planned, RectifyStep *step);
+static Statement *make_count(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned, List *steps);
 static Statement *make_shared(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned);
-static bool is_written(RectifyPlan *plan, RectifyColumn *column, PlannedTable *planned, TableLink *link);
+static bool is_written(RectifyColumn *column, PlannedTable *planned, TableLink *link);
 static char *guard_condition(PlanBuild *build, RectifyPlan *plan, Statement *st, PlannedTable *planned,
-							 MapColumn *column, RectifyPart part);
+							 MapColumn *column, RectifyStep *step);
 static char *distinct_condition(EffRelation *rel, EffColumn *column, const char *value);
 static void add_deferrable(DataMap *map, RectifyPlan *plan);
 static bool holds_key(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n);
-static Statement *make_used_anew(DataMap *map, MapTable *subject);
 
 /*
  * EffRectifyPlanGet makes a plan once per map, kind, state and set of columns.
  * Call with the settings pinned.
  */
 RectifyPlan *
-EffRectifyPlanGet(DataMap *map, MapTable *subject, RectifyState state, List *columns)
+EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state, List *columns)
 {
 	RectifyPlan *plan;
 	MemoryContext context;
@@ -103,7 +96,7 @@ EffRectifyOwns(MapTable *table, MapColumn *column, MapTable *subject)
 }
 
 static RectifyPlan *
-build_plan(DataMap *map, MapTable *subject, RectifyState state, List *columns)
+build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns)
 {
 	RectifyPlan *plan = palloc0(sizeof(RectifyPlan));
 	PlanBuild	build = {.map = map, .plan = &plan->base};
@@ -119,7 +112,6 @@ build_plan(DataMap *map, MapTable *subject, RectifyState state, List *columns)
 		plan->columns = lappend(plan->columns, column);
 	}
 	EffPlanMakeSubjectLock(&build);
-	plan->used_anew = make_used_anew(map, subject);
 	foreach(lc, tables_in_order(map, plan->columns))
 	{
 		MapTable   *table = lfirst(lc);
@@ -254,7 +246,7 @@ add_table(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned)
 			add_step(build, plan, table, planned, PART_LINK, lfirst(lc));
 	}
 	if (list_length(table->steps) > 1)
-		table->count = make_count(planned, table->steps);
+		table->count = make_count(build, plan, planned, table->steps);
 	if (table->steps != NIL || table->shared != NULL)
 		plan->tables = lappend(plan->tables, table);
 }
@@ -264,7 +256,7 @@ add_table(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned)
  * tied to that link is like what is tied to none.
  */
 static bool
-is_written(RectifyPlan *plan, RectifyColumn *column, PlannedTable *planned, TableLink *link)
+is_written(RectifyColumn *column, PlannedTable *planned, TableLink *link)
 {
 	const char *tied = column->column->label->link;
 
@@ -282,14 +274,14 @@ add_step(PlanBuild *build, RectifyPlan *plan, RectifyTable *table, PlannedTable 
 	EffRelation *rel = planned->table->rel;
 	RectifyStep *step = palloc0(sizeof(RectifyStep));
 	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "correction of", rel);
-	StringInfoData guards;
 	StringInfoData differ;
-	bool		always = false;
+	const char *guards;
 	int			where;
 	ListCell   *lc;
 
 	st->place.denied_hint = "Grant the calling role SELECT and UPDATE on the tables of the plan.";
-	initStringInfo(&guards);
+	step->part = part;
+	step->link = link;
 	initStringInfo(&differ);
 	appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);
 	foreach(lc, plan->columns)
@@ -299,24 +291,18 @@ add_step(PlanBuild *build, RectifyPlan *plan, RectifyTable *table, PlannedTable 
 		const char *value;
 		char	   *guard;
 
-		if (!is_written(plan, column, planned, link))
+		if (!is_written(column, planned, link))
 			continue;
 		value = EffStatementParam(st, PARAM_VALUE, foreach_current_index(lc), NULL, 0, c->type);
-		guard = guard_condition(build, plan, st, planned, column->column, part);
+		guard = guard_condition(build, plan, st, planned, column->column, step);
 		appendStringInfo(&st->text, "%s%s = ", step->columns != NIL ? ", " : "", quote_identifier(c->name));
 		if (guard == NULL)
-		{
 			appendStringInfoString(&st->text, value);
-			appendStringInfo(&differ, "%s%s", differ.len > 0 ? " OR " : "",
-							 distinct_condition(rel, c, value));
-			always = true;
-		}
 		else
-		{
 			appendStringInfo(&st->text, "CASE WHEN %s THEN %s ELSE %s END", guard, value,
 							 EffColumnSql("t", rel, c->attnum));
-			appendStringInfo(&guards, "%s%s", guards.len > 0 ? " OR " : "", guard);
-		}
+		if (guard == NULL)
+			appendStringInfo(&differ, "%s%s", differ.len > 0 ? " OR " : "", distinct_condition(rel, c, value));
 		step->columns = lappend(step->columns, c->name);
 	}
 	if (step->columns == NIL)
@@ -325,7 +311,7 @@ add_step(PlanBuild *build, RectifyPlan *plan, RectifyTable *table, PlannedTable 
 		st->place.column = linitial(step->columns);
 	if (planned->contested)
 	{
-		step->rows = make_part(build, plan, planned, part, link);
+		step->rows = make_rows(build, planned, step);
 		plan->parts = lappend(plan->parts, step->rows);
 	}
 	else
@@ -345,15 +331,40 @@ add_step(PlanBuild *build, RectifyPlan *plan, RectifyTable *table, PlannedTable 
 		appendStringInfo(&step->check->text, "SELECT pg_catalog.count(*) FROM %s t%s AND (%s)",
 						 rel->sql, st->text.data + where, differ.data);
 	}
-	if (!always)
-		appendStringInfo(&st->text, " AND (%s)", guards.data);
+	guards = guards_of(build, plan, st, planned, step);
+	if (guards != NULL)
+		appendStringInfo(&st->text, " AND (%s)", guards);
 	table->steps = lappend(table->steps, step);
 }
 
-/* make_part: the rows of a contested table in which a step writes, once they are locked. */
-static RowSet *
-make_part(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned, RectifyPart part, TableLink *link)
+/* guards_of: some column of the step is written; NULL where one always is. */
+static const char *
+guards_of(PlanBuild *build, RectifyPlan *plan, Statement *st, PlannedTable *planned, RectifyStep *step)
 {
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, plan->columns)
+	{
+		RectifyColumn *column = lfirst(lc);
+		char	   *guard;
+
+		if (!is_written(column, planned, step->link))
+			continue;
+		guard = guard_condition(build, plan, st, planned, column->column, step);
+		if (guard == NULL)
+			return NULL;
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", guard);
+	}
+	return buf.data;
+}
+
+/* make_rows: the rows of a contested table in which a step writes, once they are locked. */
+static RowSet *
+make_rows(PlanBuild *build, PlannedTable *planned, RectifyStep *step)
+{
+	TableLink  *link = step->link;
 	RowSet	   *all = planned->rows;
 	RowSet	   *rows = palloc0(sizeof(RowSet));
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "finding rows of", all->rel);
@@ -369,7 +380,7 @@ make_part(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned, RectifyPar
 	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
 	EffScopeRows(st, "t", all, ROWS_ALL);
 	appendStringInfoString(&st->text, " AND (");
-	if (part == PART_LINK)
+	if (step->part == PART_LINK)
 	{
 		EffScopeLink(build->map, st, "t", link, 0, &EffScopeMine);
 		if (link->reverse)
@@ -387,7 +398,7 @@ make_part(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned, RectifyPar
 		EffOwnershipLiving(build->map, st, build->plan, planned);
 		appendStringInfoString(&st->text, ") IS NOT TRUE AND (");
 		EffOwnershipErased(build->map, st, planned);
-		appendStringInfoString(&st->text, part == PART_OWN ? ") IS NOT TRUE" : ")");
+		appendStringInfoString(&st->text, step->part == PART_OWN ? ") IS NOT TRUE" : ")");
 	}
 	rows->find = st;
 	build->plan->rowsets = lappend(build->plan->rowsets, rows);
@@ -396,7 +407,7 @@ make_part(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned, RectifyPar
 
 /* make_count: a row that several steps write is one row. */
 static Statement *
-make_count(PlannedTable *planned, List *steps)
+make_count(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned, List *steps)
 {
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", planned->table->rel);
 	ListCell   *lc;
@@ -404,8 +415,12 @@ make_count(PlannedTable *planned, List *steps)
 	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", planned->table->rel->sql);
 	foreach(lc, steps)
 	{
+		const char *guards = guards_of(build, plan, st, planned, lfirst(lc));
+
 		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR (" : "(");
 		EffScopeRows(st, "t", ((RectifyStep *) lfirst(lc))->rows, ROWS_ALL);
+		if (guards != NULL)
+			appendStringInfo(&st->text, " AND (%s)", guards);
 		appendStringInfoChar(&st->text, ')');
 	}
 	return st;
@@ -425,7 +440,7 @@ make_shared(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned)
 	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", planned->table->rel->sql);
 	EffScopeRows(st, "t", planned->rows, ROWS_ALL);
 	foreach(lc, plan->columns)
-		untied |= is_written(plan, lfirst(lc), planned, NULL);
+		untied |= is_written(lfirst(lc), planned, NULL);
 	if (untied)
 	{
 		appendStringInfoString(&st->text, separator);
@@ -441,7 +456,7 @@ make_shared(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned)
 		bool		tied = false;
 
 		foreach(lc, plan->columns)
-			tied |= is_written(plan, lfirst(lc), planned, link);
+			tied |= is_written(lfirst(lc), planned, link);
 		if (!tied || !link->reverse)
 			continue;
 		appendStringInfo(&st->text, "%s((", separator);
@@ -459,23 +474,26 @@ make_shared(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned)
 
 /*
  * guard_condition: surrogates of erased subjects are never overwritten.  NULL
- * where none can be in the column.
+ * where none can be in the column.  By a link that may lead to several, an
+ * erased one may have been let go of without a trace in the row.
  */
 static char *
 guard_condition(PlanBuild *build, RectifyPlan *plan, Statement *st, PlannedTable *planned,
-				MapColumn *column, RectifyPart part)
+				MapColumn *column, RectifyStep *step)
 {
+	bool		others = step->part == PART_OWN_ONCE_SHARED;
+	bool		traceless = step->part == PART_LINK && step->link->reverse;
 	Surrogate  *surrogate;
 	char	   *residual;
 
 	if (column->label->erasure == ERASURE_RETAIN ||
-		(plan->state == RECTIFY_LIVING && part != PART_OWN_ONCE_SHARED))
+		(plan->state == SUBJECT_LIVING && !others && !traceless))
 		return NULL;
 	surrogate = EffSurrogateChoose(build->map, planned->table, column);
 	/* what cannot be anonymized never was */
 	if (surrogate->error != NULL || (residual = EffSurrogateResidualSql(surrogate, st, "t")) == NULL)
 		return NULL;
-	if (plan->state == RECTIFY_REVIVED && part != PART_OWN_ONCE_SHARED)
+	if (plan->state != SUBJECT_ERASED && !others)
 		return psprintf("(%s IS NULL OR %s)", EffColumnSql("t", planned->table->rel, column->column->attnum), residual);
 	return psprintf("(%s)", residual);
 }
@@ -534,15 +552,4 @@ add_deferrable(DataMap *map, RectifyPlan *plan)
 				plan->base.defer = list_append_unique_ptr(plan->base.defer, fk);
 		}
 	}
-}
-
-static Statement *
-make_used_anew(DataMap *map, MapTable *subject)
-{
-	Statement  *st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", subject->rel);
-
-	appendStringInfo(&st->text, "SELECT (%s) IS TRUE", EffPlanSubjectResidual(map, subject, st));
-	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
-	EffScopeSubject(map, st, "t", subject, &EffScopeMine);
-	return st;
 }

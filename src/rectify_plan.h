@@ -7,14 +7,7 @@
 
 #include "effaced.h"
 #include "plan.h"
-
-/* What is on record of the subject itself */
-typedef enum RectifyState
-{
-	RECTIFY_LIVING,
-	RECTIFY_REVIVED,			/* erased, and used anew: surrogates stay */
-	RECTIFY_ERASED				/* surrogates stay, and what erasure left empty */
-} RectifyState;
+#include "subject_state.h"
 
 /* A column that a correction is about; its place in the list numbers its value */
 typedef struct RectifyColumn
@@ -24,9 +17,19 @@ typedef struct RectifyColumn
 	int			correction;		/* place in the list of corrections */
 } RectifyColumn;
 
+/* Whose columns a step writes */
+typedef enum RectifyPart
+{
+	PART_OWN,					/* columns that are tied to no link */
+	PART_OWN_ONCE_SHARED,		/* the same in rows that an erased subject owned too */
+	PART_LINK					/* columns tied to a link */
+} RectifyPart;
+
 /* Rows of a table that get values in the same columns */
 typedef struct RectifyStep
 {
+	RectifyPart part;
+	TableLink  *link;			/* of PART_LINK */
 	RowSet	   *rows;			/* NULL where they are looked up when their turn comes */
 	List	   *columns;		/* of char * */
 	Statement  *update;
@@ -45,15 +48,14 @@ typedef struct RectifyTable
 typedef struct RectifyPlan
 {
 	ErasurePlan base;			/* subject, row sets and owners */
-	RectifyState state;
+	SubjectState state;
 	List	   *columns;		/* of RectifyColumn */
 	List	   *row_sets;		/* of RowSet: all rows of a table, to be locked */
 	List	   *parts;			/* of RowSet: those of them that a step writes */
 	List	   *tables;			/* of RectifyTable, in the order of the changes */
-	Statement  *used_anew;		/* one row for the subject's: whether it is not as erasure left it */
 } RectifyPlan;
 
-extern RectifyPlan *EffRectifyPlanGet(DataMap *map, MapTable *subject, RectifyState state, List *columns);
+extern RectifyPlan *EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state, List *columns);
 
 /* Whether the subject may own what a column of a table holds */
 extern bool EffRectifyOwns(MapTable *table, MapColumn *column, MapTable *subject);

@@ -1,0 +1,58 @@
+/*
+ * subject_state.c
+ *	  Looks a subject up in the trail, and at its row.
+ */
+#include "postgres.h"
+
+#include "subject_state.h"
+#include "audit.h"
+#include "exec.h"
+#include "scope.h"
+
+#include "utils/memutils.h"
+
+static Statement *used_anew_statement(DataMap *map, MapTable *subject);
+
+/*
+ * EffSubjectState: a recorded erasure counts until the subject's row holds
+ * something else than it left, or is there although it was not then.
+ */
+SubjectState
+EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
+{
+	ErasureRecord record = EffAuditErased(subject->kind, &key->text, 1)[0];
+	ErasurePlan plan = {.subject = subject};
+	ErasureCall *call;
+	EffBracket	bracket;
+	bool		used_anew;
+	bool		isnull;
+
+	if (record == ERASURE_UNKNOWN)
+		return SUBJECT_LIVING;
+	EffSpiBegin(&bracket);
+	call = EffExecNew(map, &plan, &key, 1);
+	used_anew = EffExecStatement(call->runs[0], used_anew_statement(map, subject)) > 0 &&
+		(record == ERASURE_OF_NOBODY ||
+		 DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
+	EffSpiEnd(&bracket);
+	return used_anew ? SUBJECT_REVIVED : SUBJECT_ERASED;
+}
+
+/* used_anew_statement: one row for the subject's, made once per map. */
+static Statement *
+used_anew_statement(DataMap *map, MapTable *subject)
+{
+	MemoryContext previous;
+	Statement  *st;
+
+	if (subject->used_anew != NULL)
+		return subject->used_anew;
+	previous = MemoryContextSwitchTo(map->context);
+	st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", subject->rel);
+	appendStringInfo(&st->text, "SELECT (%s) IS TRUE", EffPlanSubjectResidual(map, subject, st));
+	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
+	EffScopeSubject(map, st, "t", subject, &EffScopeMine);
+	MemoryContextSwitchTo(previous);
+	subject->used_anew = st;
+	return st;
+}
