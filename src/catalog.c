@@ -52,7 +52,8 @@ static void load_columns(EffRelation *rel, int natts);
 static bool is_not_null_domain(Oid type);
 static bool has_namesake(ForeignKey *fk);
 static List *load_indexes(Oid relid);
-static bool serves_lookups(EffIndex *index, const char *predicate);
+static void set_uses(EffIndex *index, const char *predicate);
+static bool covers_all_rows(EffIndex *index, const char *predicate);
 static bool has_user_triggers(Oid relid);
 static AttrNumber *attnum_array(Datum array, int *n);
 static int	compare_foreign_keys(const ListCell *a, const ListCell *b);
@@ -185,6 +186,25 @@ EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
 					break;
 				}
 		if (matched == n)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * EffRelationHasRangeIndexOn tells whether an index finds the rows whose column
+ * is below or above something.
+ */
+bool
+EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->indexes)
+	{
+		EffIndex   *index = lfirst(lc);
+
+		if (index->ranges && index->keys[0] == attnum)
 			return true;
 	}
 	return false;
@@ -639,8 +659,10 @@ load_indexes(Oid relid)
 		index->keys = palloc(sizeof(AttrNumber) * index->nkeys);
 		for (int i = 0; i < index->nkeys; i++)
 			index->keys[i] = form->indkey.values[i];
+		for (int i = index->nkeys; i < form->indnatts; i++)
+			index->included = lappend_int(index->included, form->indkey.values[i]);
 		predicate = heap_getattr(tuple, Anum_pg_index_indpred, RelationGetDescr(pg_index), &isnull);
-		index->lookup = serves_lookups(index, isnull ? NULL : TextDatumGetCString(predicate));
+		set_uses(index, isnull ? NULL : TextDatumGetCString(predicate));
 		expressions = heap_getattr(tuple, Anum_pg_index_indexprs, RelationGetDescr(pg_index), &isnull);
 		if (!isnull)
 		{
@@ -660,25 +682,31 @@ load_indexes(Oid relid)
 }
 
 /*
- * serves_lookups: a btree or hash index does, and a partial one where it leaves
- * out nothing but NULLs in its own columns.
+ * set_uses: a btree or hash index finds values, a btree or BRIN index ranges.
  */
-static bool
-serves_lookups(EffIndex *index, const char *predicate)
+static void
+set_uses(EffIndex *index, const char *predicate)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index->oid));
 	Oid			am;
+	bool		all = covers_all_rows(index, predicate);
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	/* an index of a partitioned table has the access method of its parts */
+	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+	ReleaseSysCache(tuple);
+	index->lookup = all && (am == BTREE_AM_OID || am == HASH_AM_OID);
+	index->ranges = all && (am == BTREE_AM_OID || am == BRIN_AM_OID);
+}
+
+/* covers_all_rows: a partial index may leave out nothing but NULLs in its own columns. */
+static bool
+covers_all_rows(EffIndex *index, const char *predicate)
+{
 	List	   *conditions;
 	ListCell   *lc;
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
-	ReleaseSysCache(tuple);
-
-	/* an index of a partitioned table has the access method of its parts */
-	if (am != BTREE_AM_OID && am != HASH_AM_OID)
-		return false;
 	if (predicate == NULL)
 		return true;
 	conditions = make_ands_implicit(stringToNode(predicate));

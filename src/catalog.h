@@ -35,10 +35,12 @@ typedef struct EffIndex
 	bool		exclusion;
 	bool		partial;
 	bool		lookup;			/* finds every row with given values of its columns */
+	bool		ranges;			/* finds every row within limits of its first column */
 	bool		immediate;
 	int			nkeys;
 	AttrNumber *keys;			/* 0 for an expression */
 	List	   *expr_columns;	/* of int: attnums that expressions read */
+	List	   *included;		/* of int: attnums that INCLUDE names */
 } EffIndex;
 
 /* A relation that a label, a hop or a foreign key names */
@@ -98,6 +100,7 @@ extern EffColumn *EffRelationColumnByName(EffRelation *rel, const char *name);
 extern EffIndex *EffRelationPrimaryKey(EffRelation *rel);
 extern bool EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n);
 extern bool EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n);
+extern bool EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum);
 extern char *EffRelationDisplayName(Oid relid);
 
 extern List *EffForeignKeysLoad(void);	/* of ForeignKey, by relation, then name */

@@ -15,6 +15,7 @@
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -31,35 +32,48 @@
 
 PG_FUNCTION_INFO_V1(effaced_lint);
 
-typedef enum Severity
-{
-	SEVERITY_ERROR,				/* no erasure is possible, or none of this table */
-	SEVERITY_WARNING,			/* something may be left behind, fail or be slow */
-	SEVERITY_INFO
-} Severity;
+#define MAX_NAMES 10			/* named in a message */
 
 static const char *const severity_words[] = {"error", "warning", "info"};
 
 static const struct
 {
 	const char *word;
-	Severity	severity;
+	LintSeverity severity;
 }			codes[] =
 {
 	[LINT_AMBIGUOUS_LINK] = {"ambiguous_link", SEVERITY_ERROR},
 	[LINT_BLOCKING_REFERENCE] = {"blocking_reference", SEVERITY_WARNING},
 	[LINT_BROKEN_LABEL] = {"broken_label", SEVERITY_ERROR},
 	[LINT_CASCADE_INTO_KEPT] = {"cascade_into_kept", SEVERITY_ERROR},
+	[LINT_EXTENDED_STATISTICS_COPY_LABELLED] = {"extended_statistics_copy_labelled", SEVERITY_WARNING},
+	[LINT_FOREIGN_TABLE_COPIES_LABELLED] = {"foreign_table_copies_labelled", SEVERITY_WARNING},
+	[LINT_GENERATED_COPIES_LABELLED] = {"generated_copies_labelled", SEVERITY_WARNING},
 	[LINT_HOP_WITHOUT_FOREIGN_KEY] = {"hop_without_foreign_key", SEVERITY_WARNING},
+	[LINT_INDEX_COPIES_LABELLED] = {"index_copies_labelled", SEVERITY_INFO},
 	[LINT_INFERRED_LINK] = {"inferred_link", SEVERITY_INFO},
 	[LINT_MATVIEW_COPIES_LABELLED] = {"matview_copies_labelled", SEVERITY_WARNING},
+	[LINT_NO_PRIMARY_KEY] = {"no_primary_key", SEVERITY_WARNING},
+	[LINT_NOT_SAMPLED] = {"not_sampled", SEVERITY_INFO},
 	[LINT_ONLY_ACCESSORS] = {"only_accessors", SEVERITY_WARNING},
 	[LINT_PATH_BEYOND_SUBJECT] = {"path_beyond_subject", SEVERITY_WARNING},
+	[LINT_PERSONAL_NAME] = {"personal_name", SEVERITY_WARNING},
+	[LINT_PERSONAL_TYPE] = {"personal_type", SEVERITY_WARNING},
+	[LINT_PERSONAL_VALUES] = {"personal_values", SEVERITY_WARNING},
 	[LINT_PLAN_CONFLICT] = {"plan_conflict", SEVERITY_ERROR},
+	[LINT_PUBLICATION_COPIES_LABELLED] = {"publication_copies_labelled", SEVERITY_INFO},
+	[LINT_PUBLICATION_KEEPS_LABELLED] = {"publication_keeps_labelled", SEVERITY_WARNING},
+	[LINT_READABLE_IN_BULK] = {"readable_in_bulk", SEVERITY_INFO},
+	[LINT_REPLICA_IDENTITY_FULL] = {"replica_identity_full", SEVERITY_WARNING},
 	[LINT_RETENTION_WITHOUT_ANCHOR] = {"retention_without_anchor", SEVERITY_WARNING},
+	[LINT_RULE_COPIES_LABELLED] = {"rule_copies_labelled", SEVERITY_WARNING},
 	[LINT_SHADOWED_COMMENT] = {"shadowed_comment", SEVERITY_WARNING},
 	[LINT_SHARED_WITHOUT_LINK] = {"shared_without_link", SEVERITY_WARNING},
+	[LINT_STALE_EXEMPTION] = {"stale_exemption", SEVERITY_INFO},
+	[LINT_STATISTICS_COPY_LABELLED] = {"statistics_copy_labelled", SEVERITY_WARNING},
 	[LINT_SURROGATE_MISSING] = {"surrogate_missing", SEVERITY_ERROR},
+	[LINT_TRIGGER_COPIES_LABELLED] = {"trigger_copies_labelled", SEVERITY_WARNING},
+	[LINT_UNINDEXED_ANCHOR] = {"unindexed_anchor", SEVERITY_WARNING},
 	[LINT_UNINDEXED_PATH] = {"unindexed_path", SEVERITY_WARNING},
 	[LINT_UNINDEXED_REFERENCE] = {"unindexed_reference", SEVERITY_WARNING},
 	[LINT_UNLABELLED_COLUMN] = {"unlabelled_column", SEVERITY_WARNING},
@@ -69,18 +83,28 @@ static const struct
 	[LINT_WHERE_EXCLUDES_ROWS] = {"where_excludes_rows", SEVERITY_WARNING},
 };
 
-/* The last one leaves out what the others have told */
+/*
+ * Columns without a label are told by the check that knows most of them, so
+ * EffLintUnlabelledColumns comes after those.  EffLintPlans leaves out what the
+ * others have told, and EffLintExemptions takes out what has been judged.
+ */
 static const LintCheck checks[] = {
-	EffLintBrokenLabels, EffLintShadowedComments, EffLintUnlabelledColumns, EffLintUnlabelledTables,
+	EffLintBrokenLabels, EffLintShadowedComments,
+	EffLintGenerated, EffLintPersonal, EffLintUnlabelledColumns, EffLintUnlabelledTables, EffLintValues,
 	EffLintRetention, EffLintSurrogates,
 	EffLintLinks, EffLintHops, EffLintOwners, EffLintWhere,
-	EffLintPaths, EffLintReferences, EffLintCascades, EffLintViews,
-	EffLintPlans
+	EffLintPaths, EffLintReferences, EffLintCascades, EffLintPrimaryKeys, EffLintAnchors,
+	EffLintViews, EffLintTriggers, EffLintRules, EffLintForeignTables,
+	EffLintStatistics, EffLintIndexes, EffLintReplication, EffLintReaders,
+	EffLintPlans, EffLintExemptions
 };
 
 static List *schemas_argument(FunctionCallInfo fcinfo, int argno);
-static void refuse_sampling(int sample);
-static bool is_in_question(LintRun *run, EffRelation *rel);
+static int	sample_argument(FunctionCallInfo fcinfo, int argno);
+static void collect_labelled(LintRun *run);
+static Datum oid_array(List *oids);
+static HTAB *collect_connected(DataMap *map);
+static bool connect_over(HTAB *connected, DataMap *map);
 static int	compare_findings(const ListCell *a, const ListCell *b);
 static void put_finding(ReturnSetInfo *rsinfo, Finding *finding);
 static char *stored_json(LintRun *run, Oid relid, AttrNumber attnum);
@@ -99,10 +123,12 @@ effaced_lint(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	run.schemas = schemas_argument(fcinfo, 0);
-	refuse_sampling(PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1));
+	run.sample = sample_argument(fcinfo, 1);
 	run.map = EffGraphGet();
 	run.labels = EffLabelsLoad();
 	run.reaching = EffGraphReaching(run.map);
+	run.connected = collect_connected(run.map);
+	collect_labelled(&run);
 
 	EffPinBegin(&bracket);
 	for (int i = 0; i < lengthof(checks); i++)
@@ -130,12 +156,20 @@ effaced_lint(PG_FUNCTION_ARGS)
 bool
 EffLintAdd(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum, char *message, char *hint)
 {
+	return EffLintAddAs(run, codes[code].severity, code, rel, attnum, message, hint);
+}
+
+bool
+EffLintAddAs(LintRun *run, LintSeverity severity, LintCode code, EffRelation *rel, AttrNumber attnum,
+			 char *message, char *hint)
+{
 	Finding    *finding;
 
-	if (!is_in_question(run, rel))
+	if (!EffLintIsInQuestion(run, rel->oid))
 		return false;
 	finding = palloc0(sizeof(Finding));
 	finding->code = code;
+	finding->severity = severity;
 	finding->relid = rel->oid;
 	finding->relation = rel->name;
 	finding->attnum = attnum;
@@ -168,6 +202,147 @@ EffLintAddError(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum
 		return false;
 	run->told = lappend(run->told, error->message);
 	return true;
+}
+
+/*
+ * EffLintIsInQuestion: a relation in the schemas asked for.  An extension's own
+ * tables are its business until somebody labels them.
+ */
+bool
+EffLintIsInQuestion(LintRun *run, Oid relid)
+{
+	Oid			schema = get_rel_namespace(relid);
+	Oid			extension;
+
+	if (run->schemas != NIL && !list_member_oid(run->schemas, schema))
+		return false;
+	if (run->schemas == NIL &&
+		(IsCatalogNamespace(schema) || IsToastNamespace(schema) || isAnyTempNamespace(schema) ||
+		 schema == get_namespace_oid("information_schema", true)))
+		return false;
+	extension = getExtensionOfObject(RelationRelationId, relid);
+	if (!OidIsValid(extension))
+		return true;
+	return extension != get_extension_oid(EFF_PROVIDER, true) && EffMapTable(run->map, relid) != NULL;
+}
+
+bool
+EffLintIsOwn(Oid relid)
+{
+	Oid			extension = getExtensionOfObject(RelationRelationId, relid);
+
+	return OidIsValid(extension) && extension == get_extension_oid(EFF_PROVIDER, true);
+}
+
+bool
+EffLintToldColumn(LintRun *run, Oid relid, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->findings)
+	{
+		Finding    *finding = lfirst(lc);
+
+		if (finding->relid == relid && finding->attnum == attnum &&
+			(finding->code == LINT_PERSONAL_NAME || finding->code == LINT_PERSONAL_TYPE ||
+			 finding->code == LINT_GENERATED_COPIES_LABELLED))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * EffLintConsequence says what it means that a column has no label.
+ */
+const char *
+EffLintConsequence(LintRun *run, Oid relid)
+{
+	MapTable   *table = EffMapTable(run->map, relid);
+	ListCell   *lc;
+
+	if (table == NULL)
+		return "no request reaches it";
+	if (table->fully_pii_owned)
+		return "an export leaves it out";
+	foreach(lc, table->columns)
+		if (((MapColumn *) lfirst(lc))->label->erasure != ERASURE_DELETE)
+			return "an erasure leaves its value";
+	return "an erasure leaves its value, and because of it the row";
+}
+
+/*
+ * EffLintPersonalSeverity: a table that no key joins to a subject is less
+ * likely to be somebody's.
+ */
+LintSeverity
+EffLintPersonalSeverity(LintRun *run, Oid relid)
+{
+	ListCell   *lc;
+
+	if (run->connected == NULL)
+		return SEVERITY_WARNING;
+	/* a partitioned table may have its keys on the partitions */
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		if (hash_search(run->connected, &lfirst_oid(lc), HASH_FIND, NULL) != NULL)
+			return SEVERITY_WARNING;
+	return SEVERITY_INFO;
+}
+
+bool
+EffLintIsCode(const char *word)
+{
+	for (int i = 0; i < lengthof(codes); i++)
+		if (strcmp(codes[i].word, word) == 0)
+			return true;
+	return false;
+}
+
+const char *
+EffLintCodeWord(LintCode code)
+{
+	return codes[code].word;
+}
+
+char *
+EffLintCodeWords(void)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < lengthof(codes); i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", codes[i].word);
+	return buf.data;
+}
+
+/*
+ * EffLintQuery hands on the rows when the query is done, outside SPI.
+ */
+void
+EffLintQuery(LintRun *run, const char *sql, LintRow row)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext spi;
+	EffBracket	bracket;
+	List	   *rows = NIL;		/* of char ** */
+	ListCell   *lc;
+
+	EffSpiBegin(&bracket);
+	if (SPI_execute_with_args(sql, lengthof(run->labelled), (Oid[]) {OIDARRAYOID, INT4ARRAYOID, OIDARRAYOID},
+							  run->labelled, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the catalogs");
+	spi = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	  **cells = palloc(sizeof(char *) * SPI_tuptable->tupdesc->natts);
+
+		for (int k = 0; k < SPI_tuptable->tupdesc->natts; k++)
+			cells[k] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, k + 1);
+		rows = lappend(rows, cells);
+	}
+	MemoryContextSwitchTo(spi);
+	EffSpiEnd(&bracket);
+	foreach(lc, rows)
+		row(run, lfirst(lc));
 }
 
 /*
@@ -233,12 +408,15 @@ EffLintTry(void (*body) (void *arg), void *arg)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
+		FlushErrorState();
+		/* also before raising it again: whoever catches it knows nothing of this level */
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
 		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 		if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
 			category == ERRCODE_SYSTEM_ERROR)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+			ReThrowError(error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -293,6 +471,54 @@ EffLintJsonString(const char *text)
 	return buf.data;
 }
 
+/*
+ * EffLintLabelLike takes over what is about the value, and leaves out what is
+ * about the column.
+ */
+char *
+EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber like)
+{
+	static const char *const own_keys[] = {"surrogate", "ref", "description"};
+	Datum		label = DirectFunctionCall1(jsonb_in, CStringGetDatum(stored_json(run, rel->oid, like)));
+
+	for (int i = 0; i < lengthof(own_keys); i++)
+		label = DirectFunctionCall2(jsonb_delete, label, CStringGetTextDatum(own_keys[i]));
+	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
+}
+
+char *
+EffLintNames(List *names)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, names)
+	{
+		if (foreach_current_index(lc) == MAX_NAMES)
+		{
+			appendStringInfo(&buf, " and %d more", list_length(names) - MAX_NAMES);
+			break;
+		}
+		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", (char *) lfirst(lc));
+	}
+	return buf.data;
+}
+
+char *
+EffLintColumns(EffRelation *rel, const char *attnums)
+{
+	List	   *names = NIL;
+	char	   *end;
+
+	for (long attnum = strtol(attnums, &end, 10); end != attnums; attnum = strtol(attnums, &end, 10))
+	{
+		names = lappend(names, pstrdup(quote_identifier(EffRelationColumn(rel, attnum)->name)));
+		attnums = end;
+	}
+	return EffLintNames(names);
+}
+
 char *
 EffLintColumnName(EffRelation *rel, AttrNumber attnum)
 {
@@ -334,38 +560,117 @@ schemas_argument(FunctionCallInfo fcinfo, int argno)
 	return schemas;
 }
 
-static void
-refuse_sampling(int sample)
+static int
+sample_argument(FunctionCallInfo fcinfo, int argno)
 {
-	if (sample == 0)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_EFF_CONFIGURATION),
-			 sample < 0 ? errmsg("sample must not be negative") :
-			 errmsg("looking into values is not available: sample must be 0"),
-			 errhint("Leave the argument out: SELECT * FROM %s.effaced_lint();", EffExtensionSchemaSql())));
+	int			sample = PG_ARGISNULL(argno) ? 0 : PG_GETARG_INT32(argno);
+
+	if (sample < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("sample must not be negative"),
+				 errhint("Say how many rows of each table to look into, or leave the argument out: SELECT * FROM %s.effaced_lint(sample => 100);",
+						 EffExtensionSchemaSql())));
+	return sample;
+}
+
+/* collect_labelled lists the labelled columns as arrays, those of children included. */
+static void
+collect_labelled(LintRun *run)
+{
+	List	   *relids = NIL;
+	List	   *tables = NIL;
+	Datum	   *attnums;
+	int			n = 0;
+	int			max = 0;
+
+	for (int i = 0; i < run->map->ntables; i++)
+		max += list_length(run->map->tables[i]->rel->inheritors) * list_length(run->map->tables[i]->columns);
+	attnums = palloc(sizeof(Datum) * Max(max, 1));
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		tables = lappend_oid(tables, table->rel->oid);
+		foreach(lc, table->rel->inheritors)
+		{
+			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+			ListCell   *lc2;
+
+			foreach(lc2, rel ? table->columns : NIL)
+			{
+				EffColumn  *column = EffRelationColumnByName(rel, ((MapColumn *) lfirst(lc2))->column->name);
+
+				if (column == NULL)
+					continue;
+				relids = lappend_oid(relids, rel->oid);
+				attnums[n++] = Int32GetDatum(column->attnum);
+			}
+		}
+	}
+	run->labelled[0] = oid_array(relids);
+	run->labelled[1] = PointerGetDatum(construct_array(attnums, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	run->labelled[2] = oid_array(tables);
+}
+
+static Datum
+oid_array(List *oids)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
+	ListCell   *lc;
+
+	foreach(lc, oids)
+		elements[foreach_current_index(lc)] = ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
 /*
- * is_in_question: a relation in the schemas asked for.  An extension's own
- * tables are its business until somebody labels them.
+ * collect_connected finds the relations from which foreign keys, followed in
+ * either direction, lead to a labelled table; NULL where nobody is a subject
+ * yet, so that any table may be one's.
  */
-static bool
-is_in_question(LintRun *run, EffRelation *rel)
+static HTAB *
+collect_connected(DataMap *map)
 {
-	Oid			schema = get_rel_namespace(rel->oid);
-	Oid			extension;
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
+	HTAB	   *connected = hash_create("connected relations", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	bool		any = false;
 
-	if (run->schemas != NIL && !list_member_oid(run->schemas, schema))
-		return false;
-	if (run->schemas == NIL &&
-		(IsCatalogNamespace(schema) || IsToastNamespace(schema) || isAnyTempNamespace(schema) ||
-		 strcmp(rel->schema, "information_schema") == 0))
-		return false;
-	extension = getExtensionOfObject(RelationRelationId, rel->oid);
-	if (!OidIsValid(extension))
-		return true;
-	return extension != get_extension_oid(EFF_PROVIDER, true) && EffMapTable(run->map, rel->oid) != NULL;
+	for (int i = 0; i < map->ntables; i++)
+	{
+		ListCell   *lc;
+
+		any |= map->tables[i]->is_subject;
+		foreach(lc, map->tables[i]->rel->inheritors)
+			(void) hash_search(connected, &lfirst_oid(lc), HASH_ENTER, NULL);
+	}
+	if (!any)
+		return NULL;
+	while (connect_over(connected, map))
+		CHECK_FOR_INTERRUPTS();
+	return connected;
+}
+
+/* connect_over goes over all keys once; true where that reached more relations. */
+static bool
+connect_over(HTAB *connected, DataMap *map)
+{
+	bool		more = false;
+	ListCell   *lc;
+
+	foreach(lc, map->foreign_keys)
+	{
+		ForeignKey *fk = lfirst(lc);
+		bool		source = hash_search(connected, &fk->relid, HASH_FIND, NULL) != NULL;
+		bool		target = hash_search(connected, &fk->target, HASH_FIND, NULL) != NULL;
+
+		if (source == target)
+			continue;
+		(void) hash_search(connected, source ? &fk->target : &fk->relid, HASH_ENTER, NULL);
+		more = true;
+	}
+	return more;
 }
 
 /* compare_findings sorts by severity, relation, column and code. */
@@ -376,8 +681,8 @@ compare_findings(const ListCell *a, const ListCell *b)
 	Finding    *y = lfirst(b);
 	int			order;
 
-	if (codes[x->code].severity != codes[y->code].severity)
-		return (int) codes[x->code].severity - (int) codes[y->code].severity;
+	if (x->severity != y->severity)
+		return (int) x->severity - (int) y->severity;
 	if ((order = strcmp(x->relation, y->relation)) != 0)
 		return order;
 	if (x->attnum != y->attnum)
@@ -393,10 +698,11 @@ put_finding(ReturnSetInfo *rsinfo, Finding *finding)
 	Datum		values[6];
 	bool		nulls[6] = {false};
 
-	values[0] = CStringGetTextDatum(severity_words[codes[finding->code].severity]);
+	values[0] = CStringGetTextDatum(severity_words[finding->severity]);
 	values[1] = CStringGetTextDatum(codes[finding->code].word);
+	nulls[2] = !OidIsValid(finding->relid);
 	values[2] = ObjectIdGetDatum(finding->relid);
-	nulls[3] = finding->attnum == 0;
+	nulls[3] = finding->column == NULL;
 	values[3] = nulls[3] ? (Datum) 0 : DirectFunctionCall1(namein, CStringGetDatum(finding->column));
 	values[4] = CStringGetTextDatum(finding->message);
 	nulls[5] = finding->hint == NULL;

@@ -6,13 +6,16 @@
 
 #include "lint.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/syscache.h"
 
 /* A plan to be made */
 typedef struct PlanAttempt
@@ -23,7 +26,10 @@ typedef struct PlanAttempt
 } PlanAttempt;
 
 static void lint_lookup(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n);
-static List *without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, bool children);
+static List *without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, bool children, bool range);
+static bool has_index(EffRelation *rel, const AttrNumber *columns, int n, bool range);
+static char *primary_key_statement(EffRelation *rel, EffRelation *parent);
+static char *partition_columns(EffRelation *rel);
 static char *size_of(EffRelation *rel);
 static List *references_to(LintRun *run, MapTable *table);
 static bool belongs_to(MapTable *table, MapTable *subject);
@@ -86,7 +92,7 @@ EffLintReferences(LintRun *run)
 			EffRelation *rel = EffMapLoad(run->map, fk->relid);
 
 			/* a foreign key is not inherited, but partitions have it */
-			if (rel != NULL && without_index(run, rel, fk->columns, fk->nkeys, false) != NIL)
+			if (rel != NULL && without_index(run, rel, fk->columns, fk->nkeys, false, false) != NIL)
 				(void) EffLintAdd(run, LINT_UNINDEXED_REFERENCE, rel, fk->columns[0],
 								  psprintf("each row deleted from %s reads all of %s (%s) for constraint %s, whose columns have no index",
 										   table->name, rel->name, size_of(rel), quote_identifier(fk->name)),
@@ -108,6 +114,68 @@ EffLintCascades(LintRun *run)
 			if (EffLintDeletes(run->map->tables[k]) &&
 				belongs_to(run->map->tables[k], run->map->tables[i]))
 				lint_cascades(run, run->map->tables[i], run->map->tables[k]);
+}
+
+/*
+ * EffLintPrimaryKeys finds tables whose rows nothing tells apart.
+ */
+void
+EffLintPrimaryKeys(LintRun *run)
+{
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		ListCell   *lc;
+
+		/* partitions have the key of their table, other children their own */
+		foreach(lc, run->map->tables[i]->rel->inheritors)
+		{
+			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+			char	   *hint;
+
+			if (rel == NULL || rel->relkind == RELKIND_FOREIGN_TABLE || EffRelationPrimaryKey(rel) != NULL ||
+				(rel->is_partition && rel != run->map->tables[i]->rel))
+				continue;
+			hint = primary_key_statement(rel, run->map->tables[i]->rel);
+			(void) EffLintAdd(run, LINT_NO_PRIMARY_KEY, rel, 0,
+							  psprintf("table %s has no primary key: surrogates are the same in all its rows, and an export cannot tell them apart",
+									   rel->name),
+							  hint ? hint :
+							  psprintf("Add a primary key: ALTER TABLE %s ADD PRIMARY KEY (...);", rel->sql));
+		}
+	}
+}
+
+/*
+ * EffLintAnchors finds terms whose end is looked for in the whole table.
+ */
+void
+EffLintAnchors(LintRun *run)
+{
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		foreach(lc, table->error ? NIL : table->columns)
+		{
+			RetentionPolicy *retention = ((MapColumn *) lfirst(lc))->label->retention;
+			EffColumn  *anchor;
+			ListCell   *lc2;
+
+			if (retention == NULL || retention->duration == NULL || retention->anchor == NULL ||
+				(anchor = EffRelationColumnByName(table->rel, retention->anchor)) == NULL)
+				continue;
+			foreach(lc2, without_index(run, table->rel, &anchor->attnum, 1, true, true))
+			{
+				EffRelation *part = lfirst(lc2);
+
+				(void) EffLintAdd(run, LINT_UNINDEXED_ANCHOR, part, EffRelationColumnByName(part, anchor->name)->attnum,
+								  psprintf("every search for expired rows reads all of %s (%s), since the anchor %s has no index",
+										   part->name, size_of(part), quote_identifier(anchor->name)),
+								  psprintf("CREATE INDEX ON %s (%s);", part->sql, quote_identifier(anchor->name)));
+			}
+		}
+	}
 }
 
 /*
@@ -149,7 +217,7 @@ lint_lookup(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n)
 {
 	ListCell   *lc;
 
-	foreach(lc, without_index(run, rel, columns, n, true))
+	foreach(lc, without_index(run, rel, columns, n, true, false))
 	{
 		EffRelation *part = lfirst(lc);
 
@@ -163,16 +231,16 @@ lint_lookup(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n)
 
 /*
  * without_index lists the relation, and those of its children, in which rows
- * cannot be looked up by these columns; a partitioned table stands for its
- * partitions.
+ * cannot be looked up by these columns, or by a range of the first; a
+ * partitioned table stands for its partitions.
  */
 static List *
-without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, bool children)
+without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, bool children, bool range)
 {
 	List	   *found = NIL;
 	ListCell   *lc;
 
-	if (rel->relkind == RELKIND_PARTITIONED_TABLE && EffRelationHasIndexOn(rel, columns, n))
+	if (rel->relkind == RELKIND_PARTITIONED_TABLE && has_index(rel, columns, n, range))
 		return NIL;
 	children |= rel->relkind == RELKIND_PARTITIONED_TABLE;
 	foreach(lc, children ? rel->inheritors : list_make1_oid(rel->oid))
@@ -184,13 +252,76 @@ without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, 
 			continue;
 		for (int i = 0; i < n; i++)
 			own[i] = EffRelationColumnByName(part, EffRelationColumn(rel, columns[i])->name)->attnum;
-		if (EffRelationHasIndexOn(part, own, n))
+		if (has_index(part, own, n, range))
 			continue;
 		if (rel->relkind == RELKIND_PARTITIONED_TABLE)
 			return list_make1(rel);
 		found = lappend(found, part);
 	}
 	return found;
+}
+
+static bool
+has_index(EffRelation *rel, const AttrNumber *columns, int n, bool range)
+{
+	return range ? EffRelationHasRangeIndexOn(rel, columns[0]) : EffRelationHasIndexOn(rel, columns, n);
+}
+
+/*
+ * primary_key_statement takes the columns of the parent's key, or ones that are
+ * unique already, or a new one; NULL where none can be.
+ */
+static char *
+primary_key_statement(EffRelation *rel, EffRelation *parent)
+{
+	EffIndex   *primary = EffRelationPrimaryKey(parent);
+	char	   *name = "row_id";
+	char	   *columns;
+	ListCell   *lc;
+
+	if (primary != NULL)
+		return psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s);", rel->sql,
+						EffJoinNames(parent, primary->keys, primary->nkeys));
+	foreach(lc, rel->indexes)
+	{
+		EffIndex   *index = lfirst(lc);
+		bool		fits = index->unique && !index->partial && index->immediate && index->included == NIL;
+
+		for (int i = 0; fits && i < index->nkeys; i++)
+			fits = index->keys[i] != 0 && EffRelationColumn(rel, index->keys[i])->not_null;
+		if (fits)
+			return psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s);", rel->sql,
+							EffJoinNames(rel, index->keys, index->nkeys));
+	}
+	while (EffRelationColumnByName(parent, name) != NULL || EffRelationColumnByName(rel, name) != NULL)
+		name = psprintf("%s_", name);
+	if (rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return rel != parent || list_length(rel->inheritors) > 1 ? NULL :
+			psprintf("ALTER TABLE %s ADD COLUMN %s bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;", rel->sql, name);
+	columns = partition_columns(rel);
+	return columns == NULL ? NULL :
+		psprintf("ALTER TABLE %s ADD COLUMN %s uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(), ADD PRIMARY KEY (%s, %s);",
+				 rel->sql, name, name, columns);
+}
+
+/* partition_columns lists the partition key, which a primary key has to hold; NULL for an expression. */
+static char *
+partition_columns(EffRelation *rel)
+{
+	HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(rel->oid));
+	Form_pg_partitioned_table form;
+	char	   *columns = NULL;
+	bool		plain = true;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	form = (Form_pg_partitioned_table) GETSTRUCT(tuple);
+	for (int i = 0; i < form->partnatts; i++)
+		plain &= form->partattrs.values[i] != 0;
+	if (plain)
+		columns = EffJoinNames(rel, form->partattrs.values, form->partnatts);
+	ReleaseSysCache(tuple);
+	return columns;
 }
 
 /* size_of tells how much there is to read, partitions included. */

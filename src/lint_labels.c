@@ -113,25 +113,22 @@ EffLintUnlabelledColumns(LintRun *run)
 	{
 		MapTable   *table = run->map->tables[i];
 		LabelUses	uses = {.table = table};
-		bool		goes = true;	/* but for what has no label */
-		ListCell   *lc;
 
 		if (table->error != NULL || table->fully_pii_owned)
 			continue;
 		(void) EffLintTry(find_uses, &uses);
-		foreach(lc, table->columns)
-			goes &= ((MapColumn *) lfirst(lc))->label->erasure == ERASURE_DELETE;
 		for (int k = 0; k < table->rel->ncolumns; k++)
 		{
 			EffColumn  *column = &table->rel->columns[k];
 
 			if (EffMapIsCovered(run->map, table, column->attnum) ||
-				bms_is_member(column->attnum, uses.attnums))
+				bms_is_member(column->attnum, uses.attnums) ||
+				EffLintToldColumn(run, table->rel->oid, column->attnum))
 				continue;
 			(void) EffLintAdd(run, LINT_UNLABELLED_COLUMN, table->rel, column->attnum,
-							  psprintf("column %s has no label: an erasure leaves its value%s",
+							  psprintf("column %s has no label: %s",
 									   EffLintColumnName(table->rel, column->attnum),
-									   goes ? ", and because of it the row" : ""),
+									   EffLintConsequence(run, table->rel->oid)),
 							  EffLabelStatement(table->rel->oid, column->attnum,
 														"{\"category\": \"identity\"}"));
 		}

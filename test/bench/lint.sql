@@ -1,5 +1,6 @@
 -- Lint of a schema of 400 tables with 800 foreign keys, three quarters of them
--- labelled and none indexed: well under 5 s.
+-- labelled and none indexed, from the catalogs and with 100 rows of each table
+-- looked into: well under 5 s.
 \set QUIET on
 SET client_min_messages = warning;
 CREATE EXTENSION effaced;
@@ -13,6 +14,7 @@ BEGIN
         -- every table references the users, and one before it
         EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, user_id int REFERENCES users, other_id int REFERENCES %s, note text, mood text, extra int)',
                        i, CASE WHEN i = 1 THEN 'users' ELSE 't' || i / 2 END);
+        EXECUTE format('INSERT INTO t%s SELECT k, NULL, NULL, ''note '' || k, ''mood of '' || k || ''@nowhere'', k FROM generate_series(1, 200) k', i);
         CONTINUE WHEN i % 4 = 0;
         IF i % 5 > 0 THEN
             EXECUTE format('SECURITY LABEL FOR effaced ON TABLE t%s IS ''{"path": "user_id"}''', i);
@@ -34,9 +36,12 @@ BEGIN
         started := clock_timestamp();
         PERFORM count(*) FROM effaced_lint();
         INSERT INTO timing VALUES ('lint', 1000 * extract(epoch FROM clock_timestamp() - started));
+        started := clock_timestamp();
+        PERFORM count(*) FROM effaced_lint(sample => 100);
+        INSERT INTO timing VALUES ('lint, sample => 100', 1000 * extract(epoch FROM clock_timestamp() - started));
     END LOOP;
 END
 $$;
 SELECT code, count(*) FROM effaced_lint() GROUP BY 1 ORDER BY 1;
 SELECT what, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY milliseconds)::numeric) AS "median ms", '< 5000' AS target
-FROM timing GROUP BY what;
+FROM timing GROUP BY what ORDER BY what;

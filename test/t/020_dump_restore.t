@@ -49,6 +49,8 @@ $node->safe_psql($source, q{
 	SELECT gdpr.effaced_manifest_snapshot();
 	SELECT gdpr.effaced_erase('2');
 	SELECT gdpr.effaced_verify('2');
+	SELECT gdpr.effaced_lint_exempt('app.person', 'joined', 'unlabelled_column', 'written by "set"');
+	SELECT gdpr.effaced_lint_exempt('app."Weird ""table"""', NULL, 'no_primary_key', 'it''s got one');
 });
 
 my %state = (
@@ -57,6 +59,8 @@ my %state = (
 	comments => q{SELECT objoid::regclass, objsubid, description FROM pg_description WHERE objoid::regclass::text ~ '^app' ORDER BY 1, 2},
 	trail => 'SELECT seq, event_id, event_type, subject, subject_ref, occurred_at, actor, payload FROM gdpr.effaced_audit_events ORDER BY seq',
 	secret => 'SELECT secret FROM gdpr.effaced_secret',
+	exemptions => 'SELECT relation, column_name, code, reason, recorded_at, recorded_by FROM gdpr.effaced_lint_exemptions ORDER BY 1',
+	lint => 'SELECT severity, code, relation, column_name, message, hint FROM gdpr.effaced_lint() WHERE code !~ $$^unindexed$$',
 	sequence => q{SELECT last_value, is_called FROM gdpr.effaced_audit_events_seq_seq},
 	questions => 'SELECT * FROM gdpr.effaced_questions',
 	answers => q{SELECT row_count, content FROM gdpr.effaced_run_questions('1')},

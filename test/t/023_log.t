@@ -131,5 +131,26 @@ is($node->safe_psql('postgres', qq{SELECT DISTINCT subject_ref FROM effaced_audi
 	"6-$secret\@example.com", 'the trail names who was erased');
 is($node->safe_psql('postgres', qq{SELECT count(*) FROM effaced_audit_events WHERE payload::text ~ '$secret'}), 0, 'and no value');
 
+# Lint looks into values, also where they cannot be read, and gives none away.
+$from = -s $node->logfile;
+$node->safe_psql('postgres', qq{
+	CREATE TABLE other (id int PRIMARY KEY, x text);
+	INSERT INTO other VALUES (1, '$secret\@example.com');
+	CREATE EXTENSION file_fdw;
+	CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+	CREATE FOREIGN TABLE unreadable (x int, y text) SERVER files OPTIONS (program 'echo $secret\@example.com');
+	CREATE FOREIGN TABLE slow (y text) SERVER files OPTIONS (program 'echo $secret\@example.com; sleep 60');
+});
+my $lint = EffacedTest::Session->new($node, 'postgres', verbosity => 'verbose');
+$said = $lint->query("SET statement_timeout = '2s'; SELECT code, relation, message, hint FROM effaced_lint(sample => 10)");
+like($said, qr/57014: reading of slow failed/, 'a sample that takes too long is canceled');
+unlike($said, qr/$secret/, 'a sample that takes too long: no value in the error');
+$said = $lint->query('DROP FOREIGN TABLE slow; SELECT code, relation, message, hint FROM effaced_lint(sample => 10)');
+like($said, qr/personal_values\|other/, 'values are found');
+like($said, qr/not_sampled\|unreadable/, 'or cannot be read');
+unlike($said, qr/$secret/, 'no value in the findings');
+$lint->close;
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile, $from), qr/$secret/, 'no value in the log');
+
 $node->stop;
 done_testing();
