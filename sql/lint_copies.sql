@@ -149,6 +149,24 @@ SELECT pubinsert, pubupdate, pubdelete, pubtruncate FROM pg_publication;
 SELECT * FROM effaced_lint();
 SELECT hint FROM effaced_lint() \gexec
 SELECT * FROM effaced_lint();
+-- Of a partition, too, by whatever of its parents.
+CREATE SCHEMA parts;
+CREATE TABLE visits (id int, customer_id int, page text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+CREATE TABLE parts.visits_1 PARTITION OF visits FOR VALUES FROM (1) TO (10);
+ALTER TABLE parts.visits_1 ADD FOREIGN KEY (customer_id) REFERENCES customers;
+CREATE INDEX ON parts.visits_1 (customer_id);
+SECURITY LABEL FOR effaced ON TABLE parts.visits_1 IS '{"path": "customer"}';
+SECURITY LABEL FOR effaced ON COLUMN parts.visits_1.page IS '{"category": "behavioral"}';
+CREATE PUBLICATION root FOR TABLE visits;
+CREATE PUBLICATION part FOR TABLES IN SCHEMA parts;
+SELECT code, relation, message, hint FROM effaced_lint();
+SECURITY LABEL FOR effaced ON COLUMN parts.visits_1.page IS NULL;
+SECURITY LABEL FOR effaced ON TABLE parts.visits_1 IS NULL;
+SECURITY LABEL FOR effaced ON TABLE visits IS '{"hops": [{"source_columns": ["customer_id"], "target_table": "customers", "target_columns": ["id"]}]}';
+SECURITY LABEL FOR effaced ON COLUMN visits.page IS '{"category": "behavioral"}';
+SELECT code, relation, message, hint FROM effaced_lint() WHERE code ~ 'publication';
+DROP TABLE visits;
+DROP PUBLICATION root, part;
 CREATE PUBLICATION keys FOR TABLE customers (id), orders (id, note);
 CREATE PUBLICATION by_schema FOR TABLES IN SCHEMA public;
 CREATE PUBLICATION every FOR ALL TABLES;

@@ -29,6 +29,10 @@ FROM generate_series(1, 100) i;
 SELECT severity, column_name, message FROM effaced_lint(sample => 1000) WHERE code = 'personal_values';
 -- Without a sample nothing is read.
 SELECT count(*) FROM effaced_lint() WHERE code = 'personal_values';
+-- Nothing is written.
+BEGIN READ ONLY;
+SELECT count(*) FROM effaced_lint(sample => 10) WHERE code = 'personal_values';
+COMMIT;
 -- Only so many rows are: 77 is not among the first 50.
 SELECT column_name, substring(message from 'of \d+') FROM effaced_lint(sample => 50) WHERE column_name IN ('a', 'b');
 -- The hint labels the column.

@@ -45,10 +45,8 @@ static const PersonalWords personal_words[] = {
 	{"email address", "contact", KIND_TEXT, WORD_TELLING},
 	{"email", "contact", KIND_TEXT, WORD_TELLING},
 	{"e mail", "contact", KIND_TEXT, WORD_TELLING},
-	{"emailaddress", "contact", KIND_TEXT, WORD_TELLING},
 	{"mail", "contact", KIND_TEXT, WORD_TELLING},
 	{"phone", "contact", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
-	{"phonenumber", "contact", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"telephone", "contact", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"tel", "contact", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"mobile", "contact", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
@@ -67,28 +65,23 @@ static const PersonalWords personal_words[] = {
 	{"date of birth", "identity", KIND_TEXT | KIND_DATE, WORD_TELLING},
 	{"birth", "identity", KIND_TEXT | KIND_DATE | KIND_NUMBER, WORD_TELLING},
 	{"birthday", "identity", KIND_TEXT | KIND_DATE, WORD_TELLING},
-	{"birthdate", "identity", KIND_TEXT | KIND_DATE, WORD_TELLING},
 	{"birthplace", "identity", KIND_TEXT, WORD_TELLING},
 	{"dob", "identity", KIND_TEXT | KIND_DATE, WORD_TELLING},
 	{"born", "identity", KIND_TEXT | KIND_DATE, WORD_TELLING},
 	{"age", "identity", KIND_NUMBER | KIND_TEXT, WORD_WEAK},
 	{"first name", "identity", KIND_TEXT, WORD_TELLING},
-	{"firstname", "identity", KIND_TEXT, WORD_TELLING},
 	{"fname", "identity", KIND_TEXT, WORD_TELLING},
 	{"last name", "identity", KIND_TEXT, WORD_TELLING},
-	{"lastname", "identity", KIND_TEXT, WORD_TELLING},
 	{"lname", "identity", KIND_TEXT, WORD_TELLING},
 	{"middle name", "identity", KIND_TEXT, WORD_TELLING},
 	{"given name", "identity", KIND_TEXT, WORD_TELLING},
 	{"family name", "identity", KIND_TEXT, WORD_TELLING},
 	{"maiden name", "identity", KIND_TEXT, WORD_TELLING},
 	{"full name", "identity", KIND_TEXT, WORD_TELLING},
-	{"fullname", "identity", KIND_TEXT, WORD_TELLING},
 	{"surname", "identity", KIND_TEXT, WORD_TELLING},
 	{"forename", "identity", KIND_TEXT, WORD_TELLING},
 	{"nickname", "identity", KIND_TEXT, WORD_TELLING},
 	{"user name", "identity", KIND_TEXT, WORD_TELLING},
-	{"username", "identity", KIND_TEXT, WORD_TELLING},
 	{"screen name", "identity", KIND_TEXT, WORD_STRONG},
 	{"display name", "identity", KIND_TEXT, WORD_WEAK},
 	{"login", "identity", KIND_TEXT, WORD_WEAK},
@@ -139,7 +132,6 @@ static const PersonalWords personal_words[] = {
 	{"income", "financial", KIND_TEXT | KIND_NUMBER, WORD_WEAK},
 
 	{"ip address", "technical", KIND_TEXT | KIND_OTHER | KIND_NUMBER, WORD_STRONG},
-	{"ipaddress", "technical", KIND_TEXT | KIND_OTHER | KIND_NUMBER, WORD_STRONG},
 	{"ipaddr", "technical", KIND_TEXT | KIND_OTHER | KIND_NUMBER, WORD_STRONG},
 	{"ip", "technical", KIND_TEXT | KIND_OTHER | KIND_NUMBER, WORD_STRONG},
 	{"ips", "technical", KIND_TEXT | KIND_OTHER | KIND_NUMBER, WORD_STRONG},
@@ -149,7 +141,6 @@ static const PersonalWords personal_words[] = {
 	{"mac address", "technical", KIND_TEXT | KIND_OTHER, WORD_STRONG},
 	{"macaddr", "technical", KIND_TEXT | KIND_OTHER, WORD_STRONG},
 	{"user agent", "technical", KIND_TEXT, WORD_STRONG},
-	{"useragent", "technical", KIND_TEXT, WORD_STRONG},
 	{"device id", "technical", KIND_TEXT | KIND_OTHER, WORD_STRONG},
 	{"advertising id", "technical", KIND_TEXT | KIND_OTHER, WORD_STRONG},
 	{"idfa", "technical", KIND_TEXT | KIND_OTHER, WORD_STRONG},
@@ -164,11 +155,9 @@ static const PersonalWords personal_words[] = {
 	{"house number", "location", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"zip code", "location", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"zip", "location", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
-	{"zipcode", "location", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"postal code", "location", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"postal", "location", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"post code", "location", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
-	{"postcode", "location", KIND_TEXT | KIND_NUMBER, WORD_TELLING},
 	{"address", "location", KIND_TEXT, WORD_TELLING},
 	{"addr", "location", KIND_TEXT, WORD_TELLING},
 	{"lat", "location", KIND_TEXT | KIND_NUMBER, WORD_STRONG},
@@ -408,15 +397,28 @@ match_name(const char *name, int kinds, WordWeight least)
 	return NULL;
 }
 
-/* behind_words finds words in a name that words_of has parted, and what follows them. */
+/*
+ * behind_words finds words in a name that words_of has parted, and what follows
+ * them.  Several words may be written as one: unquoted, "firstName" is firstname.
+ */
 static const char *
 behind_words(const char *name, const char *words)
 {
-	size_t		length = strlen(words);
+	for (const char *start = strchr(name, ' '); start != NULL; start = strchr(start + 1, ' '))
+	{
+		const char *p = start + 1;
+		const char *word = words;
 
-	for (const char *at = strstr(name, words); at != NULL; at = strstr(at + 1, words))
-		if (at[-1] == ' ' && at[length] == ' ')
-			return at + length;
+		for (; *word != '\0'; word++)
+		{
+			if (*p == *word)
+				p++;
+			else if (*word != ' ' || p[-1] == ' ')
+				break;
+		}
+		if (*word == '\0' && *p == ' ')
+			return p;
+	}
 	return NULL;
 }
 
@@ -461,9 +463,9 @@ is_person_name(const char *relname)
 }
 
 /*
- * words_of parts a name at whatever is no letter and before capitals that
- * follow small letters; the words are in small letters and in the singular,
- * with a blank before and behind each.
+ * words_of parts a name at whatever is no letter and at capitals that begin
+ * a word, as in "userIPAddress"; the words are in small letters and in the
+ * singular, with a blank before and behind each.
  */
 static char *
 words_of(const char *name)
@@ -484,7 +486,8 @@ words_of(const char *name)
 			start = buf.len;
 			continue;
 		}
-		if (p > name && isupper(c) && !IS_HIGHBIT_SET(c) && islower((unsigned char) p[-1]))
+		if (p > name && isupper(c) && (islower((unsigned char) p[-1]) ||
+									   (isupper((unsigned char) p[-1]) && islower((unsigned char) p[1]))))
 		{
 			end_word(&buf, start);
 			start = buf.len;

@@ -13,7 +13,6 @@
 #include "catalog/pg_statistic.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "nodes/value.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -33,29 +32,36 @@ static const char *const extended_query =
 " GROUP BY 1, 2 ORDER BY 1, 2";
 
 /*
- * Publications of labelled columns: as a table of its own, by its schema, or
- * with all tables.  Partitions go with their table.
+ * Publications of labelled columns: as a table of its own, as a partition of
+ * one, by its schema, or with all tables.  Partitions are told with their table.
  */
 static const char *const publications_query =
 "WITH labelled AS ("
 " SELECT l.relation, pg_catalog.array_agg(l.attnum ORDER BY l.attnum) AS attnums FROM " LABELLED " GROUP BY 1"
 "), published AS ("
-" SELECT p.oid, l.relation, 'table' AS how,"
+" SELECT p.oid, l.relation, r.prrelid AS listed, 'table' AS how,"
 "  ARRAY(SELECT x FROM pg_catalog.unnest(l.attnums) AS x WHERE r.prattrs IS NULL OR x = ANY (r.prattrs::pg_catalog.int2[]) ORDER BY x) AS attnums"
 " FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid"
 " JOIN labelled l ON l.relation = r.prrelid"
-" UNION ALL SELECT p.oid, l.relation, 'schema', l.attnums"
+" UNION ALL SELECT p.oid, l.relation, r.prrelid, 'table', l.attnums"
+" FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid"
+" JOIN labelled l ON l.relation = ANY ($3) AND l.relation <> r.prrelid"
+"  AND r.prrelid IN (SELECT pg_catalog.pg_partition_ancestors(l.relation))"
+" UNION ALL SELECT p.oid, l.relation, l.relation, 'schema', l.attnums"
 " FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_namespace s ON s.pnpubid = p.oid"
 " JOIN pg_catalog.pg_class c ON c.relnamespace = s.pnnspid AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'"
-" JOIN labelled l ON l.relation = c.oid AND c.oid = ANY ($3)"
-" UNION ALL SELECT p.oid, l.relation, 'all', l.attnums"
+" JOIN labelled l ON l.relation = c.oid"
+" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class t ON t.oid = i.inhparent"
+"  WHERE i.inhrelid = c.oid AND t.relnamespace = c.relnamespace AND t.oid = ANY ($1))"
+" UNION ALL SELECT p.oid, l.relation, l.relation, 'all', l.attnums"
 " FROM pg_catalog.pg_publication p, labelled l"
 " JOIN pg_catalog.pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'"
 " WHERE p.puballtables AND c.oid = ANY ($3)"
 ") SELECT x.relation, pg_catalog.quote_ident(p.pubname), x.how, pg_catalog.array_to_string(x.attnums, ' '),"
-" p.pubinsert, p.pubupdate AND p.pubdelete, p.pubtruncate, pg_catalog.quote_ident(n.nspname)"
+" p.pubinsert, p.pubupdate AND p.pubdelete, p.pubtruncate, pg_catalog.quote_ident(n.nspname),"
+" pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)"
 " FROM published x JOIN pg_catalog.pg_publication p USING (oid)"
-" JOIN pg_catalog.pg_class c ON c.oid = x.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+" JOIN pg_catalog.pg_class c ON c.oid = x.listed JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 " WHERE x.attnums <> '{}' ORDER BY 1, p.pubname, 3";
 
 static const char *const identities_query =
@@ -93,9 +99,9 @@ static const char *const readers_query =
 " pg_catalog.string_agg(role, ', ' ORDER BY role COLLATE \"C\") FILTER (WHERE all_data)"
 " FROM readers GROUP BY 1 ORDER BY 1";
 
-static void lint_statistics(LintRun *run, MapTable *table);
+static void lint_statistics(LintRun *run, MapTable *table, EffColumn *labelled);
 static bool keeps_values(Oid relid, AttrNumber attnum);
-static void append_statistics(StringInfo rows, EffRelation *rel, const char *name, AttrNumber attnum);
+static void append_statistics(StringInfo rows, const char *name, AttrNumber attnum);
 static void lint_extended(LintRun *run, char **cells);
 static void lint_index(LintRun *run, MapTable *table, EffRelation *rel, EffIndex *index);
 static List *labelled_of(MapTable *table, EffRelation *rel, List *attnums);
@@ -114,7 +120,13 @@ void
 EffLintStatistics(LintRun *run)
 {
 	for (int i = 0; i < run->map->ntables; i++)
-		lint_statistics(run, run->map->tables[i]);
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		foreach(lc, table->columns)
+			lint_statistics(run, table, ((MapColumn *) lfirst(lc))->column);
+	}
 	EffLintQuery(run, extended_query, lint_extended);
 }
 
@@ -165,77 +177,51 @@ EffLintReaders(LintRun *run)
  * values, but leaves those it has collected.
  */
 static void
-lint_statistics(LintRun *run, MapTable *table)
+lint_statistics(LintRun *run, MapTable *table, EffColumn *labelled)
 {
-	List	   *names = NIL;
-	StringInfoData targets;
-	StringInfoData indexes;
 	StringInfoData rows;
+	StringInfoData indexes;
+	bool		found = false;
 	ListCell   *lc;
 
-	initStringInfo(&targets);
-	initStringInfo(&indexes);
 	initStringInfo(&rows);
-	foreach(lc, table->columns)
+	initStringInfo(&indexes);
+	foreach(lc, table->rel->inheritors)
 	{
-		char	   *name = ((MapColumn *) lfirst(lc))->column->name;
-		char	   *quoted = pstrdup(quote_identifier(name));
-		bool		found = false;
+		EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+		EffColumn  *column = rel ? EffRelationColumnByName(rel, labelled->name) : NULL;
 		ListCell   *lc2;
 
-		foreach(lc2, table->rel->inheritors)
+		if (column == NULL)
+			continue;
+		if (keeps_values(rel->oid, column->attnum))
 		{
-			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc2));
-			EffColumn  *column = rel ? EffRelationColumnByName(rel, name) : NULL;
-			ListCell   *lc3;
-
-			if (column == NULL)
-				continue;
-			if (keeps_values(rel->oid, column->attnum))
-			{
-				append_statistics(&rows, rel, rel->sql, column->attnum);
-				found = true;
-			}
-			foreach(lc3, rel->indexes)
-			{
-				EffIndex   *index = lfirst(lc3);
-				char	   *index_name;
-
-				if (!list_member_int(index->expr_columns, column->attnum))
-					continue;
-				index_name = quote_qualified_identifier(rel->schema, get_rel_name(index->oid));
-				for (int i = 0; i < index->nkeys; i++)
-				{
-					char	   *alter = psprintf("ALTER INDEX %s ALTER COLUMN %d SET STATISTICS 0;\n", index_name, i + 1);
-
-					if (index->keys[i] != 0 || !keeps_values(index->oid, i + 1))
-						continue;
-					names = list_append_unique(names, makeString(name));
-					/* two columns may be in one expression */
-					if (strstr(indexes.data, alter) != NULL)
-						continue;
-					appendStringInfoString(&indexes, alter);
-					append_statistics(&rows, rel, index_name, i + 1);
-				}
-			}
+			append_statistics(&rows, rel->sql, column->attnum);
+			found = true;
 		}
-		if (found)
+		foreach(lc2, rel->indexes)
 		{
-			appendStringInfo(&targets, "%s ALTER COLUMN %s SET STATISTICS 0", targets.len > 0 ? "," : "", quoted);
-			names = list_append_unique(names, makeString(name));
+			EffIndex   *index = lfirst(lc2);
+			char	   *name = quote_qualified_identifier(rel->schema, get_rel_name(index->oid));
+
+			for (int i = 0; list_member_int(index->expr_columns, column->attnum) && i < index->nkeys; i++)
+			{
+				if (index->keys[i] != 0 || !keeps_values(index->oid, i + 1))
+					continue;
+				appendStringInfo(&indexes, "ALTER INDEX %s ALTER COLUMN %d SET STATISTICS 0;\n", name, i + 1);
+				append_statistics(&rows, name, i + 1);
+			}
 		}
 	}
-	if (names == NIL)
+	if (rows.len == 0)
 		return;
-	foreach(lc, names)
-		lfirst(lc) = pstrdup(quote_identifier(strVal(lfirst(lc))));
-	(void) EffLintAdd(run, LINT_STATISTICS_COPY_LABELLED, table->rel, 0,
-					  psprintf("the planner's statistics of %s hold values of labelled columns, and keep erased ones until the next ANALYZE: %s",
-							   table->name, EffLintNames(names)),
+	(void) EffLintAdd(run, LINT_STATISTICS_COPY_LABELLED, table->rel, labelled->attnum,
+					  psprintf("the planner's statistics hold values of column %s, and keep erased ones until the next ANALYZE",
+							   EffLintColumnName(table->rel, labelled->attnum)),
 					  psprintf("%s%sDELETE FROM pg_catalog.pg_statistic WHERE (starelid, staattnum) IN (%s);",
-							   targets.len > 0 ? psprintf("ALTER %s %s%s;\n",
-														  table->rel->relkind == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE",
-														  table->rel->sql, targets.data) : "",
+							   found ? psprintf("ALTER %s %s ALTER COLUMN %s SET STATISTICS 0;\n",
+												table->rel->relkind == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE",
+												table->rel->sql, quote_identifier(labelled->name)) : "",
 							   indexes.data, rows.data));
 }
 
@@ -265,7 +251,7 @@ keeps_values(Oid relid, AttrNumber attnum)
 }
 
 static void
-append_statistics(StringInfo rows, EffRelation *rel, const char *name, AttrNumber attnum)
+append_statistics(StringInfo rows, const char *name, AttrNumber attnum)
 {
 	appendStringInfo(rows, "%s(%s::pg_catalog.regclass, %d)", rows->len > 0 ? ", " : "",
 					 quote_literal_cstr(name), attnum);
@@ -394,7 +380,7 @@ lint_publication(LintRun *run, char **cells)
 		return;
 	}
 	if (strcmp(cells[2], "table") == 0)
-		hint = psprintf("ALTER PUBLICATION %s DROP TABLE %s;", cells[1], rel->sql);
+		hint = psprintf("ALTER PUBLICATION %s DROP TABLE %s;", cells[1], cells[8]);
 	else if (strcmp(cells[2], "schema") == 0)
 		hint = psprintf("ALTER PUBLICATION %s DROP TABLES IN SCHEMA %s;", cells[1], cells[7]);
 	else

@@ -252,12 +252,12 @@ EffMapErrorCatch(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
-	return EffMapErrorOf(error);
+	return EffMapErrorFrom(error);
 }
 
-/* EffMapErrorOf raises an error again that is not about the map. */
+/* EffMapErrorFrom raises an error again that is not about the map. */
 MapError *
-EffMapErrorOf(ErrorData *error)
+EffMapErrorFrom(ErrorData *error)
 {
 	if (error->sqlerrcode != ERRCODE_EFF_MANIFEST && error->sqlerrcode != ERRCODE_EFF_SUBJECT)
 		ReThrowError(error);

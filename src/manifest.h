@@ -119,7 +119,7 @@ extern bool EffTypeIsAnchor(Oid type);
 
 extern MapError *EffMapErrorMake(int code, char *message, char *detail, char *hint);
 extern MapError *EffMapErrorCatch(MemoryContext context);
-extern MapError *EffMapErrorOf(ErrorData *error);
+extern MapError *EffMapErrorFrom(ErrorData *error);
 extern void EffMapErrorRaise(const MapError *error) pg_attribute_noreturn();
 
 /* Tell every session that labels of a relation changed */

@@ -136,7 +136,7 @@ EffProviderTry(Oid relid, AttrNumber attnum, const char *json)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		error = EffMapErrorOf(caught);
+		error = EffMapErrorFrom(caught);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);

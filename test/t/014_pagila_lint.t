@@ -72,7 +72,8 @@ is_found('labelled and judged: nothing');
 
 # ANALYZE copies values; the hint takes them away and keeps them away.
 query('ANALYZE');
-is_found('after ANALYZE', map { "statistics_copy_labelled $_" } qw(address customer payment rental));
+is_found('after ANALYZE', map { "statistics_copy_labelled $_" } (map { "address.$_" } qw(address address2 district phone postal_code)),
+	(map { "customer.$_" } qw(first_name last_name email)), 'payment.amount', 'rental.return_date');
 is(query(q{SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'customer' AND histogram_bounds::text ~ 'sakilacustomer'}), 't', 'e-mail addresses are in pg_stats');
 query($_) for split /\n/, query(q{SELECT hint FROM effaced_lint()});
 is_found('the hints take them away');
