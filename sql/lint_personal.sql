@@ -37,7 +37,7 @@ CREATE EXTENSION citext;
 CREATE DOMAIN email_address AS text;
 CREATE DOMAIN zip AS int;
 CREATE DOMAIN positive AS int CHECK (value > 0);
-CREATE TABLE typed (id int PRIMARY KEY, a inet, b cidr, c macaddr, d macaddr8[], e citext, f email_address, g zip, h positive, i point, j text, k box);
+CREATE TABLE typed (id int PRIMARY KEY, a inet, b cidr, c macaddr, d macaddr8[], e citext, f email_address, ff email_address[], g zip, h positive, i point, j text, k box);
 :findings
 -- The hint labels the column.
 SECURITY LABEL FOR effaced ON TABLE typed IS '{"path": "", "owned": true}';

@@ -4,7 +4,8 @@ CREATE EXTENSION effaced;
 CREATE TABLE subject (id int PRIMARY KEY, label text);
 SECURITY LABEL FOR effaced ON TABLE subject IS '{"path": "", "owned": true}';
 CREATE TABLE t (id int PRIMARY KEY, subject_id int REFERENCES subject,
-	a text, b text, c varchar(40), d text, e bigint, f text, g text, h jsonb, i text[], j text, k text, l text, m text, n numeric, o text, p text);
+	a text, b text, c varchar(40), d text, e bigint, f text, g text, h jsonb, i text[], j text, k text, l text, m text, n numeric, o text, p text)
+	WITH (autovacuum_enabled = off);
 CREATE INDEX ON t (subject_id);
 SECURITY LABEL FOR effaced ON TABLE t IS '{"path": "subject", "owned": true}';
 INSERT INTO t SELECT i, NULL,
@@ -89,7 +90,7 @@ SELECT code, relation, message, hint FROM effaced_lint(sample => 10);
 DROP EXTENSION file_fdw CASCADE;
 
 -- Of a large table pages are drawn by lot, always the same ones, and few.
-CREATE TABLE large (id int, x text, filler text);
+CREATE TABLE large (id int, x text, filler text) WITH (autovacuum_enabled = off);
 INSERT INTO large SELECT i, CASE WHEN i > 45000 THEN 'user' || i || '@example.com' ELSE 'none' END, repeat('x', 400) FROM generate_series(1, 50000) i;
 ANALYZE large;
 SELECT column_name, message ~ '\d+ % look like e-mail' AS found FROM effaced_lint(sample => 200);

@@ -341,16 +341,16 @@ lint_column(LintRun *run, LooseColumn *column, Company *company)
 	}
 	else
 	{
-		Oid			base = getBaseType(column->type);
-		Oid			element = get_element_type(base);
-		char	   *bare = bare_type(OidIsValid(element) ? getBaseType(element) : base);
+		Oid			element = get_element_type(getBaseType(column->type));
+		Oid			type = OidIsValid(element) ? element : column->type;
+		char	   *bare = bare_type(getBaseType(type));
 
 		code = LINT_PERSONAL_TYPE;
-		if (get_typtype(column->type) == TYPTYPE_DOMAIN)
+		if (get_typtype(type) == TYPTYPE_DOMAIN)
 		{
-			words = match_name(bare_type(column->type), kinds, WORD_STRONG);
+			words = match_name(bare_type(type), kinds, WORD_STRONG);
 			category = words ? words->category : NULL;
-			why = psprintf("its domain %s", format_type_be(column->type));
+			why = psprintf("its domain %s", format_type_be(type));
 		}
 		for (int i = 0; words == NULL && i < lengthof(personal_types); i++)
 		{
