@@ -20,6 +20,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/* Subjects whose events are written by one statement */
+#define EVENTS_OF_SUBJECTS 1000
+
 PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
 
@@ -90,7 +93,7 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	ErasureCall *call;
 	TimestampTz requested_at = GetCurrentTimestamp();
 	EffBracket	bracket;
-	List	   *events = NIL;
+	MemoryContext chunk;
 	StringInfoData buf;
 
 	EffExecRequireReadCommitted("effaced_erase_many");
@@ -120,13 +123,22 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 		totals[step] = EffExecTotal(call, step);
 	EffSpiEnd(&bracket);
 
-	for (int i = 0; i < nkeys; i++)
+	/* as many at a time as are written for little memory */
+	chunk = AllocSetContextCreate(CurrentMemoryContext, "effaced events", ALLOCSET_DEFAULT_SIZES);
+	for (int first = 0; first < nkeys; first += EVENTS_OF_SUBJECTS)
 	{
-		not_found += call->runs[i]->found == 0 ? 1 : 0;
-		events = list_concat(events, run_events(call->runs[i], requested_at));
-	}
-	if (events != NIL)
+		MemoryContext previous = MemoryContextSwitchTo(chunk);
+		List	   *events = NIL;
+
+		for (int i = first; i < Min(first + EVENTS_OF_SUBJECTS, nkeys); i++)
+		{
+			not_found += call->runs[i]->found == 0 ? 1 : 0;
+			events = list_concat(events, run_events(call->runs[i], requested_at));
+		}
 		(void) EffAuditAppend(events);
+		MemoryContextSwitchTo(previous);
+		MemoryContextReset(chunk);
+	}
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');

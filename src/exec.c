@@ -16,14 +16,17 @@
 #include "utils/memutils.h"
 
 static Datum *bind_params(ErasureRun *run, Statement *st, const char **nulls);
+static ErasureRun *new_run(ErasureCall *call, SubjectKey *key);
 static void lock_subjects(ErasureCall *call);
+static void run_for_all(ErasureCall *call, ErasureStep *step, int number);
+static ErasureRun *run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row);
 static void unite_rows(ErasureCall *call, RowSet *rows);
 static Datum unite_arrays(ErasureCall *call, RowSet *rows, int part, int k);
 static void forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *records);
 static bool classify_rows(ErasureRun *run, RowSet *rows);
 static PlannedTable *table_of(ErasurePlan *plan, RowSet *rows);
 static Datum *key_arrays(RowSet *rows, uint64 n, const int *part_of, int part);
-static SubjectKey *key_of_row(MapTable *subject, uint64 row);
+static SubjectKey *key_of_row(MapTable *subject, SPITupleTable *rows, uint64 row);
 static ErasedSubjects *erased_of(ErasureRun *run, const MapTable *subject);
 static void check_step(ErasureRun *run, ErasureStep *step);
 static bool has_triggers(ErasurePlan *plan);
@@ -59,20 +62,27 @@ EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
 	call->keys = keys;
 	call->nkeys = nkeys;
 	call->scratch = AllocSetContextCreate(CurrentMemoryContext, "effaced parameters", ALLOCSET_DEFAULT_SIZES);
+	call->all = new_run(call, NULL);
 	call->runs = palloc(sizeof(ErasureRun *) * Max(nkeys, 1));
 	for (int i = 0; i < nkeys; i++)
-	{
-		ErasureRun *run = palloc0(sizeof(ErasureRun));
-
-		run->map = map;
-		run->plan = plan;
-		run->call = call;
-		run->key = keys[i];
-		run->found_rows = palloc0(sizeof(FoundRows) * Max(list_length(plan->rowsets), 1));
-		run->counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
-		call->runs[i] = run;
-	}
+		call->runs[i] = new_run(call, keys[i]);
 	return call;
+}
+
+static ErasureRun *
+new_run(ErasureCall *call, SubjectKey *key)
+{
+	ErasurePlan *plan = call->plan;
+	ErasureRun *run = palloc0(sizeof(ErasureRun));
+
+	run->map = call->map;
+	run->plan = plan;
+	run->call = call;
+	run->key = key;
+	if (plan->rowsets != NIL)
+		run->found_rows = palloc0(sizeof(FoundRows) * list_length(plan->rowsets));
+	run->counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
+	return run;
 }
 
 /*
@@ -87,13 +97,9 @@ EffExecRun(ErasureCall *call)
 	ErasurePlan *plan = call->plan;
 	ListCell   *lc;
 
-	if (call->nkeys > 1)
-		lock_subjects(call);
-	for (int i = 0; i < call->nkeys; i++)
-		call->runs[i]->found = EffExecLock(call->runs[i], plan->lock_subject);
+	lock_subjects(call);
 	foreach(lc, plan->locks)
-		for (int i = 0; i < call->nkeys; i++)
-			(void) EffExecLock(call->runs[i], lfirst(lc));
+		(void) EffExecLock(call->all, lfirst(lc));
 	EffExecFindRows(call, true);
 
 	EffExecDeferConstraints(plan);
@@ -102,6 +108,12 @@ EffExecRun(ErasureCall *call)
 		ErasureStep *step = lfirst(lc);
 		bool		whole = step->whole != NULL && call->nkeys > 1;
 
+		if (call->nkeys > 1 && step->many != NULL)
+		{
+			CHECK_FOR_INTERRUPTS();
+			run_for_all(call, step, foreach_current_index(lc));
+			continue;
+		}
 		for (int i = 0; i < call->nkeys; i++)
 		{
 			uint64	   *count = &call->runs[i]->counts[foreach_current_index(lc)];
@@ -242,7 +254,8 @@ bind_params(ErasureRun *run, Statement *st, const char **nulls)
 		switch (param->kind)
 		{
 			case PARAM_KEY:
-				*value = EffKeyArray(subject, param->index, &run->key, 1);
+				*value = run->key ? EffKeyArray(subject, param->index, &run->key, 1) :
+					EffKeyArray(subject, param->index, run->call->keys, run->call->nkeys);
 				break;
 			case PARAM_CALL:
 				*value = EffKeyArray(subject, param->index, run->call->keys, run->call->nkeys);
@@ -309,16 +322,65 @@ EffExecLock(ErasureRun *run, Statement *st)
 static void
 lock_subjects(ErasureCall *call)
 {
-	Statement  *st = call->plan->lock_subject;
-	Datum	   *values = palloc(sizeof(Datum) * list_length(st->params));
-	ListCell   *lc;
+	uint64		n = EffExecStatement(call->all, call->plan->lock_subject);
+	SPITupleTable *rows = SPI_tuptable;
 
-	foreach(lc, st->params)
-		values[foreach_current_index(lc)] = EffKeyArray(call->plan->subject, ((StatementParam *) lfirst(lc))->index,
-														call->keys, call->nkeys);
-	EffStatementPrepare(st);
-	(void) EffSpiExecute(st->plan, values, NULL, false, st->expected, &st->place);
-	SPI_freetuptable(SPI_tuptable);
+	for (uint64 row = 0; row < n; row++)
+		run_of_row(call, rows, row)->found++;
+	SPI_freetuptable(rows);
+}
+
+/* run_for_all runs a step for all subjects by one statement. */
+static void
+run_for_all(ErasureCall *call, ErasureStep *step, int number)
+{
+	uint64		n = EffExecStatement(call->all, step->many);
+	SPITupleTable *rows = SPI_tuptable;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		bool		isnull;
+
+		run_of_row(call, rows, row)->counts[number] =
+			DatumGetInt64(SPI_getbinval(rows->vals[row], rows->tupdesc, call->plan->subject->nkey + 1, &isnull));
+	}
+	SPI_freetuptable(rows);
+}
+
+/*
+ * run_of_row finds the subject whose key a result row begins with.  The call's
+ * are in order of their text; a type may take several texts for equal, though.
+ */
+static ErasureRun *
+run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
+{
+	MapTable   *subject = call->plan->subject;
+	MemoryContext previous;
+	SubjectKey *key;
+	int			low = 0;
+	int			high = call->nkeys - 1;
+
+	if (call->nkeys == 1)
+		return call->runs[0];
+	previous = MemoryContextSwitchTo(call->scratch);
+	key = key_of_row(subject, rows, row);
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (strcmp(call->keys[middle]->text, key->text) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (strcmp(call->keys[low]->text, key->text) != 0)
+		for (low = 0; low < call->nkeys && !EffIdentifierEqual(subject, call->keys[low], key); low++)
+			CHECK_FOR_INTERRUPTS();
+	if (low == call->nkeys)
+		elog(ERROR, "a row of relation %u belongs to none of the subjects of the call", subject->rel->oid);
+	MemoryContextSwitchTo(previous);
+	MemoryContextReset(call->scratch);
+	return call->runs[low];
 }
 
 /* unite_rows puts the rows found for the subjects of a call together. */
@@ -414,7 +476,7 @@ EffExecFindErased(ErasureRun *run)
 			erased->keys = erased->keys == NULL ? palloc(sizeof(SubjectKey *) * Max(n, 1)) :
 				repalloc(erased->keys, sizeof(SubjectKey *) * Max(size + n, 1));
 			for (uint64 row = 0; row < n; row++)
-				erased->keys[size++] = key_of_row(revival->subject, row);
+				erased->keys[size++] = key_of_row(revival->subject, SPI_tuptable, row);
 			SPI_freetuptable(SPI_tuptable);
 		}
 		size = EffIdentifierUnique(erased->keys, size);
@@ -450,7 +512,7 @@ forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *re
 
 	for (uint64 row = 0; row < n; row++)
 	{
-		SubjectKey *key = key_of_row(revival->subject, row);
+		SubjectKey *key = key_of_row(revival->subject, SPI_tuptable, row);
 		bool		isnull;
 		bool		residual = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 														  revival->subject->nkey + 1, &isnull));
@@ -541,13 +603,13 @@ key_arrays(RowSet *rows, uint64 n, const int *part_of, int part)
 }
 
 static SubjectKey *
-key_of_row(MapTable *subject, uint64 row)
+key_of_row(MapTable *subject, SPITupleTable *rows, uint64 row)
 {
 	Datum		values[INDEX_MAX_KEYS];
 	bool		isnull;
 
 	for (int i = 0; i < subject->nkey; i++)
-		values[i] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &isnull);
+		values[i] = SPI_getbinval(rows->vals[row], rows->tupdesc, i + 1, &isnull);
 	return EffIdentifierFromValues(subject, values);
 }
 

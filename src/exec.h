@@ -42,6 +42,7 @@ typedef struct ErasureCall
 	SubjectKey **keys;
 	int			nkeys;
 	struct ErasureRun **runs;	/* one each */
+	struct ErasureRun *all;		/* for statements that are about all of them */
 	FoundRows  *found_rows;		/* of all runs, where there are several */
 	ExecValue  *values;			/* of PARAM_VALUE */
 	bool		read_only;		/* all statements see the caller's snapshot */
@@ -53,7 +54,7 @@ typedef struct ErasureRun
 	DataMap    *map;
 	ErasurePlan *plan;
 	ErasureCall *call;
-	SubjectKey *key;			/* the subject of this run */
+	SubjectKey *key;			/* the subject of this run, NULL for all of the call */
 	List	   *erased;			/* of ErasedSubjects */
 	FoundRows  *found_rows;		/* by row set */
 	uint64		found;			/* subject rows */

@@ -201,6 +201,7 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 {
 	int			length = st->text.len;
 	bool		any = false;
+	bool		either = (table == plan->base.subject) + list_length(EffGraphLinks(table, plan->base.subject)) > 1;
 	ListCell   *lc;
 
 	appendStringInfoChar(&st->text, '(');
@@ -216,7 +217,7 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 		if (redacted != NULL && is_redacted(link, redacted))
 			continue;
 		appendStringInfoString(&st->text, any ? " OR " : "");
-		EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
+		EffScopeLink(map, st, "t", link, 0, either ? &EffScopeEither : &EffScopeMine);
 		any = true;
 	}
 	appendStringInfoChar(&st->text, ')');
@@ -266,7 +267,7 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 		mine = conjunction(owned, psprintf("(%s) IS NOT TRUE", others));
 		if (link->subject == plan->base.subject)
 		{
-			EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
+			EffScopeLink(map, st, "t", link, 0, &EffScopeEither);
 			mine = disjunction(mine, psprintf("(%s)", EffStatementTake(st, length)));
 		}
 	}

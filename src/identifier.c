@@ -232,6 +232,21 @@ EffIdentifierUnique(SubjectKey **keys, int n)
 	return kept;
 }
 
+bool
+EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b)
+{
+	for (int i = 0; i < subject->nkey; i++)
+	{
+		TypeCacheEntry *type = lookup_type_cache(EffKeyType(subject, i), TYPECACHE_EQ_OPR_FINFO);
+
+		if (!OidIsValid(type->eq_opr) ||
+			!DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, EffRelationColumn(subject->rel, subject->key[i])->collation,
+											a->values[i], b->values[i])))
+			return false;
+	}
+	return true;
+}
+
 Oid
 EffKeyType(MapTable *subject, int i)
 {

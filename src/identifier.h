@@ -37,6 +37,9 @@ extern SubjectKey *EffIdentifierResolve(MapTable *subject, const SubjectIdentifi
 /* The key that values of the key's base types make; they are copied */
 extern SubjectKey *EffIdentifierFromValues(MapTable *subject, const Datum *values);
 
+/* Whether the key's own = takes two keys for one, whatever their text */
+extern bool EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b);
+
 /* Sort keys by their text and drop repeated ones; returns how many are left */
 extern int	EffIdentifierUnique(SubjectKey **keys, int n);
 

@@ -104,6 +104,7 @@ void
 EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
 				const ScopeOwner *owner)
 {
+	ScopeOwner	either = *owner;
 	ListCell   *lc;
 
 	if (planned->links == NIL)
@@ -111,11 +112,12 @@ EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *pla
 		EffScopeSubject(map, st, alias, plan->subject, owner);
 		return;
 	}
+	either.either = list_length(planned->links) > 1;
 	appendStringInfoString(&st->text, list_length(planned->links) > 1 ? "(" : "");
 	foreach(lc, planned->links)
 	{
 		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
-		EffScopeLink(map, st, alias, lfirst(lc), 0, owner);
+		EffScopeLink(map, st, alias, lfirst(lc), 0, &either);
 	}
 	appendStringInfoString(&st->text, list_length(planned->links) > 1 ? ")" : "");
 	if (planned->own_links)

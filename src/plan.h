@@ -63,6 +63,7 @@ typedef struct ErasureStep
 	Statement  *check;			/* counts rows not written as planned, or NULL */
 	Statement  *count;			/* of a deletion whose rows may reference each other */
 	Statement  *whole;			/* the same for all subjects of the call at once */
+	Statement  *many;			/* does and counts it for all of them: key, rows; NULL where it cannot */
 	ForeignKey *fk;				/* of blockers, detaches and side effects */
 	PlannedTable *planned;		/* whose rows the statement looks up */
 	Jsonb	   *payloads[STEP_PAYLOADS];	/* of its event by number of rows, made when needed */
@@ -89,7 +90,7 @@ typedef struct ErasurePlan
 	List	   *restricted;		/* of Oid, NIL for all tables */
 	List	   *tables;			/* of PlannedTable, in the order of the steps */
 	PlannedTable *own_links;	/* NULL where the subject table has no link to itself */
-	Statement  *lock_subject;
+	Statement  *lock_subject;	/* gives the keys of the rows found */
 	List	   *locks;			/* of Statement: rows that children hang from */
 	List	   *rowsets;		/* of RowSet */
 	List	   *owners;			/* of OwnerQuery */

@@ -31,6 +31,10 @@ static List *add_change(List *changes, EffRelation *rel, EffColumn *column, cons
 static void make_reference_step(PlanBuild *build, ErasureStep *step, PlannedOperation *operation);
 static void append_released(PlanBuild *build, Statement *st, PlannedOperation *operation);
 static void append_classes(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+static bool goes_one_way(PlannedTable *planned);
+static Statement *make_many(PlanBuild *build, Statement *single, PlannedTable *planned,
+							const char *head, const char *joiner, const char *rest);
+static Statement *make_many_count(PlanBuild *build, Statement *single, PlannedTable *planned);
 static bool references_itself(DataMap *map, MapTable *table);
 static int	begin_where(Statement *st);
 static void add_check(ErasureStep *step, EffRelation *rel, const char *only, int where);
@@ -246,13 +250,14 @@ EffPlanMakeSubjectLock(PlanBuild *build)
 	MapTable   *subject = build->plan->subject;
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "locking rows of", subject->rel);
 
-	appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", subject->rel->sql);
-	EffScopeSubject(build->map, st, "t", subject, &EffScopeMine);
-	appendStringInfoString(&st->text, " ORDER BY ");
+	StringInfoData key;
+
+	initStringInfo(&key);
 	for (int i = 0; i < subject->nkey; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
-						 EffColumnSql("t", subject->rel, subject->key[i]));
-	appendStringInfoString(&st->text, " FOR UPDATE");
+		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", subject->rel, subject->key[i]));
+	appendStringInfo(&st->text, "SELECT %s FROM %s t WHERE ", key.data, subject->rel->sql);
+	EffScopeSubject(build->map, st, "t", subject, &EffScopeMine);
+	appendStringInfo(&st->text, " ORDER BY %s FOR UPDATE", key.data);
 	build->plan->lock_subject = st;
 }
 
@@ -364,6 +369,12 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	where = begin_where(step->statement);
 	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
 	add_check(step, rel, "", where);
+	if (goes_one_way(planned))
+	{
+		step->many = make_many(build, step->statement, planned,
+							   psprintf("DELETE FROM %s t", rel->sql), " USING ", "");
+		return;
+	}
 	if (!references_itself(build->map, planned->table))
 		return;
 
@@ -378,6 +389,68 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 		EffScopeCallRows(step->whole, "t", planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL);
 	else
 		EffPlanScopeNow(build->map, step->whole, "t", build->plan, planned, &EffScopeCall);
+}
+
+/*
+ * goes_one_way: each row has one owner, which a join leads to, and nothing needs
+ * to be looked at again afterwards.
+ */
+static bool
+goes_one_way(PlannedTable *planned)
+{
+	return !planned->contested && planned->rows == NULL && list_length(planned->links) <= 1 &&
+		(planned->links == NIL || !((TableLink *) linitial(planned->links))->reverse) &&
+		!planned->table->rel->has_triggers;
+}
+
+/*
+ * make_many: a statement for all subjects of a call, which says how many rows
+ * of each it was.  single is the one for one subject, of which head and rest
+ * are parts.
+ */
+static Statement *
+make_many(PlanBuild *build, Statement *single, PlannedTable *planned, const char *head, const char *joiner, const char *rest)
+{
+	MapTable   *subject = build->plan->subject;
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, single->place.action, planned->table->rel);
+	OwnerJoin  *join;
+	StringInfoData keys;
+
+	st->params = list_copy(single->params);
+	st->naliases = single->naliases;
+	join = EffScopeOwnerJoin(build->map, st, subject, planned->links ? linitial(planned->links) : NULL);
+	initStringInfo(&keys);
+	for (int i = 0; i < subject->nkey; i++)
+		appendStringInfo(&keys, "%sk%d", i > 0 ? ", " : "", i + 1);
+	appendStringInfo(&st->text, "WITH done AS (%s", head);
+	if (join->from.len > 0)
+		appendStringInfo(&st->text, "%s%s", joiner, join->from.data + strlen(", "));
+	appendStringInfo(&st->text, " WHERE %s", join->where.data);
+	EffScopeOwnerIs(st, subject, join);
+	appendStringInfo(&st->text, "%s RETURNING ", rest);
+	for (int i = 0; i < subject->nkey; i++)
+		appendStringInfo(&st->text, "%s%s AS k%d", i > 0 ? ", " : "", join->keys[i], i + 1);
+	appendStringInfo(&st->text, ") SELECT %s, pg_catalog.count(*) FROM done GROUP BY %s", keys.data, keys.data);
+	return st;
+}
+
+/* make_many_count: the same for rows that are only counted. */
+static Statement *
+make_many_count(PlanBuild *build, Statement *single, PlannedTable *planned)
+{
+	MapTable   *subject = build->plan->subject;
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, single->place.action, planned->table->rel);
+	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, planned->links ? linitial(planned->links) : NULL);
+	StringInfoData keys;
+
+	initStringInfo(&keys);
+	for (int i = 0; i < subject->nkey; i++)
+		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "", join->keys[i]);
+	appendStringInfo(&st->text, "SELECT %s, pg_catalog.count(*) FROM %s t%s WHERE %s",
+					 keys.data, planned->table->rel->sql, join->from.data, join->where.data);
+	EffScopeOwnerIs(st, subject, join);
+	appendStringInfo(&st->text, " GROUP BY %s", keys.data);
+	return st;
 }
 
 /* references_itself: by a key that is not set to NULL before. */
@@ -482,6 +555,14 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 					 residual ? residual : pending.data + strlen(" OR "),
 					 residual ? pending.data : "");
 	step->statement = st;
+	if (goes_one_way(planned))
+	{
+		char	   *head = pnstrdup(st->text.data, where);
+		const char *rest = residual ? psprintf(" AND (%s%s)", residual, pending.data) :
+			psprintf(" AND (%s)", pending.data + strlen(" OR "));
+
+		step->many = make_many(build, st, planned, head, " FROM ", rest);
+	}
 	step->reason = part == ROWS_PINNED ?
 		"rows that cannot go reference the row: it is anonymized in place" : planned->why;
 	add_check(step, rel, "", where);
@@ -508,6 +589,8 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	step->statement = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 	appendStringInfo(&step->statement->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
 	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
+	if (goes_one_way(planned))
+		step->many = make_many_count(build, step->statement, planned);
 }
 
 /*

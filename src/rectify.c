@@ -453,7 +453,7 @@ run_plan(ErasureRun *run, RectifyPlan *plan)
 			if (table->count == NULL)
 				result->rectified += rows;
 			if (rows > 0)
-				result->columns = list_concat_unique(result->columns, step->columns);
+				result->columns = list_concat_unique_ptr(result->columns, step->columns);
 			check_step(run, table, step);
 		}
 	}

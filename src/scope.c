@@ -12,6 +12,9 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+static void join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+					   const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
+					   bool by_key, bool by_row);
 static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
 					   const ScopeOwner *owner);
 static void append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
@@ -27,9 +30,10 @@ static List *add_read(List *reads, Oid relid, AttrNumber attnum);
 static List *add_where_reads(List *reads, EffRelation *rel, const char *where);
 static bool same_hop(JoinHop *a, JoinHop *b);
 
-const ScopeOwner EffScopeMine = {SCOPE_MINE, NULL, false};
-const ScopeOwner EffScopeCall = {SCOPE_CALL, NULL, false};
-const ScopeOwner EffScopeAny = {SCOPE_ANY, NULL, false};
+const ScopeOwner EffScopeMine = {.end = SCOPE_MINE};
+const ScopeOwner EffScopeEither = {.end = SCOPE_MINE, .either = true};
+const ScopeOwner EffScopeCall = {.end = SCOPE_CALL};
+const ScopeOwner EffScopeAny = {.end = SCOPE_ANY};
 
 void
 EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
@@ -75,11 +79,24 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 		/* the row carries the key: it is found also where the subject's row is gone */
 		EffScopeKey(st, alias, hop->source, hop->source_columns,
 					link->subject, hop->target_columns, hop->n, owner);
+	else if (owner->either && i == 0 && hop->n == 1 &&
+			 EffForeignEquality(EffRelationColumn(hop->target, hop->target_columns[0])->type) == NULL)
+	{
+		/* an IN under an OR would be asked of every row of the table */
+		inner = EffStatementAlias(st);
+		appendStringInfo(&st->text, "%s = ANY (ARRAY(SELECT %s FROM %s%s %s WHERE ",
+						 join_side(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
+						 EffColumnSql(inner, hop->target, hop->target_columns[0]),
+						 EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse), hop->target->sql, inner);
+		EffScopeLink(map, st, inner, link, i + 1, owner);
+		appendStringInfoString(&st->text, "))");
+	}
 	else
 	{
 		inner = EffStatementAlias(st);
-		EffScopeJoinBegin(st, alias, hop->source, hop->source_columns,
-						  inner, hop->target, hop->target_columns, hop->n, hop->fk != NULL && !hop->reverse);
+		join_begin(st, alias, hop->source, hop->source_columns,
+				   inner, hop->target, hop->target_columns, hop->n, hop->fk != NULL && !hop->reverse,
+				   owner->end != SCOPE_MINE && owner->end != SCOPE_CALL);
 		EffScopeLink(map, st, inner, link, i + 1, owner);
 		appendStringInfoChar(&st->text, ')');
 	}
@@ -122,15 +139,24 @@ append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffP
 	appendStringInfoString(&st->text, ") AS k)");
 }
 
-/*
- * EffScopeJoinBegin opens "(a, b) IN (SELECT h.x, h.y FROM target h WHERE ",
- * or the EXISTS form where an = is not pg_catalog's and must be named.
- */
 void
 EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 				  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n, bool by_key)
 {
-	bool		foreign = false;
+	join_begin(st, alias, rel, columns, inner, target, target_columns, n, by_key, false);
+}
+
+/*
+ * join_begin opens "(a, b) IN (SELECT h.x, h.y FROM target h WHERE ", or the
+ * EXISTS form: where an = is not pg_catalog's and must be named, and by_row,
+ * where it is asked of few rows and the sub-select alone would find many.
+ */
+static void
+join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+		   const char *inner, EffRelation *target, const AttrNumber *target_columns, int n, bool by_key,
+		   bool by_row)
+{
+	bool		foreign = by_row;
 
 	for (int i = 0; i < n; i++)
 		foreign |= EffForeignEquality(EffRelationColumn(target, target_columns[i])->type) != NULL;
@@ -230,15 +256,30 @@ EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber
 void
 EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject, TableLink *link)
 {
-	StringInfoData from;
-	StringInfoData where;
-	const char *alias = "t";
-	EffRelation *holder = rel;
-	AttrNumber *columns = subject->key; /* in order of the key, on holder */
+	OwnerJoin  *join = EffScopeOwnerJoin(map, st, subject, link);
 
-	initStringInfo(&from);
-	initStringInfo(&where);
-	appendStringInfo(&from, "%s t", rel->sql);
+	appendStringInfoString(&st->text, "SELECT DISTINCT ");
+	for (int k = 0; k < subject->nkey; k++)
+		appendStringInfo(&st->text, "%s%s", k > 0 ? ", " : "", join->keys[k]);
+	appendStringInfo(&st->text, " FROM %s t%s WHERE %s", rel->sql, join->from.data, join->where.data);
+	for (int k = 0; k < subject->nkey; k++)
+		appendStringInfo(&st->text, "%s IS NOT NULL AND ", join->keys[k]);
+}
+
+/*
+ * EffScopeOwnerJoin follows a link as a join, whose last table has the key.
+ */
+OwnerJoin *
+EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *link)
+{
+	OwnerJoin  *join = palloc0(sizeof(OwnerJoin));
+	const char *alias = "t";
+	EffRelation *holder = link ? link->table->rel : subject->rel;
+	AttrNumber *columns = subject->key; /* in order of the key, on holder */
+	bool		carried = false;
+
+	initStringInfo(&join->from);
+	initStringInfo(&join->where);
 	for (int i = 0; link != NULL && i < list_length(link->hops); i++)
 	{
 		JoinHop    *hop = list_nth(link->hops, i);
@@ -246,10 +287,11 @@ EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject,
 		char	   *next;
 
 		if (condition != NULL)
-			appendStringInfo(&where, "(%s) AND ", condition);
+			appendStringInfo(&join->where, "(%s) AND ", condition);
 		if (i == list_length(link->hops) - 1 && carries_key(link))
 		{
 			holder = hop->source;
+			carried = true;
 			columns = palloc(sizeof(AttrNumber) * hop->n);
 			for (int k = 0; k < hop->n; k++)
 				for (int place = 0; place < hop->n; place++)
@@ -258,25 +300,38 @@ EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject,
 			break;
 		}
 		next = EffStatementAlias(st);
-		appendStringInfo(&from, " JOIN %s%s %s ON ", EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse),
+		appendStringInfo(&join->from, ", %s%s %s", EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse),
 						 hop->target->sql, next);
 		for (int k = 0; k < hop->n; k++)
 		{
-			appendStringInfoString(&from, k > 0 ? " AND " : "");
-			append_equal(&from, join_side(alias, hop->source, hop->source_columns[k],
-										  hop->target, hop->target_columns[k]),
+			append_equal(&join->where, join_side(alias, hop->source, hop->source_columns[k],
+												 hop->target, hop->target_columns[k]),
 						 EffColumnSql(next, hop->target, hop->target_columns[k]),
 						 EffRelationColumn(hop->target, hop->target_columns[k])->type);
+			appendStringInfoString(&join->where, " AND ");
 		}
 		alias = next;
 		holder = hop->target;
 	}
-	appendStringInfoString(&st->text, "SELECT DISTINCT ");
+	if (!carried && subject->label->subject_where != NULL)
+		appendStringInfo(&join->where, "(%s) AND ",
+						 EffExpressionAnalyze(subject->rel, alias, subject->label->subject_where, NULL, "where")->sql);
+	join->keys = palloc(sizeof(char *) * subject->nkey);
 	for (int k = 0; k < subject->nkey; k++)
-		appendStringInfo(&st->text, "%s%s", k > 0 ? ", " : "", EffColumnSql(alias, holder, columns[k]));
-	appendStringInfo(&st->text, " FROM %s WHERE %s", from.data, where.data);
-	for (int k = 0; k < subject->nkey; k++)
-		appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql(alias, holder, columns[k]));
+		join->keys[k] = EffColumnSql(alias, holder, columns[k]);
+	join->alias = alias;
+	join->holder = holder;
+	join->columns = columns;
+	return join;
+}
+
+/*
+ * EffScopeOwnerIs: the key that a join leads to is a subject's of the call.
+ */
+void
+EffScopeOwnerIs(Statement *st, MapTable *subject, const OwnerJoin *join)
+{
+	append_key(st, join->alias, join->holder, join->columns, subject, subject->key, subject->nkey, PARAM_KEY);
 }
 
 List *

@@ -34,9 +34,11 @@ typedef struct ScopeOwner
 	ScopeEnd	end;
 	MapTable   *erasing;		/* subject table of the call */
 	bool		regardless;		/* of "where" */
+	bool		either;			/* one of several conditions under an OR */
 } ScopeOwner;
 
 extern const ScopeOwner EffScopeMine;
+extern const ScopeOwner EffScopeEither;	/* the same, under an OR */
 extern const ScopeOwner EffScopeCall;
 extern const ScopeOwner EffScopeAny;
 
@@ -62,6 +64,20 @@ extern void EffScopeCallRows(Statement *st, const char *alias, const RowSet *row
  * condition on the rows of alias t.
  */
 extern void EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject, TableLink *link);
+
+/* The way from rows of alias t to their owner as a join */
+typedef struct OwnerJoin
+{
+	StringInfoData from;		/* ", table alias" for each table behind t */
+	StringInfoData where;		/* "condition AND " for each condition */
+	char	  **keys;			/* the owner's identifier, in order of the key */
+	const char *alias;			/* of the table that has it */
+	EffRelation *holder;
+	AttrNumber *columns;
+} OwnerJoin;
+
+extern OwnerJoin *EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *link);
+extern void EffScopeOwnerIs(Statement *st, MapTable *subject, const OwnerJoin *join);
 
 /* alias.columns joined to a sub-select's; the caller appends the sub-select's condition and ")" */
 extern void EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,

@@ -194,6 +194,10 @@ EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias)
 	if (surrogate->kind == SURROGATE_EXPRESSION)
 		return psprintf("(%s IS NOT NULL AND %s IS DISTINCT FROM %s%s)", value, value, sql,
 						collate_clause(surrogate));
+	if (surrogate->kind == SURROGATE_TEXT && (surrogate->length == 0 || surrogate->length >= strlen(TOKEN_PREFIX)))
+		/* most values are told from a token without making one */
+		return psprintf("(pg_catalog.left(%s::pg_catalog.text, %d) <> '" TOKEN_PREFIX "' OR %s <> %s)",
+						value, (int) strlen(TOKEN_PREFIX), value, sql);
 	return psprintf("%s <> %s", value, sql);
 }
 
