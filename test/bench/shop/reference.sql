@@ -118,13 +118,12 @@ BEGIN
 END
 $$;
 
--- Export: every personal value of one subject, in the shape of effaced_export().
-CREATE FUNCTION hand_export(p_id bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-    records jsonb;
-BEGIN
-    SELECT jsonb_agg(r) INTO records
-      FROM (SELECT 'users' AS source, jsonb_build_object('id', id) AS row_key, v.*, NULL AS retention_reason, NULL::timestamptz AS expires_at
+-- Every personal value of one subject; the planner looks through the function.
+CREATE FUNCTION hand_export_records(p_id bigint)
+RETURNS TABLE (source text, row_key jsonb, field text, category text, value jsonb, legal_basis text,
+               purpose text, retention_reason text, expires_at timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT * FROM (
+            SELECT 'users' AS source, jsonb_build_object('id', id) AS row_key, v.*, NULL AS retention_reason, NULL::timestamptz AS expires_at
               FROM users, LATERAL (VALUES ('email', 'contact', to_jsonb(email), 'contract', 'account and order messages'),
                                           ('full_name', 'identity', to_jsonb(full_name), 'contract', NULL),
                                           ('phone', 'contact', to_jsonb(phone), NULL, NULL),
@@ -193,7 +192,15 @@ BEGIN
               FROM login_events, LATERAL (VALUES ('occurred_at', 'behavioral', to_jsonb(occurred_at)), ('ip', 'technical', to_jsonb(ip)),
                                                  ('user_agent', 'technical', to_jsonb(user_agent))) v
              WHERE user_id = p_id) AS r
-     WHERE value IS NOT NULL;
+     WHERE value IS NOT NULL
+$$;
+
+-- The same as one document, in the shape of effaced_export().
+CREATE FUNCTION hand_export(p_id bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    records jsonb;
+BEGIN
+    SELECT jsonb_agg(r) INTO records FROM hand_export_records(p_id) r;
     RETURN jsonb_build_object('subject_id', p_id::text, 'generated_at', now(), 'schema_version', 3,
                               'records', coalesce(records, '[]'), 'incomplete_sources', '[]'::jsonb);
 END
