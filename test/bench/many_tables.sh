@@ -14,7 +14,7 @@ for db in "${databases[@]}"; do
 	fifty_kinds) kinds=50 tables=20 ;;
 	esac
 	createdb "${PGDATABASE}_$db"
-	psql -X -q -v ON_ERROR_STOP=1 -d "${PGDATABASE}_$db" -v kinds=$kinds -v tables=$tables <<-'SQL'
+	psql -X -q -v ON_ERROR_STOP=1 -d "${PGDATABASE}_$db" -v kinds="$kinds" -v tables="$tables" <<-'SQL'
 		SET client_min_messages = warning;
 		CREATE EXTENSION effaced;
 		\i test/bench/lib/timing.sql

@@ -9,7 +9,7 @@ times() {
 	local i
 	{
 		echo 'SET client_min_messages = warning;'
-		echo '\timing on'
+		printf '%s\n' '\timing on'
 		for ((i = 0; i < 9; i++)); do echo "SELECT $1($2 + $i);"; done
 	} | psql -X -q -At -v ON_ERROR_STOP=1 | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p'
 }

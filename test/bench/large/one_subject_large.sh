@@ -16,7 +16,7 @@ INSERT INTO reviews SELECT -i, 0, i % 100, 5, 'The machine', 'Good number ' || i
 VACUUM (FREEZE, ANALYZE);
 SQL
 
-for round in 1 2 3; do
+for _ in 1 2 3; do
 	for side in effaced_erase hand_erase; do
 		measured "$side" <<-SQL
 			BEGIN;
