@@ -45,6 +45,12 @@ my $trigger = sub {
 	my ($when, $body) = @_;
 	return "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN $body RETURN coalesce(NEW, OLD); END \$\$; CREATE TRIGGER f BEFORE $when FOR EACH ROW EXECUTE FUNCTION f();";
 };
+# a correction of the third person, the new value for %
+my $rectify = sub {
+	my ($category, $value) = @_;
+	$value =~ s/%/new $secret/g;
+	return "SELECT effaced_rectify('3-$secret\@example.com', ('[{\"category\": \"$category\", \"value\": $value}]')::jsonb, subject => 'person')";
+};
 my @failures = (
 	[ 'an identifier that does not fit', 'ZE002', "SELECT effaced_erase('$secret', subject => 'device')" ],
 	[ 'one in an array', 'ZE002', "SELECT effaced_erase(ARRAY['$secret', 'b'], subject => 'person')" ],
@@ -81,6 +87,33 @@ my @failures = (
 	[ 'a question that fails', '22P02', "SELECT effaced_register_question('q', 'q', 'SELECT name::int AS a FROM person'); SELECT * FROM effaced_run_questions('3-$secret\@example.com')" ],
 	[ 'an identifier that fits no question', '22P02', "SELECT effaced_register_question('q', 'q', 'SELECT name AS a FROM person WHERE grade = \$1'); SELECT * FROM effaced_run_questions('3-$secret\@example.com')" ],
 	[ 'a page of nobody', 'ZE002', "SELECT effaced_export_html('$secret', subject => 'device')" ],
+	[ 'a correction of an unknown subject kind', 'ZE002', "SELECT effaced_rectify('3-$secret\@example.com', '[{\"category\": \"identity\", \"value\": \"$secret\"}]')" ],
+	[ 'a correction of several facts', 'ZE005', label('COLUMN note.text', '{"category": "communication", "fact": "note"}') . $rectify->('communication', '"%"') ],
+	[ 'a correction of an unknown category', 'ZE005', $rectify->($secret, '"%"') ],
+	[ 'a correction with an unknown key', 'ZE005', $rectify->('identity', qq("%", "$secret": "%")) ],
+	[ 'a correction that does not fit', 'ZE004', label('COLUMN person.grade', '{"category": "financial"}') . $rectify->('financial', '"%"') ],
+	[ 'a correction that is too long', 'ZE004', "ALTER TABLE person ADD c varchar(3);" . label('COLUMN person.c', '{"category": "financial"}') . $rectify->('financial', '"%"') ],
+	[ 'a correction outside a domain', 'ZE004', "CREATE DOMAIN d AS text CHECK (value !~ '$secret'); ALTER TABLE person ADD c d;" . label('COLUMN person.c', '{"category": "financial"}') . $rectify->('financial', '"%"') ],
+	[ 'a correction against a check', '23514', "ALTER TABLE person ADD CHECK (name !~ 'new');" . $rectify->('identity', '"%"') ],
+	[ 'a correction that is taken', '23505', "CREATE UNIQUE INDEX ON person (name) WHERE name ~ 'new'; UPDATE person SET name = 'new $secret' WHERE mail LIKE '1-%';" . $rectify->('identity', '"%"') ],
+	[ 'a correction that excludes', '23P01', "ALTER TABLE person ADD EXCLUDE (name WITH =) WHERE (name ~ 'new'); UPDATE person SET name = 'new $secret' WHERE mail LIKE '1-%';" . $rectify->('identity', '"%"') ],
+	[ 'a correction to NULL', '23502', 'ALTER TABLE person ALTER name SET NOT NULL;' . $rectify->('identity', 'null') ],
+	[ 'a correction of a key', '23503', label('COLUMN post.mail', '{"category": "contact"}') . $rectify->('contact', '"%"') ],
+	[ 'a correction that is too large for an index', '54000', "CREATE INDEX ON person (name);" . $rectify->('identity', "' || to_json((SELECT string_agg('$secret' || md5(i::text), '') FROM generate_series(1, 900) i))::text || '") ],
+	[ 'a swallowed correction', 'ZE004', $trigger->('UPDATE ON person', 'RETURN NULL;') . $rectify->('identity', '"%"') ],
+	[ 'a changed correction', 'ZE004', $trigger->('UPDATE ON person', 'NEW.name := OLD.name;') . $rectify->('identity', '"%"') ],
+	[ 'a trigger that complains of a correction', 'P0001', $trigger->('UPDATE ON person', q{RAISE EXCEPTION 'from % to %', OLD, NEW USING DETAIL = NEW.name, HINT = OLD.name;}) . $rectify->('identity', '"%"') ],
+	[ 'a trigger that casts a correction', '22P02', $trigger->('UPDATE ON person', 'PERFORM NEW.name::int;') . $rectify->('identity', '"%"') ],
+	[ 'a trigger that runs a correction as SQL', '42601', $trigger->('UPDATE ON person', 'EXECUTE NEW.name;') . $rectify->('identity', '"%"') ],
+	[ 'a correction without privilege', '42501', "REVOKE UPDATE ON person FROM clerk; SET ROLE clerk; " . $rectify->('identity', '"%"') ],
+	[ 'a correction under row-level security', '42501', "ALTER TABLE person ENABLE ROW LEVEL SECURITY; SET ROLE clerk; " . $rectify->('identity', '"%"') ],
+	[ 'a correction in a read-only transaction', '25006', 'SET TRANSACTION READ ONLY; ' . $rectify->('identity', '"%"') ],
+	[ 'a correction under another isolation', 'ZE005', 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ' . $rectify->('identity', '"%"') ],
+	[ 'a correction that times out', '57014', $trigger->('UPDATE ON person', 'PERFORM pg_sleep(60);') . "SET LOCAL statement_timeout = '300ms'; " . $rectify->('identity', '"%"') ],
+	[ 'an export without privilege', '42501', "REVOKE SELECT ON note FROM clerk; SET ROLE clerk; SELECT effaced_export('3-$secret\@example.com', subject => 'person')" ],
+	[ 'records without privilege', '42501', "REVOKE SELECT ON note FROM clerk; SET ROLE clerk; SELECT * FROM effaced_export_records('3-$secret\@example.com', 'person')" ],
+	[ 'an export under row-level security', '42501', "ALTER TABLE note ENABLE ROW LEVEL SECURITY; SET ROLE clerk; SELECT effaced_export('3-$secret\@example.com', subject => 'person')" ],
+	[ 'an export of an unknown scope', 'ZE005', "SELECT effaced_export('3-$secret\@example.com', subject => 'person', scope => '$secret')" ],
 	[ 'a surrogate that overflows', '22003', 'ALTER TABLE person ADD c smallint DEFAULT 7;' . label('COLUMN person.c', '{"category": "identity", "surrogate": "40000 * grade"}') . $erase ],
 );
 
@@ -125,9 +158,42 @@ my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile, $from);
 unlike($log, qr/$secret/, 'a deadlock: no value in the log');
 $_->close for $one, $two;
 
+# The same with corrections, and one that has no time to wait.
+$from = -s $node->logfile;
+($one, $two) = map { EffacedTest::Session->new($node, 'postgres', verbosity => 'verbose') } 1, 2;
+$one->query("BEGIN; SELECT FROM post WHERE id = 4 FOR UPDATE");
+$two->query("BEGIN; SELECT FROM person WHERE grade = 1 AND mail LIKE '5-%' FOR UPDATE");
+$two->send($rectify->('communication', '"%"') =~ s/3-/4-/r);
+$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}) or die 'nobody waits';
+$one->send($rectify->('communication', '"%"') =~ s/3-/5-/r);
+$said = $one->receive;
+$one->query('ROLLBACK');
+$said .= $two->receive;
+$two->query('ROLLBACK');
+like($said, qr/40P01/, 'corrections in a deadlock keep the SQLSTATE');
+$one->query("BEGIN; SELECT FROM post WHERE id = 3 FOR UPDATE");
+$two->query("BEGIN; SET LOCAL lock_timeout = '100ms'");
+$said .= $two->query($rectify->('communication', '"%"'));
+like($said, qr/55P03/, 'a correction that must not wait keeps the SQLSTATE');
+$two->query("ROLLBACK; BEGIN; SET LOCAL lock_timeout = '100ms'");
+$one->query('LOCK TABLE note');
+$said .= $two->query("SELECT effaced_export('3-$secret\@example.com', subject => 'person')");
+like($said, qr/55P03.*55P03/s, 'an export that must not wait, too');
+$_->query('ROLLBACK') for $one, $two;
+unlike(join('', map { /^(?:ERROR|DETAIL|HINT|CONTEXT|LOCATION|STATEMENT):.*/mg } $said), qr/$secret/, 'corrections in a deadlock: no value in the errors');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile, $from), qr/$secret/, 'corrections in a deadlock: no value in the log');
+$_->close for $one, $two;
+
+# Corrections that succeed leave no value in the trail.
+$from = -s $node->logfile;
+$node->safe_psql('postgres', $rectify->('identity', '"%"') . ';' . $rectify->('communication', '"%"'));
+is($node->safe_psql('postgres', "SELECT count(*) FROM person WHERE name = 'new $secret'"), 1, 'a correction was written');
+is($node->safe_psql('postgres', qq{SELECT count(*) FROM effaced_audit_events WHERE payload::text ~ '$secret' OR event_type ~ '$secret'}), 0, 'and its value is not in the trail');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile, $from), qr/$secret/, 'nor in the log');
+
 # What the trail keeps of those that succeed is the identifier alone.
 $node->safe_psql('postgres', "SELECT effaced_erase('6-$secret\@example.com', subject => 'person'); SELECT effaced_verify('6-$secret\@example.com', subject => 'person')");
-is($node->safe_psql('postgres', qq{SELECT DISTINCT subject_ref FROM effaced_audit_events WHERE effaced_audit_events::text ~ '$secret'}),
+is($node->safe_psql('postgres', qq{SELECT DISTINCT subject_ref FROM effaced_audit_events WHERE effaced_audit_events::text ~ '$secret' AND event_type ~ '^erasure'}),
 	"6-$secret\@example.com", 'the trail names who was erased');
 is($node->safe_psql('postgres', qq{SELECT count(*) FROM effaced_audit_events WHERE payload::text ~ '$secret'}), 0, 'and no value');
 
