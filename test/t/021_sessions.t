@@ -149,6 +149,44 @@ $other->query('DROP EXTENSION effaced; CREATE SCHEMA gdpr; CREATE EXTENSION effa
 like($warm->query(q{SELECT gdpr.effaced_erase('18') -> 'anonymized'}), qr/"site.person": 1/, 'the extension made anew elsewhere: noticed');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM gdpr.effaced_audit_events'), 4, 'and its events are in the new table');
 
+# Exports and corrections follow the labels too, and so does a stream between two rows.
+$node->safe_psql('postgres', 'CREATE DATABASE access');
+$node->safe_psql('access', q{CREATE EXTENSION effaced;
+	CREATE TABLE person (id int PRIMARY KEY, email text, phone text, plain int);
+	CREATE TABLE post (id int PRIMARY KEY, person_id int NOT NULL REFERENCES person, email varchar(20), body text);
+	INSERT INTO person SELECT i, 'old', 'old' FROM generate_series(1, 3) i;
+	INSERT INTO post SELECT i, 1 + i % 3, 'old', 'old' FROM generate_series(1, 3000) i;}
+	. label('TABLE person', '{"path": ""}') . label('COLUMN person.email', '{"category": "contact"}')
+	. label('TABLE post', '{"path": "person"}') . label('COLUMN post.email', '{"category": "contact"}'));
+my $reader = EffacedTest::Session->new($node, 'access');
+my $relabels = EffacedTest::Session->new($node, 'access');
+my $seen = q{SELECT string_agg(DISTINCT source || '.' || field || '=' || (value #>> '{}'), ' ') FROM effaced_export_records(1)};
+my $correct = sub { return qq{SELECT effaced_rectify(1, '[{"category": "contact", "value": "$_[0]"}]') -> 'rectified'}; };
+is($reader->query($seen), 'person.email=old post.email=old', 'what is exported at first');
+is($reader->query($correct->('a')), '{"post": 1000, "person": 1}', 'and corrected');
+$relabels->query(label('COLUMN person.phone', '{"category": "contact"}') . label('COLUMN post.email', '{"category": "communication"}'));
+is($reader->query($correct->('b')), '{"person": 1}', 'other labels: a correction follows them');
+is($reader->query($seen), 'person.email=b person.phone=b post.email=a', 'and so does an export');
+$relabels->query(label('COLUMN person.phone', '{"category": "contact", "fact": "phone"}'));
+like($reader->query($correct->('c')), qr/must say which fact/, 'a fact is noticed');
+$relabels->query('SECURITY LABEL FOR effaced ON COLUMN person.phone IS NULL;' . label('COLUMN post.email', '{"category": "contact"}') . 'ALTER TABLE post ALTER email TYPE varchar(3)');
+like($reader->query($correct->('four')), qr/does not fit column post.email/, 'a type is noticed');
+$relabels->query('ALTER TABLE post RENAME email TO mail; ALTER TABLE post DROP body; ALTER TABLE post ADD note text');
+is($reader->query($correct->('d')), '{"post": 1000, "person": 1}', 'names and columns are noticed by a correction');
+is($reader->query($seen), 'person.email=d post.mail=d', 'and by an export');
+$relabels->query('CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.mail := OLD.mail; RETURN NEW; END $$;
+	CREATE TRIGGER keep BEFORE UPDATE ON post FOR EACH ROW EXECUTE FUNCTION keep()');
+like($reader->query($correct->('e')), qr/were not written as planned/, 'a trigger is noticed');
+$relabels->query('DROP TRIGGER keep ON post');
+$reader->query('BEGIN; DECLARE c CURSOR FOR SELECT source, field, value FROM effaced_export_records(1)');
+is($reader->query('FETCH 2 FROM c'), qq(person|email|"d"\npost|mail|"d"), 'a stream is read');
+# a label needs no lock that a reader holds
+$relabels->query(label('COLUMN post.mail', '{"category": "behavioral"}') . label('COLUMN post.note', '{"category": "behavioral"}'));
+is($reader->query('MOVE 998 FROM c; FETCH 2 FROM c'), qq(post|mail|"d"), 'and goes on by the labels that it was begun with');
+is($reader->query('COMMIT; ' . $seen), 'person.email=d post.mail=d', 'the next one goes by the new ones');
+is($reader->query($correct->('f')), '{"person": 1}', 'as does the next correction');
+$_->close for $reader, $relabels;
+
 # The secret is made by the first erasure. One that is prepared and rolled back
 # takes it away again, and the session that made it knows it no more.
 $node->safe_psql('postgres', 'CREATE DATABASE prepared');
