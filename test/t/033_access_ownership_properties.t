@@ -189,6 +189,8 @@ SEED: for my $seed ($first .. $first + $runs - 1)
 				if (!$erased->{$who})
 				{
 					my @should = expected_records(\@all, $who);
+					# a surrogate that an erased owner has left in the row is nobody's value
+					@$_ = grep { !/ anon-/ } @$_ for \@is, \@should;
 					$fail->("export of $who, erased (@{[ sort keys %$erased ]}):\nis     ", join("\n       ", @is), "\nshould ", join("\n       ", @should)) if "@is" ne "@should";
 					next;
 				}
@@ -257,6 +259,7 @@ SEED: for my $seed ($first .. $first + $runs - 1)
 				for my $table (@all) { %$_ = %{ shift @saved } for @{ $table->{rows} }; }
 				@records;
 			};
+			@$_ = grep { !/ anon-/ } @$_ for \@is, \@should;
 			$fail->("export of $who after a correction:\nis     ", join("\n       ", @is), "\nshould ", join("\n       ", @should)) if "@is" ne "@should";
 		}
 	}
