@@ -22,6 +22,8 @@ SQL_PARTS   = src/audit.sql \
               src/rectify.sql \
               src/questions.sql \
               src/access_folder.sql \
+              src/consent.sql \
+              src/restriction.sql \
               src/lint.sql \
               src/privileges.sql
 DATA        = $(wildcard effaced--*--*.sql)

@@ -51,6 +51,9 @@ $node->safe_psql($source, q{
 	SELECT gdpr.effaced_verify('2');
 	SELECT gdpr.effaced_lint_exempt('app.person', 'joined', 'unlabelled_column', 'written by "set"');
 	SELECT gdpr.effaced_lint_exempt('app."Weird ""table"""', NULL, 'no_primary_key', 'it''s got one');
+	SELECT gdpr.effaced_consent_grant('1', 'news', 'web');
+	SELECT gdpr.effaced_restrict('3', NULL, 'disputed');
+	SELECT gdpr.effaced_restrict('4', 'ads');
 });
 
 my %state = (
@@ -58,6 +61,10 @@ my %state = (
 	labels => q{SELECT objtype, objname, label FROM pg_seclabels WHERE provider = 'effaced' ORDER BY 1, 2, 3},
 	comments => q{SELECT objoid::regclass, objsubid, description FROM pg_description WHERE objoid::regclass::text ~ '^app' ORDER BY 1, 2},
 	trail => 'SELECT seq, event_id, event_type, subject, subject_ref, occurred_at, actor, payload FROM gdpr.effaced_audit_events ORDER BY seq',
+	consent => 'SELECT * FROM gdpr.effaced_consent_records ORDER BY seq',
+	restrictions => 'SELECT * FROM gdpr.effaced_restriction_records ORDER BY seq',
+	ledgers => q{SELECT last_value, is_called FROM gdpr.effaced_consent_records_seq_seq UNION ALL
+		SELECT last_value, is_called FROM gdpr.effaced_restriction_records_seq_seq},
 	secret => 'SELECT secret FROM gdpr.effaced_secret',
 	exemptions => 'SELECT relation, column_name, code, reason, recorded_at, recorded_by FROM gdpr.effaced_lint_exemptions ORDER BY 1',
 	lint => 'SELECT severity, code, relation, column_name, message, hint FROM gdpr.effaced_lint() WHERE code !~ $$^unindexed$$',
@@ -67,8 +74,8 @@ my %state = (
 	plan => q{SELECT gdpr.effaced_plan('1')},
 	rows => q{SELECT (SELECT string_agg(t::text, '|' ORDER BY id) FROM app.person t), (SELECT string_agg(t::text, '|' ORDER BY id) FROM app.purchase t),
 		(SELECT string_agg(t::text, '|' ORDER BY id) FROM app.event t), (SELECT string_agg(t::text, '|' ORDER BY id) FROM app."Weird ""table""" t)},
-	triggers => q{SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'gdpr.effaced_audit_events'::regclass UNION ALL
-		SELECT evtname, evtenabled FROM pg_event_trigger ORDER BY 1},
+	triggers => q{SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE tgname ~ '^effaced' UNION ALL
+		SELECT NULL, evtname, evtenabled FROM pg_event_trigger ORDER BY 1, 2},
 );
 sub state_of { my ($database) = @_; return { map { $_ => $node->safe_psql($database, $state{$_}) } keys %state }; }
 
