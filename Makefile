@@ -24,6 +24,7 @@ SQL_PARTS   = src/audit.sql \
               src/access_folder.sql \
               src/consent.sql \
               src/restriction.sql \
+              src/sweep.sql \
               src/lint.sql \
               src/privileges.sql
 DATA        = $(wildcard effaced--*--*.sql)

@@ -285,6 +285,10 @@ bind_params(ErasureRun *run, Statement *st, const char **nulls)
 				}
 				null[foreach_current_index(lc)] = 'n';
 				break;
+			case PARAM_RESTRICTED:
+			case PARAM_CUTOFF:
+			case PARAM_BATCH:
+				elog(ERROR, "parameter of a retention in the statement of a plan");
 		}
 	}
 	MemoryContextSwitchTo(context);

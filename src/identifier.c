@@ -268,6 +268,34 @@ EffKeyArray(MapTable *subject, int i, SubjectKey **keys, int nkeys)
 	return PointerGetDatum(construct_array(values, nkeys, type, length, byval, align));
 }
 
+/*
+ * EffIdentifierSql: what canonical_text() and join_parts() do, for statements
+ * that meet too many subjects to hold them.  format() calls the type's output
+ * function, as they do, and no cast that somebody has made.
+ */
+char *
+EffIdentifierSql(MapTable *subject, char **values)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < subject->nkey; i++)
+	{
+		Oid			type = EffKeyType(subject, i);
+		char	   *text = psprintf("pg_catalog.format('%%s', %s%s%s)", type == NUMERICOID ? "pg_catalog.trim_scale(" : "",
+									values[i], type == NUMERICOID ? ")" : "");
+
+		if (is_case_insensitive(type))
+			text = psprintf("pg_catalog.lower(%s COLLATE \"default\")", text);
+		if (type == BPCHAROID)
+			text = psprintf("pg_catalog.rtrim(%s, ' ')", text);
+		if (subject->nkey > 1)
+			text = psprintf("pg_catalog.regexp_replace(%s, '([:\\\\])', '\\\\\\1', 'g')", text);
+		appendStringInfo(&buf, "%s%s", i > 0 ? " || ':' || " : "", text);
+	}
+	return buf.data;
+}
+
 static char *
 join_parts(char **parts, int n)
 {

@@ -45,6 +45,9 @@ extern int	EffIdentifierUnique(SubjectKey **keys, int n);
 
 extern Oid	EffKeyType(MapTable *subject, int i);	/* base type of a key column */
 
+/* The canonical text of a key as SQL, over SQL of its values */
+extern char *EffIdentifierSql(MapTable *subject, char **values);
+
 /* Array of the i-th key values of several subjects, for = ANY () */
 extern Datum EffKeyArray(MapTable *subject, int i, SubjectKey **keys, int nkeys);
 

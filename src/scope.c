@@ -34,6 +34,7 @@ const ScopeOwner EffScopeMine = {.end = SCOPE_MINE};
 const ScopeOwner EffScopeEither = {.end = SCOPE_MINE, .either = true};
 const ScopeOwner EffScopeCall = {.end = SCOPE_CALL};
 const ScopeOwner EffScopeAny = {.end = SCOPE_ANY};
+const ScopeOwner EffScopeRestricted = {.end = SCOPE_RESTRICTED};
 
 void
 EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
@@ -66,6 +67,33 @@ EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link, c
 
 	regardless.regardless = true;
 	append_hop(map, st, alias, link, 0, &regardless);
+}
+
+bool
+EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link)
+{
+	const char *subject_where = subject->label->subject_where;
+	char	   *where;
+	bool		any = subject_where != NULL;
+
+	if (link == NULL)
+	{
+		if (any)
+			appendStringInfo(&st->text, "(%s)",
+							 EffExpressionAnalyze(subject->rel, alias, subject_where, NULL, "where")->sql);
+		return any;
+	}
+	for (int i = 0; i < list_length(link->hops); i++)
+		any |= where_at(map, alias, link, i, NULL) != NULL;
+	if (!any)
+		return false;
+	where = where_at(map, alias, link, 0, NULL);
+	appendStringInfoChar(&st->text, '(');
+	EffScopeLink(map, st, alias, link, 0, &EffScopeAny);
+	appendStringInfoString(&st->text, " OR (");
+	EffScopeReach(map, st, alias, link, &EffScopeAny);
+	appendStringInfo(&st->text, ") IS NOT TRUE%s%s%s)", where ? " AND (" : "", where ? where : "", where ? ")" : "");
+	return true;
 }
 
 /* append_hop joins the i-th hop and what lies behind it. */
@@ -183,6 +211,25 @@ join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 	appendStringInfo(&st->text, " FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
 }
 
+void
+EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+				   EffRelation *source, const AttrNumber *source_columns, int n)
+{
+	char	   *inner = EffStatementAlias(st);
+
+	appendStringInfo(&st->text, "EXISTS (SELECT FROM %s %s WHERE ", source->sql, inner);
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&st->text, " AND ");
+		append_equal(&st->text, join_side(inner, source, source_columns[i], rel, columns[i]),
+					 EffColumnSql(alias, rel, columns[i]), EffRelationColumn(rel, columns[i])->type);
+	}
+	if (list_member_oid(source->inheritors, rel->oid) || list_member_oid(rel->inheritors, source->oid))
+		appendStringInfo(&st->text, " AND (%s.tableoid, %s.ctid) <> (%s.tableoid, %s.ctid)", inner, inner, alias, alias);
+	appendStringInfoChar(&st->text, ')');
+}
+
 /*
  * EffScopeOnly: a foreign key references rows of the table itself, and not
  * those of its inheritance children.
@@ -226,6 +273,11 @@ EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber
 	{
 		append_key(st, alias, rel, columns, subject, target_columns, n,
 				   owner->end == SCOPE_MINE ? PARAM_KEY : PARAM_CALL);
+		return;
+	}
+	if (owner->end == SCOPE_RESTRICTED)
+	{
+		append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_RESTRICTED);
 		return;
 	}
 	if (owner->end == SCOPE_ANY)
@@ -410,7 +462,7 @@ append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 
 		while (subject->key[place] != target_columns[i])
 			place++;
-		param[i] = EffStatementParam(st, kind, place, kind == PARAM_ERASED ? subject : NULL, 0,
+		param[i] = EffStatementParam(st, kind, place, kind == PARAM_ERASED || kind == PARAM_RESTRICTED ? subject : NULL, 0,
 									 getBaseType(key->type));
 	}
 	if (n == 1)

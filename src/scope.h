@@ -26,7 +26,8 @@ typedef enum ScopeEnd
 	SCOPE_CALL,					/* those of any subject of the call */
 	SCOPE_ANY,					/* anybody's */
 	SCOPE_LIVING,				/* somebody's who is neither in the call nor erased */
-	SCOPE_DEAD					/* somebody's who is in the call or erased */
+	SCOPE_DEAD,					/* somebody's who is in the call or erased */
+	SCOPE_RESTRICTED			/* somebody's whose processing is restricted */
 } ScopeEnd;
 
 typedef struct ScopeOwner
@@ -41,6 +42,7 @@ extern const ScopeOwner EffScopeMine;
 extern const ScopeOwner EffScopeEither;	/* the same, under an OR */
 extern const ScopeOwner EffScopeCall;
 extern const ScopeOwner EffScopeAny;
+extern const ScopeOwner EffScopeRestricted;
 
 /* rows of the subject table */
 extern void EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject,
@@ -53,6 +55,13 @@ extern void EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLi
 /* the same for the link's own table, whatever "where" says, its own or on the way */
 extern void EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link,
 						  const ScopeOwner *owner);
+
+/*
+ * Rows that a link, or with link NULL being a subject, may be about: those that
+ * somebody has by it, and those that nobody has but its "where" lets through.
+ * Returns false, and appends nothing, where that is every row.
+ */
+extern bool EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link);
 
 /* rows whose key is in a part of a row set, this subject's or that of all of the call */
 extern void EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part);
@@ -84,6 +93,10 @@ extern void EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel
 							  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
 							  bool by_key);
 extern const char *EffScopeOnly(EffRelation *target, bool by_key);
+
+/* rows of another table have these values, or reference them; the row itself does not count */
+extern void EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+							   EffRelation *source, const AttrNumber *source_columns, int n);
 
 /* alias.columns equal to the key of a subject, where these columns hold it */
 extern bool EffScopeIsKey(MapTable *subject, const AttrNumber *target_columns, int n);

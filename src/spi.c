@@ -297,6 +297,33 @@ EffSpiClose(const char *name)
 }
 
 /*
+ * EffSpiExecuteFor is for statements that read ranges: how much they read
+ * depends on the values, and so does the plan.  Returns the number of rows.
+ */
+uint64
+EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
+				 DestReceiver *dest, const EffStatementPlace *place)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SPIExecuteOptions options = {.params = params, .read_only = read_only, .dest = dest};
+	int			volatile result = 0;
+
+	PG_TRY();
+	{
+		result = SPI_execute_extended(sql, &options);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(place);
+	}
+	PG_END_TRY();
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "unexpected result of statement: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
  * EffSpiCommand runs a utility command.
  */
 void
@@ -348,6 +375,7 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 {
 	ErrorData  *error = CopyErrorData();
 	const char *hint = error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ? place->denied_hint : NULL;
+	const char *undone = place->batch ? "This batch was undone, those before it stay" : "Nothing was changed";
 
 	FlushErrorState();
 	switch (error->sqlerrcode)
@@ -373,10 +401,10 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 			 place->column ? errmsg("%s %s.%s failed", place->action, place->relation, quote_identifier(place->column)) :
 			 errmsg("%s %s failed", place->action, place->relation),
 			 error->constraint_name ?
-			 errdetail("SQLSTATE %s, constraint \"%s\".  Nothing was changed; the original message is withheld, since it may hold personal data.",
-					   unpack_sql_state(error->sqlerrcode), error->constraint_name) :
-			 errdetail("SQLSTATE %s.  Nothing was changed; the original message is withheld, since it may hold personal data.",
-					   unpack_sql_state(error->sqlerrcode)),
+			 errdetail("SQLSTATE %s, constraint \"%s\".  %s; the original message is withheld, since it may hold personal data.",
+					   unpack_sql_state(error->sqlerrcode), error->constraint_name, undone) :
+			 errdetail("SQLSTATE %s.  %s; the original message is withheld, since it may hold personal data.",
+					   unpack_sql_state(error->sqlerrcode), undone),
 			 hint ? errhint("%s", hint) : 0,
 			 error->schema_name ? err_generic_string(PG_DIAG_SCHEMA_NAME, error->schema_name) : 0,
 			 error->table_name ? err_generic_string(PG_DIAG_TABLE_NAME, error->table_name) : 0,

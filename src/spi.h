@@ -28,6 +28,7 @@ typedef struct EffStatementPlace
 	Oid			relid;
 	const char *column;			/* where it is about one, or NULL */
 	const char *denied_hint;	/* which privileges it takes; NULL: those of a plan */
+	bool		batch;			/* one of several transactions */
 } EffStatementPlace;
 
 extern void EffSpiInit(void);
@@ -61,6 +62,10 @@ extern const char *EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls,
 							  const EffStatementPlace *place);
 extern uint64 EffSpiFetch(const char *name, long rows, const EffStatementPlace *place);
 extern void EffSpiClose(const char *name);
+
+/* Plan a statement for these values and run it; rows go to dest, or where it is NULL to SPI_tuptable */
+extern uint64 EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
+							   DestReceiver *dest, const EffStatementPlace *place);
 extern void EffSpiCommand(const char *sql, const EffStatementPlace *place);
 
 /* In PG_CATCH around what a user's text makes PostgreSQL compute: takes the error, but

@@ -45,7 +45,8 @@ const char *
 EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
 				  int part, Oid element_type)
 {
-	Oid			type = kind == PARAM_SECRET || kind == PARAM_VALUE ? element_type : get_array_type(element_type);
+	bool		single = kind == PARAM_SECRET || kind == PARAM_VALUE || kind == PARAM_CUTOFF || kind == PARAM_BATCH;
+	Oid			type = single ? element_type : get_array_type(element_type);
 	StatementParam *param;
 	ListCell   *lc;
 	int			number = 0;

@@ -22,16 +22,20 @@ typedef enum EffParamKind
 	PARAM_SECRET,				/* the secret of the database, text */
 	PARAM_ROWS,					/* the i-th key values of a part of a row set */
 	PARAM_CALL_ROWS,			/* the same of all subjects of the call */
-	PARAM_VALUE					/* the i-th value to be written */
+	PARAM_VALUE,				/* the i-th value to be written */
+	PARAM_RESTRICTED,			/* the i-th key values of subjects of a kind whose processing is restricted */
+	PARAM_CUTOFF,				/* when a retention began that ends now; of the anchor's type */
+	PARAM_BATCH					/* the i-th of what tells a batch of rows */
 } EffParamKind;
 
 typedef struct StatementParam
 {
 	EffParamKind kind;
 	int			index;
-	const void *of;				/* MapTable of PARAM_ERASED, RowSet of PARAM_ROWS */
+	const void *of;				/* MapTable of PARAM_ERASED and PARAM_RESTRICTED, RowSet of PARAM_ROWS,
+								 * RetentionPolicy of PARAM_CUTOFF */
 	int			part;			/* of PARAM_ROWS: RowSetPart */
-	Oid			type;			/* of the parameter, an array type but for the secret and values */
+	Oid			type;			/* of the parameter, an array type but for the secret, values and cutoffs */
 } StatementParam;
 
 typedef struct Statement
