@@ -5,10 +5,13 @@
  */
 #include "postgres.h"
 
+#include "ledger.h"
 #include "graph.h"
 #include "identifier.h"
+#include "spi.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -56,4 +59,52 @@ effaced_check_purpose(PG_FUNCTION_ARGS)
 	if (purpose == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+/*
+ * EffLedgerRestricted reads the ledger as its owner.  An identifier that does
+ * not fit the key any more, since its type was changed, can be nobody's.
+ */
+RestrictedSubjects *
+EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
+{
+	RestrictedSubjects *restricted = palloc0(sizeof(RestrictedSubjects));
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[] = {TEXTOID, TEXTOID, BOOLOID};
+	Datum		values[] = {CStringGetTextDatum(subject->kind), (Datum) 0, BoolGetDatum(any)};
+	char		nulls[] = {' ', purpose ? ' ' : 'n', ' ', '\0'};
+	char	  **refs;
+	int			n;
+	EffBracket	bracket;
+
+	if (purpose != NULL)
+		values[1] = CStringGetTextDatum(purpose);
+	EffSpiBeginAsOwner(&bracket);
+	if (SPI_execute_with_args(psprintf("SELECT DISTINCT r.subject_ref FROM %s.effaced_restrictions r"
+									   " WHERE r.subject = $1 AND (r.purpose IS NULL OR r.purpose = $2 OR $3)",
+									   EffExtensionSchemaSql()),
+							  3, types, values, nulls, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the ledger of restrictions");
+	n = SPI_processed;
+	refs = MemoryContextAlloc(context, sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		refs[i] = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	EffSpiEnd(&bracket);
+
+	restricted->subject = subject;
+	restricted->keys = palloc(sizeof(SubjectKey *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		PG_TRY();
+		{
+			restricted->keys[restricted->nkeys] = EffIdentifierResolve(subject, EffIdentifierFromText(refs[i]));
+			restricted->nkeys++;
+		}
+		PG_CATCH();
+		{
+			(void) EffCatchUserError(context);
+		}
+		PG_END_TRY();
+	}
+	return restricted;
 }

@@ -103,6 +103,7 @@ typedef struct DataMap
 	List	   *plans;			/* of ErasurePlan, kept by plan.c */
 	List	   *exports;		/* of ExportPlan, kept by export_plan.c */
 	List	   *rectifications;	/* of RectifyPlan, kept by rectify_plan.c */
+	List	   *enforcement;	/* of EnforcementStep, kept by enforce.c */
 	char	   *secret;			/* kept by audit.c, gone after a rollback */
 } DataMap;
 

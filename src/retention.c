@@ -108,7 +108,7 @@ EffRetentionHeld(RetentionTerm *term, Statement *st)
 	char	   *residual = term->surrogate->error ? NULL : EffSurrogateResidualSql(term->surrogate, st, "t");
 
 	return residual ? psprintf("(%s)", residual) :
-		psprintf("%s IS NOT NULL", EffColumnSql("t", term->table->rel, term->column->column->attnum));
+		psprintf("(%s IS NOT NULL)", EffColumnSql("t", term->table->rel, term->column->column->attnum));
 }
 
 char *
