@@ -128,3 +128,15 @@ SELECT id, note FROM visit ORDER BY id;
 SELECT id, caption, stage FROM photo ORDER BY id;
 SELECT effaced_verify(effaced_subject_id('ada', 'x'), 'member') -> 'residual' AS residual;
 SELECT effaced_erase(ARRAY['ada', 'x'], subject => 'member') -> 'anonymized' AS anonymized;
+
+-- A composite key with a column whose = is an extension's: all of its columns are compared by their own.
+CREATE TABLE player (club citext, no numeric, name text, PRIMARY KEY (club, no));
+CREATE TABLE fee (id int PRIMARY KEY, club citext, no numeric, payer text, FOREIGN KEY (club, no) REFERENCES player);
+SECURITY LABEL FOR effaced ON TABLE player IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON COLUMN player.name IS '{"category": "identity"}';
+SECURITY LABEL FOR effaced ON TABLE fee IS '{"path": "player"}';
+SECURITY LABEL FOR effaced ON COLUMN fee.payer IS '{"category": "identity"}';
+INSERT INTO player VALUES ('Chess', 1.0, 'Ada'), ('Chess', 2, 'Ben');
+INSERT INTO fee VALUES (1, 'CHESS', 1, 'Ada'), (2, 'Chess', 2, 'Ben');
+SELECT effaced_erase('{cHESS,1}'::text[], subject => 'player') - 'enqueued' - 'skipped_resolvers';
+SELECT (SELECT string_agg(name, ' ') FROM player), (SELECT string_agg(payer, ' ') FROM fee);

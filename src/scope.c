@@ -20,6 +20,8 @@ static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink
 static void append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 					   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind);
 static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind);
+static void append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+						  EffRelation *key_rel, const AttrNumber *key_columns, const char **params, int n);
 static char *join_side(const char *alias, EffRelation *rel, AttrNumber attnum,
 					   EffRelation *target, AttrNumber target_attnum);
 static void append_equal(StringInfo buf, const char *left, const char *right, Oid type);
@@ -146,6 +148,7 @@ static void
 append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind)
 {
 	EffColumn  *column = EffRelationColumn(rows->rel, rows->key[0]);
+	const char *param[INDEX_MAX_KEYS];
 
 	if (rows->nkey == 1)
 	{
@@ -154,17 +157,12 @@ append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffP
 					 column->type);
 		return;
 	}
-	appendStringInfoChar(&st->text, '(');
-	for (int i = 0; i < rows->nkey; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rows->rel, rows->key[i]));
-	appendStringInfoString(&st->text, ") IN (SELECT * FROM ROWS FROM (");
 	for (int i = 0; i < rows->nkey; i++)
 	{
 		column = EffRelationColumn(rows->rel, rows->key[i]);
-		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "",
-						 EffStatementParam(st, kind, i, rows, part, getBaseType(column->type)));
+		param[i] = EffStatementParam(st, kind, i, rows, part, getBaseType(column->type));
 	}
-	appendStringInfoString(&st->text, ") AS k)");
+	append_tuples(st, alias, rows->rel, rows->key, rows->rel, rows->key, param, rows->nkey);
 }
 
 void
@@ -471,13 +469,38 @@ append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 					 EffRelationColumn(subject->rel, target_columns[0])->type);
 		return;
 	}
-	appendStringInfoChar(&st->text, '(');
+	append_tuples(st, alias, rel, columns, subject->rel, target_columns, param, n);
+}
+
+/*
+ * append_tuples compares several columns with several arrays, element by
+ * element; as EXISTS where an = is not pg_catalog's and must be named.
+ */
+static void
+append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+			  EffRelation *key_rel, const AttrNumber *key_columns, const char **params, int n)
+{
+	bool		foreign = false;
+
 	for (int i = 0; i < n; i++)
+		foreign |= EffForeignEquality(EffRelationColumn(key_rel, key_columns[i])->type) != NULL;
+	if (!foreign)
+		appendStringInfoChar(&st->text, '(');
+	for (int i = 0; i < n && !foreign; i++)
 		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rel, columns[i]));
-	appendStringInfoString(&st->text, ") IN (SELECT * FROM ROWS FROM (");
+	appendStringInfoString(&st->text, foreign ? "EXISTS (SELECT FROM ROWS FROM (" : ") IN (SELECT * FROM ROWS FROM (");
 	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "", param[i]);
-	appendStringInfoString(&st->text, ") AS k)");
+		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "", params[i]);
+	appendStringInfoString(&st->text, ") AS k");
+	for (int i = 0; i < n && foreign; i++)
+		appendStringInfo(&st->text, "%sk%d", i > 0 ? ", " : " (", i + 1);
+	for (int i = 0; i < n && foreign; i++)
+	{
+		appendStringInfoString(&st->text, i > 0 ? " AND " : ") WHERE ");
+		append_equal(&st->text, EffColumnSql(alias, rel, columns[i]), psprintf("k.k%d", i + 1),
+					 EffRelationColumn(key_rel, key_columns[i])->type);
+	}
+	appendStringInfoChar(&st->text, ')');
 }
 
 /* join_side: columns of two collations are compared by that of the target, as foreign keys are. */
