@@ -39,15 +39,22 @@ effaced_resolve_subject(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_check_purpose(purpose, required) returns the purpose, or ERROR ZE005
- * where it is blank, or missing though required.  PL/pgSQL could not keep the
- * caller's statement, with its free text, out of the log.
+ * effaced_check_purpose(purpose, required) returns the purpose, or fails.
+ * PL/pgSQL could not keep the caller's statement, with its free text, out of
+ * the log.
  */
 Datum
 effaced_check_purpose(PG_FUNCTION_ARGS)
 {
-	bool		required = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
-	char	   *purpose = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (EffLedgerPurpose(fcinfo, 0, !PG_ARGISNULL(1) && PG_GETARG_BOOL(1)) == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+char *
+EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required)
+{
+	char	   *purpose = PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
 
 	if (purpose == NULL ? required : purpose[strspn(purpose, " \t\r\n\f\v")] == '\0')
 		ereport(ERROR,
@@ -56,9 +63,7 @@ effaced_check_purpose(PG_FUNCTION_ARGS)
 				 required ? errhint("Name what the data is processed for, such as 'newsletter'.") :
 				 errhint("Name what the data is processed for, such as 'newsletter', or leave it out for every purpose."),
 				 errhidestmt(true)));
-	if (purpose == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+	return purpose;
 }
 
 /*

@@ -8,6 +8,9 @@
 #include "effaced.h"
 #include "retention.h"
 
+/* Argument argno of a function; ERROR ZE005 where it is blank, or NULL though required */
+extern char *EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required);
+
 /*
  * Subjects of a kind whose processing is restricted, for a purpose or for all
  * of them; with purpose NULL only the latter, with any those of every purpose.

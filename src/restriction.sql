@@ -98,5 +98,21 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_restriction_history(text, regclass) IS
     'Every record of a subject''s restrictions, oldest first';
 
+-- Policies run it; it is PUBLIC's as long as there is one.
+CREATE FUNCTION @extschema@.effaced_restricted_keys(relation regclass, link text, purpose text, fingerprint text)
+RETURNS SETOF text[] LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_restricted_keys(regclass, text, text, text) IS
+    'For restriction policies: the values by which rows of a table belong to restricted subjects';
+
+CREATE FUNCTION @extschema@.effaced_restriction_policy(relation regclass, purpose text DEFAULT NULL) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_restriction_policy(regclass, text) IS
+    'Installs a row-level security policy that hides the rows of restricted subjects from ordinary roles';
+
+CREATE FUNCTION @extschema@.effaced_drop_restriction_policy(relation regclass) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_drop_restriction_policy(regclass) IS
+    'Removes the restriction policy of a table, and leaves its row-level security as it was before';
+
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_restriction_records', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_restriction_records_seq_seq', '');

@@ -70,6 +70,7 @@ static fmgr_hook_type next_fmgr_hook = NULL;
 /* the caller's values of the pinned settings, divided; empty outside the bracket */
 static char *caller_settings = NULL;
 
+static void begin_as(EffBracket *bracket, Oid relid, int security);
 static bool is_in_bracket(void);
 static void set_guc(const char *name, const char *value);
 static bool is_trigger_in_bracket(Oid function);
@@ -136,7 +137,23 @@ EffSpiBegin(EffBracket *bracket)
 void
 EffSpiBeginAsOwner(EffBracket *bracket)
 {
-	Oid			relid = EffOwnRelation("effaced_audit_events");
+	begin_as(bracket, EffOwnRelation("effaced_audit_events"), SECURITY_LOCAL_USERID_CHANGE);
+}
+
+/*
+ * EffSpiBeginAs opens the bracket as the owner of somebody's table.  What runs
+ * there may be that owner's code (an operator of a type of theirs), so it must
+ * not get at the session.
+ */
+void
+EffSpiBeginAs(EffBracket *bracket, Oid relid)
+{
+	begin_as(bracket, relid, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+}
+
+static void
+begin_as(EffBracket *bracket, Oid relid, int security)
+{
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
 
@@ -147,7 +164,7 @@ EffSpiBeginAsOwner(EffBracket *bracket)
 
 	EffSpiBegin(bracket);
 	GetUserIdAndSecContext(&bracket->user, &bracket->security_context);
-	SetUserIdAndSecContext(owner, bracket->security_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(owner, bracket->security_context | security);
 }
 
 /*

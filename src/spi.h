@@ -41,7 +41,7 @@ extern void EffPinEnd(EffBracket *bracket);
 extern void EffSpiBegin(EffBracket *bracket);
 extern void EffSpiEnd(EffBracket *bracket);
 
-/* The same as the owner of effaced's own tables, for writing to them only */
+/* The same as the owner of effaced's own tables, for these only */
 extern void EffSpiBeginAsOwner(EffBracket *bracket);
 
 /*
@@ -49,6 +49,9 @@ extern void EffSpiBeginAsOwner(EffBracket *bracket);
  * no more than read, and with names as in that search_path
  */
 extern void EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path);
+
+/* The same as the owner of a relation, whose privileges it then needs and cannot escape */
+extern void EffSpiBeginAs(EffBracket *bracket, Oid relid);
 
 extern SPIPlanPtr EffSpiPrepare(const char *sql, int nargs, Oid *types);
 extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,

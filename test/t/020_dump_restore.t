@@ -54,6 +54,10 @@ $node->safe_psql($source, q{
 	SELECT gdpr.effaced_consent_grant('1', 'news', 'web');
 	SELECT gdpr.effaced_restrict('3', NULL, 'disputed');
 	SELECT gdpr.effaced_restrict('4', 'ads');
+	SELECT gdpr.effaced_restriction_policy('app.person', 'ads'), gdpr.effaced_restriction_policy('app.purchase');
+	CREATE ROLE clerk;
+	GRANT USAGE ON SCHEMA app, gdpr TO clerk;
+	GRANT SELECT ON app.person, app.purchase TO clerk;
 });
 
 my %state = (
@@ -65,6 +69,9 @@ my %state = (
 	restrictions => 'SELECT * FROM gdpr.effaced_restriction_records ORDER BY seq',
 	ledgers => q{SELECT last_value, is_called FROM gdpr.effaced_consent_records_seq_seq UNION ALL
 		SELECT last_value, is_called FROM gdpr.effaced_restriction_records_seq_seq},
+	policies => q{SELECT polrelid::regclass, polname, polpermissive, relrowsecurity, pg_get_expr(polqual, polrelid), proacl
+		FROM pg_policy JOIN pg_class c ON c.oid = polrelid, pg_proc p WHERE proname = 'effaced_restricted_keys' ORDER BY 1, 2},
+	seen => q{SET ROLE clerk; SELECT (SELECT string_agg(id::text, ' ' ORDER BY id) FROM app.person), (SELECT string_agg(id::text, ' ' ORDER BY id) FROM app.purchase)},
 	secret => 'SELECT secret FROM gdpr.effaced_secret',
 	exemptions => 'SELECT relation, column_name, code, reason, recorded_at, recorded_by FROM gdpr.effaced_lint_exemptions ORDER BY 1',
 	lint => 'SELECT severity, code, relation, column_name, message, hint FROM gdpr.effaced_lint() WHERE code !~ $$^unindexed$$',
@@ -82,6 +89,7 @@ sub state_of { my ($database) = @_; return { map { $_ => $node->safe_psql($datab
 my $before = state_of($source);
 isnt($before->{secret}, '', 'the secret is there');
 like($before->{answers}, qr/^2\|id,note/, 'a question is answered');
+is($before->{seen}, "1 2|1 3 4 5 7 8", 'a policy hides restricted subjects');
 like($before->{trail}, qr/manifest_snapshot.*erasure_completed.*erasure_verified/s, 'the trail is there');
 
 my $directory = PostgreSQL::Test::Utils::tempdir();
