@@ -98,10 +98,22 @@ SELECT effaced_consent_grant('42', 'ads', 'desk', 'users') IS NOT NULL;
 SELECT effaced_consent_status('42', 'ads', 'users');
 SELECT try($$SELECT effaced_consent_history('42', 'users')$$);
 SELECT try($$SELECT * FROM effaced_consent_records$$);
-SELECT try($$SELECT effaced_record_consent('42', 'ads', true, NULL, 'users')$$);
 -- a search_path of the caller's changes nothing
 CREATE TEMP TABLE effaced_consent_records (subject text, subject_ref text, purpose text, granted boolean, recorded_at timestamptz);
 SET search_path = pg_temp, public;
 SELECT public.effaced_consent_status('42', 'ads', 'public.users');
 RESET search_path;
+RESET ROLE;
+
+-- 9. Code behind a type runs as the caller, not as the owner of the ledger.
+CREATE FUNCTION whoami(v int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'checked by %', current_user; RETURN true; END $$;
+CREATE DOMAIN watched AS int CHECK (whoami(VALUE));
+CREATE TABLE odd (id watched PRIMARY KEY, name text);
+SECURITY LABEL FOR effaced ON TABLE odd IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON COLUMN odd.name IS '{"category": "identity"}';
+GRANT EXECUTE ON FUNCTION effaced_consent_history TO regress_desk;
+SET ROLE regress_desk;
+SELECT effaced_consent_grant('1', 'ads', subject => 'odd') IS NOT NULL;
+SELECT effaced_consent_status('1', 'ads', 'odd');
+SELECT count(*) FROM effaced_consent_history('1', 'odd');
 RESET ROLE;

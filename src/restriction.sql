@@ -31,37 +31,15 @@ CREATE TRIGGER effaced_append_only
     FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.effaced_append_only();
 ALTER TABLE @extschema@.effaced_restriction_records ENABLE ALWAYS TRIGGER effaced_append_only;
 
-CREATE FUNCTION @extschema@.effaced_record_restriction(subject_id text, purpose text, restricted boolean,
-                                                       reason text, source text, subject regclass)
-RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH record AS (
-        INSERT INTO @extschema@.effaced_restriction_records (subject, subject_ref, purpose, restricted, reason, source)
-        SELECT s.kind, s.ref, @extschema@.effaced_check_purpose($2, false), $3, $4, $5
-        FROM @extschema@.effaced_resolve_subject($1, $6) AS s
-        RETURNING *
-    )
-    INSERT INTO @extschema@.effaced_audit_events (event_id, event_type, subject, subject_ref, occurred_at, payload)
-    SELECT r.record_id, CASE WHEN r.restricted THEN 'restriction_placed' ELSE 'restriction_lifted' END,
-           r.subject, r.subject_ref, r.recorded_at, jsonb_build_object('purpose', r.purpose)
-    FROM record AS r
-    RETURNING event_id
-$$;
-COMMENT ON FUNCTION @extschema@.effaced_record_restriction(text, text, boolean, text, text, regclass) IS
-    'Writes one record of a restriction and its event; what placing and lifting have in common';
-
 CREATE FUNCTION @extschema@.effaced_restrict(subject_id text, purpose text DEFAULT NULL, reason text DEFAULT NULL,
                                              source text DEFAULT NULL, subject regclass DEFAULT NULL)
-RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT @extschema@.effaced_record_restriction($1, $2, true, $3, $4, $5)
-$$;
+RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_restrict(text, text, text, text, regclass) IS
     'Restricts the processing of a subject''s data (GDPR Art. 18), for a purpose or, where it is NULL, for any; returns the record''s id';
 
 CREATE FUNCTION @extschema@.effaced_lift_restriction(subject_id text, purpose text DEFAULT NULL, reason text DEFAULT NULL,
                                                      source text DEFAULT NULL, subject regclass DEFAULT NULL)
-RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT @extschema@.effaced_record_restriction($1, $2, false, $3, $4, $5)
-$$;
+RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_lift_restriction(text, text, text, text, regclass) IS
     'Lifts a restriction: that of the purpose, or the one of all purposes where it is NULL; returns the record''s id';
 
@@ -78,23 +56,13 @@ COMMENT ON VIEW @extschema@.effaced_restrictions IS
     'The restrictions that are in force, derived from the records';
 
 CREATE FUNCTION @extschema@.effaced_restriction_status(subject_id text, purpose text DEFAULT NULL, subject regclass DEFAULT NULL)
-RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM @extschema@.effaced_restrictions AS r
-                   WHERE r.subject_ref = s.ref AND r.subject = s.kind AND (r.purpose IS NULL OR r.purpose = s.purpose))
-    FROM (SELECT k.kind, k.ref, @extschema@.effaced_check_purpose($2, false) AS purpose
-          FROM @extschema@.effaced_resolve_subject($1, $3) AS k) AS s
-$$;
+RETURNS boolean LANGUAGE c STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_restriction_status(text, text, regclass) IS
     'Whether processing is restricted for a purpose, or for all of them: the latest record counts, a tie as restricted, and a restriction of all purposes outweighs the rest';
 
 CREATE FUNCTION @extschema@.effaced_restriction_history(subject_id text, subject regclass DEFAULT NULL)
 RETURNS SETOF @extschema@.effaced_restriction_records
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.*
-    FROM @extschema@.effaced_resolve_subject($1, $2) AS s
-    JOIN @extschema@.effaced_restriction_records AS r ON r.subject_ref = s.ref AND r.subject = s.kind
-    ORDER BY r.recorded_at, r.seq
-$$;
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_restriction_history(text, regclass) IS
     'Every record of a subject''s restrictions, oldest first';
 
