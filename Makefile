@@ -15,7 +15,10 @@ SQL_PARTS   = src/audit.sql \
               src/manifest.sql \
               src/graph.sql \
               src/plan.sql \
+              src/resolver.sql \
+              src/outbox.sql \
               src/erase.sql \
+              src/replay.sql \
               src/verify.sql \
               src/export.sql \
               src/export_html.sql \

@@ -58,6 +58,16 @@ SELECT * FROM effaced_lint();
 ROLLBACK;
 
 --
+-- unregistered_resolver: references to a system that nobody knows.
+--
+BEGIN;
+SECURITY LABEL FOR effaced ON COLUMN customers.name IS '{"category": "identity", "ref": "the crm''s"}';
+SELECT * FROM effaced_lint();
+SELECT hint FROM effaced_lint() \gexec
+SELECT * FROM effaced_lint();
+ROLLBACK;
+
+--
 -- broken_label: it named what is no longer there.
 --
 BEGIN;

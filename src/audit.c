@@ -33,22 +33,14 @@ static const char *const event_types[] = {
 	"restriction_lifted", "retention_expired", "retention_enforced"
 };
 
-/* A statement over effaced's own tables, prepared once per session */
-typedef struct OwnStatement
-{
-	const char *sql;			/* %s stands for the schema */
-	SPIPlanPtr	plan;
-	Oid			relation;		/* of the trail for which it was prepared */
-} OwnStatement;
-
-static OwnStatement append_events = {
+static EffOwnStatement append_events = {
 	"INSERT INTO %s.effaced_audit_events"
 	" (event_type, subject, subject_ref, occurred_at, event_id, actor, payload)"
 	" SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
 	" pg_catalog.unnest($5), $7, pg_catalog.unnest($6)"
 };
 
-static OwnStatement find_erasures = {
+static EffOwnStatement find_erasures = {
 	"SELECT r.ordinality, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
 	" FROM pg_catalog.unnest($2) WITH ORDINALITY AS r (ref, ordinality)"
 	" JOIN %s.effaced_audit_events e ON e.subject_ref = r.ref AND e.subject = $1"
@@ -57,7 +49,6 @@ static OwnStatement find_erasures = {
 };
 
 static Datum *make_ids(int n);
-static SPIPlanPtr own_plan(OwnStatement *own, int nargs, Oid *types);
 static Datum text_array(List *events, int member);
 
 /* effaced_is_event_type(event_type) is the check of the trail's column. */
@@ -124,7 +115,7 @@ EffAuditAppend(List *events)
 	values[6] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
 
 	EffSpiBeginAsOwner(&bracket);
-	(void) EffSpiExecute(own_plan(&append_events, lengthof(types), types), values, NULL, false, SPI_OK_INSERT, NULL);
+	(void) EffSpiExecuteOwn(&append_events, lengthof(types), types, values, NULL, SPI_OK_INSERT, NULL);
 	EffSpiEnd(&bracket);
 	return DatumGetCString(DirectFunctionCall1(uuid_out, ids[n - 1]));
 }
@@ -181,7 +172,7 @@ EffAuditErased(const char *kind, char **refs, int n)
 	values[0] = CStringGetTextDatum(kind);
 	values[1] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 	EffSpiBeginAsOwner(&bracket);
-	(void) EffSpiExecute(own_plan(&find_erasures, lengthof(types), types), values, NULL, false, SPI_OK_SELECT, NULL);
+	(void) EffSpiExecuteOwn(&find_erasures, lengthof(types), types, values, NULL, SPI_OK_SELECT, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool		isnull;
@@ -235,25 +226,6 @@ EffSecret(DataMap *map)
 									  SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	EffSpiEnd(&bracket);
 	return map->secret;
-}
-
-/* own_plan prepares a statement once, and again where the extension was created anew. */
-static SPIPlanPtr
-own_plan(OwnStatement *own, int nargs, Oid *types)
-{
-	Oid			relation = EffOwnRelation("effaced_audit_events");
-
-	if (own->plan != NULL && own->relation != relation)
-	{
-		SPI_freeplan(own->plan);
-		own->plan = NULL;
-	}
-	if (own->plan == NULL)
-	{
-		own->plan = EffSpiPrepare(psprintf(own->sql, EffExtensionSchemaSql()), nargs, types);
-		own->relation = relation;
-	}
-	return own->plan;
 }
 
 /* text_array gathers one member of every event; NULLs stay. */

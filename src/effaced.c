@@ -9,6 +9,7 @@
 #include "access_folder.h"
 #include "catalog.h"
 #include "manifest.h"
+#include "outbox.h"
 #include "provider.h"
 #include "spi.h"
 
@@ -24,4 +25,5 @@ _PG_init(void)
 	EffMapInit();
 	EffProviderInit();
 	EffAccessFolderInit();
+	EffOutboxInit();
 }

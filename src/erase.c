@@ -7,7 +7,10 @@
 #include "audit.h"
 #include "exec.h"
 #include "json.h"
+#include "outbox.h"
+#include "ref_plan.h"
 #include "refs.h"
+#include "resolver.h"
 #include "spi.h"
 
 #include "access/xact.h"
@@ -26,6 +29,7 @@
 PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
 
+static List *enqueue(ErasureCall *call, List *refs);
 static List *run_events(ErasureRun *run, TimestampTz requested_at);
 static Jsonb *step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows);
 static void write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts);
@@ -46,6 +50,10 @@ effaced_erase(PG_FUNCTION_ARGS)
 	SubjectKey *key;
 	ErasureCall *call;
 	TimestampTz requested_at = GetCurrentTimestamp();
+	List	   *resolvers;
+	List	   *refs;
+	List	   *entries;
+	EffBracket	pin;
 	EffBracket	bracket;
 	StringInfoData buf;
 
@@ -53,14 +61,20 @@ effaced_erase(PG_FUNCTION_ARGS)
 	map = EffGraphGet();
 	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
 	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
-	EffRefsCheck(fcinfo, 1);
 	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
+	EffPinBegin(&pin);			/* once for all brackets in it */
+	resolvers = EffResolvers();
+	EffRefPlanForErasure(map, plan);
+	EffRefPlanCheck(plan, resolvers);
+	refs = EffRefsArgument(fcinfo, 1, resolvers);
 
 	call = EffExecNew(map, plan, &key, 1);
 	EffSpiBegin(&bracket);
 	EffExecRun(call);
-	(void) EffAuditAppend(run_events(call->runs[0], requested_at));
 	EffSpiEnd(&bracket);
+	entries = enqueue(call, refs);
+	(void) EffAuditAppend(run_events(call->runs[0], requested_at));
+	EffPinEnd(&pin);
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
@@ -69,6 +83,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 	EffJsonKey(&buf, "subject_found");
 	appendStringInfoString(&buf, call->runs[0]->found > 0 ? "true" : "false");
 	write_totals(&buf, plan, call->runs[0]->counts);
+	EffOutboxWrite(&buf, entries, resolvers);
 	appendStringInfoChar(&buf, '}');
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
 }
@@ -92,6 +107,10 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	uint64		not_found = 0;
 	ErasureCall *call;
 	TimestampTz requested_at = GetCurrentTimestamp();
+	List	   *resolvers;
+	List	   *refs;
+	List	   *entries;
+	EffBracket	pin;
 	EffBracket	bracket;
 	MemoryContext chunk;
 	StringInfoData buf;
@@ -112,8 +131,12 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 									   EffIdentifierFromText(nulls[i] ? NULL : TextDatumGetCString(elements[i])));
 	}
 	nkeys = EffIdentifierUnique(keys, n);
-	EffRefsCheck(fcinfo, 1);
 	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
+	EffPinBegin(&pin);			/* once for all brackets in it */
+	resolvers = EffResolvers();
+	EffRefPlanForErasure(map, plan);
+	EffRefPlanCheck(plan, resolvers);
+	refs = EffRefsArgument(fcinfo, 1, resolvers);
 
 	totals = palloc(sizeof(uint64) * Max(list_length(plan->steps), 1));
 	call = EffExecNew(map, plan, keys, nkeys);
@@ -122,6 +145,7 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	for (int step = 0; step < list_length(plan->steps); step++)
 		totals[step] = EffExecTotal(call, step);
 	EffSpiEnd(&bracket);
+	entries = enqueue(call, refs);
 
 	/* as many at a time as are written for little memory */
 	chunk = AllocSetContextCreate(CurrentMemoryContext, "effaced events", ALLOCSET_DEFAULT_SIZES);
@@ -139,14 +163,43 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(previous);
 		MemoryContextReset(chunk);
 	}
+	EffPinEnd(&pin);
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonNumber(&buf, "subjects", nkeys);
 	EffJsonNumber(&buf, "not_found", not_found);
 	write_totals(&buf, plan, totals);
+	EffOutboxWrite(&buf, entries, resolvers);
 	appendStringInfoChar(&buf, '}');
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+}
+
+/*
+ * enqueue makes the entries of a call; the references that are given are those
+ * of each of its subjects.
+ */
+static List *
+enqueue(ErasureCall *call, List *refs)
+{
+	List	   *entries = NIL;
+	List	   *subjects = NIL;
+	bool	   *waiting;
+
+	for (int i = 0; i < call->nkeys; i++)
+	{
+		ErasureRun *run = call->runs[i];
+		List	   *mine = EffRefsUnite(refs, run->refs);
+
+		run->enqueued = list_length(mine);
+		entries = EffOutboxEntries(entries, run->key->text, mine);
+		if (call->plan->restricted == NIL)
+			subjects = lappend(subjects, run->key->text);
+	}
+	waiting = EffOutboxEnqueue("erase", call->plan->subject->kind, entries, NULL, subjects);
+	for (int i = 0; i < list_length(subjects); i++)
+		call->runs[i]->waits = waiting[i];
+	return entries;
 }
 
 /*
@@ -190,7 +243,7 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 	EffJsonNumber(&buf, "anonymized", sum_counts(plan, run->counts, STEP_ANONYMIZE));
 	EffJsonNumber(&buf, "retained", sum_counts(plan, run->counts, STEP_RETAIN));
 	EffJsonNumber(&buf, "shared", sum_counts(plan, run->counts, STEP_SHARED));
-	EffJsonNumber(&buf, "enqueued", 0);
+	EffJsonNumber(&buf, "enqueued", run->enqueued);
 	write_restriction(&buf, run->map, plan);
 	appendStringInfoChar(&buf, '}');
 
@@ -201,7 +254,7 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 		return list_make1(EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
 	events = lappend(events, EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
 	/* a part of the tables is not the whole erasure */
-	if (plan->restricted == NIL)
+	if (plan->restricted == NIL && !run->waits)
 		events = lappend(events, EffAuditEvent("erasure_completed", kind, ref, "{}"));
 	return events;
 }
@@ -245,10 +298,6 @@ write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts)
 	write_counts(buf, "anonymized", plan, counts, STEP_ANONYMIZE);
 	write_counts(buf, "retained", plan, counts, STEP_RETAIN);
 	write_counts(buf, "shared", plan, counts, STEP_SHARED);
-	EffJsonKey(buf, "enqueued");
-	EffJsonStrings(buf, NIL);
-	EffJsonKey(buf, "skipped_resolvers");
-	EffJsonStrings(buf, NIL);
 }
 
 /* write_counts writes {table: rows} for every step of a strategy, zeros too. */

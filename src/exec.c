@@ -6,9 +6,11 @@
 
 #include "exec.h"
 #include "audit.h"
+#include "refs.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -101,6 +103,9 @@ EffExecRun(ErasureCall *call)
 	foreach(lc, plan->locks)
 		(void) EffExecLock(call->all, lfirst(lc));
 	EffExecFindRows(call, true);
+	foreach(lc, plan->refs)
+		for (int i = 0; i < call->nkeys; i++)
+			EffExecReadRefs(call->runs[i], lfirst(lc));
 
 	EffExecDeferConstraints(plan);
 	foreach(lc, plan->steps)
@@ -385,6 +390,40 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(call->scratch);
 	return call->runs[low];
+}
+
+/*
+ * EffExecReadRefs keeps what columns with "ref" hold, as long as the run.
+ */
+void
+EffExecReadRefs(ErasureRun *run, RefSource *source)
+{
+	uint64		n = EffExecStatement(run, source->read);
+	SPITupleTable *rows = SPI_tuptable;
+	MemoryContext previous = MemoryContextSwitchTo(GetMemoryChunkContext(run));
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		ExternalRef *ref = palloc0(sizeof(ExternalRef));
+		bool		isnull;
+		MapColumn  *column = list_nth(source->columns,
+									  DatumGetInt32(SPI_getbinval(rows->vals[row], rows->tupdesc, 1, &isnull)));
+		char	   *value = SPI_getvalue(rows->vals[row], rows->tupdesc, 2);
+
+		if (pg_mbstrlen(value) > EFF_REF_LENGTH)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_RESOLVER),
+					 errmsg("column %s of %s holds a reference of more than %d characters",
+							quote_identifier(column->column->name), source->table->name, EFF_REF_LENGTH),
+					 errdetail("Its label says that it is an identifier in the external system \"%s\".", column->label->ref),
+					 errhint("Take \"ref\" out of the label, or correct the row."),
+					 errhidestmt(true)));
+		ref->kind = column->label->ref;
+		ref->value = value;
+		run->refs = lappend(run->refs, ref);
+	}
+	MemoryContextSwitchTo(previous);
+	SPI_freetuptable(rows);
 }
 
 /* unite_rows puts the rows found for the subjects of a call together. */

@@ -59,6 +59,9 @@ typedef struct ErasureRun
 	FoundRows  *found_rows;		/* by row set */
 	uint64		found;			/* subject rows */
 	uint64	   *counts;			/* rows, by step */
+	List	   *refs;			/* of ExternalRef: what columns with "ref" held */
+	int			enqueued;		/* entries for external systems */
+	bool		waits;			/* for one of them, or for an earlier one */
 } ErasureRun;
 
 /* ERROR ZE005 where the snapshot would hide what is committed meanwhile */
@@ -76,6 +79,9 @@ extern void EffExecFindRows(ErasureCall *call, bool lock);
 extern uint64 EffExecLock(ErasureRun *run, Statement *st);
 extern void EffExecFind(ErasureRun *run, RowSet *rows, bool lock);
 extern void EffExecFindErased(ErasureRun *run);
+
+/* Add what columns with "ref" hold to the run's references; ERROR ZE006 where it is too long */
+extern void EffExecReadRefs(ErasureRun *run, RefSource *source);
 
 /* Before changes and after them: what is deferrable is checked before the call returns */
 extern void EffExecDeferConstraints(ErasurePlan *plan);

@@ -8,7 +8,10 @@
 #include "audit.h"
 #include "export_plan.h"
 #include "json.h"
+#include "label.h"
+#include "ref_plan.h"
 #include "refs.h"
+#include "resolver.h"
 #include "spi.h"
 
 #include "access/xact.h"
@@ -42,7 +45,10 @@ typedef struct Bundle
 static void add_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
 static void read_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
 static void add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc);
+static void add_resolver(Bundle *bundle, Resolver *resolver, List *refs);
+static bool add_answer(Bundle *bundle, const char *resolver, Jsonb *answer);
 static bool is_portable(MapColumn *column);
+static bool is_portable_basis(const char *basis, int length);
 static void append_text(StringInfo buf, text *value);
 static bool is_callers_concern(int sqlstate);
 static Jsonb *finish_bundle(StringInfo buf);
@@ -66,6 +72,10 @@ effaced_export(PG_FUNCTION_ARGS)
 	EffBracket	bracket;
 	StringInfoData buf;
 	AuditEvent *requested;
+	List	   *resolvers = EffResolvers();
+	ErasurePlan *ref_plan = EffRefPlanGet(map, subject, REF_ANY);
+	List	   *refs;
+	Bundle		external = {.portable = bundle.portable};
 	ListCell   *lc;
 
 	if (!bundle.portable && strcmp(scope, "access") != 0)
@@ -74,13 +84,20 @@ effaced_export(PG_FUNCTION_ARGS)
 				 errmsg("unknown scope of an export"),
 				 errhint("Allowed: access, portability."),
 				 errhidestmt(true)));
-	EffRefsCheck(fcinfo, 1);
+	EffRefPlanCheck(ref_plan, resolvers);
+	refs = EffRefsArgument(fcinfo, 1, resolvers);
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonMember(&buf, "scope", scope);
 	appendStringInfoChar(&buf, '}');
 	requested = EffAuditEvent("export_requested", subject->kind, key->text, buf.data);
+
+	/* functions of resolvers run with the caller's settings, outside of the bracket */
+	initStringInfo(&external.records);
+	refs = EffRefsUnite(refs, EffRefPlanRead(map, ref_plan, key));
+	foreach(lc, resolvers)
+		add_resolver(&external, lfirst(lc), refs);
 
 	plan = EffExportPlanGet(map, subject, key);
 	call = EffExecNew(map, &plan->base, &key, 1);
@@ -89,6 +106,11 @@ effaced_export(PG_FUNCTION_ARGS)
 	EffSpiBegin(&bracket);
 	foreach(lc, plan->sources)
 		add_source(&bundle, call->runs[0], lfirst(lc));
+	if (external.records.len > 0)
+		appendStringInfo(&bundle.records, "%s%s", bundle.records.len > 0 ? "," : "", external.records.data);
+	bundle.count += external.count;
+	bundle.incomplete = list_concat(bundle.incomplete, external.incomplete);
+
 	resetStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonMember(&buf, "scope", scope);
@@ -232,13 +254,95 @@ add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc)
 	}
 }
 
+/*
+ * add_resolver asks an external system for the subject's references in it.  If
+ * it fails for one of them the system is named, and the others are given all
+ * the same.
+ */
+static void
+add_resolver(Bundle *bundle, Resolver *resolver, List *refs)
+{
+	bool		failed = false;
+	ListCell   *lc;
+
+	if (resolver->export_function == NULL)
+		return;
+	foreach(lc, refs)
+	{
+		ExternalRef *ref = lfirst(lc);
+		Jsonb	   *arg;
+		Jsonb	   *answer;
+		char	   *sqlstate;
+
+		if (strcmp(ref->kind, resolver->name) != 0)
+			continue;
+		arg = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(EffRefJson(ref))));
+		answer = EffResolverCall(resolver->export_function, 1, &arg, false, &sqlstate);
+		failed |= answer == NULL || !add_answer(bundle, resolver->name, answer);
+	}
+	if (failed)
+		bundle->incomplete = lappend(bundle->incomplete, resolver->name);
+}
+
+/* add_answer: an array of records, each of which names its source; false, and nothing added, where it is none. */
+static bool
+add_answer(Bundle *bundle, const char *resolver, Jsonb *answer)
+{
+	StringInfo	buf = &bundle->records;
+	int			n = JB_ROOT_COUNT(answer);
+
+	if (!JB_ROOT_IS_ARRAY(answer) || JB_ROOT_IS_SCALAR(answer))
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(&answer->root, i);
+
+		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+			return false;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		JsonbContainer *record = getIthJsonbValueFromContainer(&answer->root, i)->val.binary.data;
+		JsonbValue *basis = EffJsonbMember(record, "legal_basis");
+		char	   *text;
+
+		if (bundle->portable &&
+			(basis == NULL || basis->type != jbvString || !is_portable_basis(basis->val.string.val, basis->val.string.len)))
+			continue;
+		bundle->count++;
+		if (buf->len > 0)
+			appendStringInfoChar(buf, ',');
+		text = JsonbToCString(NULL, record, 0);
+		if (EffJsonbMember(record, "source") == NULL)
+		{
+			appendStringInfoChar(buf, '{');
+			EffJsonMember(buf, "source", resolver);
+			if (JsonContainerSize(record) > 0)
+				appendStringInfo(buf, ", %s", text + 1);
+			else
+				appendStringInfoChar(buf, '}');
+		}
+		else
+			appendStringInfoString(buf, text);
+		if (buf->len > MAX_BUNDLE_BYTES)
+			bundle_too_large();
+	}
+	return true;
+}
+
 /* is_portable: the value was provided under consent or contract (Art. 20 (1)(a)). */
 static bool
 is_portable(MapColumn *column)
 {
 	const char *basis = column->label->legal_basis;
 
-	return basis != NULL && (strcmp(basis, "consent") == 0 || strcmp(basis, "contract") == 0);
+	return basis != NULL && is_portable_basis(basis, strlen(basis));
+}
+
+static bool
+is_portable_basis(const char *basis, int length)
+{
+	return (length == 7 && memcmp(basis, "consent", 7) == 0) || (length == 8 && memcmp(basis, "contract", 8) == 0);
 }
 
 static void

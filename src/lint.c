@@ -79,6 +79,7 @@ static const struct
 	[LINT_UNLABELLED_COLUMN] = {"unlabelled_column", SEVERITY_WARNING},
 	[LINT_UNLABELLED_TABLE] = {"unlabelled_table", SEVERITY_WARNING},
 	[LINT_UNREACHABLE_TABLE] = {"unreachable_table", SEVERITY_ERROR},
+	[LINT_UNREGISTERED_RESOLVER] = {"unregistered_resolver", SEVERITY_ERROR},
 	[LINT_VIEW_COPIES_LABELLED] = {"view_copies_labelled", SEVERITY_INFO},
 	[LINT_WHERE_EXCLUDES_ROWS] = {"where_excludes_rows", SEVERITY_WARNING},
 };
@@ -91,7 +92,7 @@ static const struct
 static const LintCheck checks[] = {
 	EffLintBrokenLabels, EffLintShadowedComments,
 	EffLintGenerated, EffLintPersonal, EffLintUnlabelledColumns, EffLintUnlabelledTables, EffLintValues,
-	EffLintRetention, EffLintSurrogates,
+	EffLintRetention, EffLintSurrogates, EffLintResolvers,
 	EffLintLinks, EffLintHops, EffLintOwners, EffLintWhere,
 	EffLintPaths, EffLintReferences, EffLintCascades, EffLintPrimaryKeys, EffLintAnchors,
 	EffLintViews, EffLintTriggers, EffLintRules, EffLintForeignTables,

@@ -52,6 +52,7 @@ typedef enum LintCode
 	LINT_UNLABELLED_COLUMN,
 	LINT_UNLABELLED_TABLE,
 	LINT_UNREACHABLE_TABLE,
+	LINT_UNREGISTERED_RESOLVER,
 	LINT_VIEW_COPIES_LABELLED,
 	LINT_WHERE_EXCLUDES_ROWS
 } LintCode;
@@ -111,6 +112,7 @@ extern void EffLintUnlabelledColumns(LintRun *run);
 extern void EffLintUnlabelledTables(LintRun *run);
 extern void EffLintRetention(LintRun *run);
 extern void EffLintSurrogates(LintRun *run);
+extern void EffLintResolvers(LintRun *run);
 extern void EffLintLinks(LintRun *run); /* lint_links.c */
 extern void EffLintHops(LintRun *run);
 extern void EffLintOwners(LintRun *run);

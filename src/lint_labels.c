@@ -7,6 +7,7 @@
 #include "lint.h"
 #include "expression.h"
 #include "provider.h"
+#include "resolver.h"
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -213,6 +214,33 @@ choose_surrogate(void *arg)
 	SurrogateChoice *choice = arg;
 
 	choice->surrogate = EffSurrogateChoose(choice->map, choice->table, choice->column);
+}
+
+/*
+ * EffLintResolvers: no request goes through while a column holds references to
+ * a system that nobody knows.
+ */
+void
+EffLintResolvers(LintRun *run)
+{
+	List	   *resolvers = EffResolvers();
+	ListCell   *lc;
+
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+
+		foreach(lc, table->columns)
+		{
+			MapColumn  *column = lfirst(lc);
+			const char *ref = column->label->ref;
+
+			if (ref != NULL && EffResolverByName(resolvers, ref) == NULL)
+				(void) EffLintAdd(run, LINT_UNREGISTERED_RESOLVER, table->rel, column->column->attnum,
+								  psprintf("no resolver is registered under the name \"%s\", in which the label says that the column's values are known", ref),
+								  psprintf("SELECT %s.effaced_register_resolver(%s);", EffExtensionSchemaSql(), EffQuoteLiteral(ref)));
+		}
+	}
 }
 
 /*

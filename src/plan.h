@@ -77,6 +77,14 @@ typedef struct OwnerQuery
 	Statement  *owners;			/* their identifiers */
 } OwnerQuery;
 
+/* Columns of a table that hold references to external systems */
+typedef struct RefSource
+{
+	MapTable   *table;
+	List	   *columns;		/* of MapColumn */
+	Statement  *read;			/* place of the column, value */
+} RefSource;
+
 /* Rows of erased subjects, some of which may be used anew */
 typedef struct SubjectRevival
 {
@@ -95,6 +103,8 @@ typedef struct ErasurePlan
 	List	   *rowsets;		/* of RowSet */
 	List	   *owners;			/* of OwnerQuery */
 	List	   *revivals;		/* of SubjectRevival */
+	bool		refs_known;
+	List	   *refs;			/* of RefSource, made by ref_plan.c */
 	List	   *steps;			/* of ErasureStep */
 	List	   *defer;			/* of ForeignKey, to be checked at the end */
 	List	   *check_now;		/* of ForeignKey that may be deferred */

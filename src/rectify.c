@@ -8,8 +8,11 @@
 #include "audit.h"
 #include "exec.h"
 #include "json.h"
+#include "outbox.h"
 #include "rectify_plan.h"
+#include "ref_plan.h"
 #include "refs.h"
+#include "resolver.h"
 #include "spi.h"
 
 #include "catalog/pg_type.h"
@@ -57,7 +60,7 @@ static List *run_plan(ErasureRun *run, RectifyPlan *plan);
 static RectifiedTable *result_for(List **results, MapTable *table);
 static void check_step(ErasureRun *run, RectifyTable *table, RectifyStep *step);
 static List *make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results,
-						 TimestampTz requested_at);
+						 TimestampTz requested_at, int enqueued, bool waiting);
 
 /*
  * effaced_rectify(subject_id, corrections, refs, subject) sets every labelled
@@ -72,6 +75,11 @@ effaced_rectify(PG_FUNCTION_ARGS)
 	List	   *corrections;
 	List	   *columns;
 	List	   *results = NIL;
+	List	   *resolvers;
+	List	   *refs;
+	ErasurePlan *ref_plan;
+	List	   *entries;
+	bool		waiting;
 	TimestampTz requested_at = GetCurrentTimestamp();
 	EffBracket	bracket;
 	StringInfoData buf;
@@ -82,12 +90,15 @@ effaced_rectify(PG_FUNCTION_ARGS)
 	subject = EffGraphSubject(map, PG_ARGISNULL(3) ? InvalidOid : PG_GETARG_OID(3));
 	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	corrections = read_corrections(fcinfo, 1);
-	EffRefsCheck(fcinfo, 2);
+	resolvers = EffResolvers();
+	ref_plan = EffRefPlanGet(map, subject, REF_ALONE);
+	EffRefPlanCheck(ref_plan, resolvers);
+	refs = EffRefsArgument(fcinfo, 2, resolvers);
 	columns = matching_columns(map, subject, corrections);
 
 	initStringInfo(&buf);		/* outlives the bracket, as all else does not */
 	EffSpiBegin(&bracket);
-	if (columns != NIL)
+	if (columns != NIL || refs != NIL || ref_plan->refs != NIL)
 	{
 		RectifyPlan *plan;
 		SubjectState state;
@@ -105,9 +116,16 @@ effaced_rectify(PG_FUNCTION_ARGS)
 			call = EffExecNew(map, &plan->base, &key, 1);
 		}
 		call->values = values;
+		/* who is erased stays so elsewhere too */
+		refs = state == SUBJECT_ERASED ? NIL : EffRefsUnite(refs, EffRefPlanRead(map, ref_plan, key));
 		results = run_plan(call->runs[0], plan);
 	}
-	(void) EffAuditAppend(make_events(subject, key, corrections, results, requested_at));
+	entries = corrections == NIL ? NIL : EffOutboxEntries(NIL, key->text, refs);
+	waiting = EffOutboxEnqueue("rectify", subject->kind, entries,
+							   entries != NIL ? JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0) : NULL,
+							   list_make1(key->text))[0];
+	(void) EffAuditAppend(make_events(subject, key, corrections, results, requested_at,
+									  list_length(entries), waiting));
 
 	appendStringInfoChar(&buf, '{');
 	EffJsonMember(&buf, "subject_id", key->text);
@@ -122,10 +140,7 @@ effaced_rectify(PG_FUNCTION_ARGS)
 		if (((RectifiedTable *) lfirst(lc))->may_share)
 			EffJsonNumber(&buf, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->shared);
 	appendStringInfoChar(&buf, '}');
-	EffJsonKey(&buf, "enqueued");
-	EffJsonStrings(&buf, NIL);
-	EffJsonKey(&buf, "skipped_resolvers");
-	EffJsonStrings(&buf, NIL);
+	EffOutboxWrite(&buf, entries, resolvers);
 	appendStringInfoChar(&buf, '}');
 	EffSpiEnd(&bracket);
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
@@ -495,7 +510,8 @@ check_step(ErasureRun *run, RectifyTable *table, RectifyStep *step)
 
 /* make_events writes categories, facts, names and counts; no value. */
 static List *
-make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results, TimestampTz requested_at)
+make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results, TimestampTz requested_at,
+			int enqueued, bool waiting)
 {
 	List	   *events = NIL;
 	AuditEvent *requested;
@@ -545,7 +561,10 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 	appendStringInfo(&buf, "{\"corrections\": %s", what.data);
 	EffJsonNumber(&buf, "rectified", rectified);
 	EffJsonNumber(&buf, "shared", shared);
-	EffJsonNumber(&buf, "enqueued", 0);
+	EffJsonNumber(&buf, "enqueued", enqueued);
 	appendStringInfoChar(&buf, '}');
-	return lappend(events, EffAuditEvent("rectification_local_completed", subject->kind, key->text, buf.data));
+	events = lappend(events, EffAuditEvent("rectification_local_completed", subject->kind, key->text, buf.data));
+	if (!waiting)
+		events = lappend(events, EffAuditEvent("rectification_completed", subject->kind, key->text, "{}"));
+	return events;
 }

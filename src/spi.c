@@ -341,6 +341,29 @@ EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
 }
 
 /*
+ * EffSpiExecuteOwn prepares a statement once, and again where the extension was
+ * created anew.
+ */
+uint64
+EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, const char *nulls,
+				 int expected, const EffStatementPlace *place)
+{
+	Oid			relation = EffOwnRelation("effaced_audit_events");
+
+	if (own->plan != NULL && own->relation != relation)
+	{
+		SPI_freeplan(own->plan);
+		own->plan = NULL;
+	}
+	if (own->plan == NULL)
+	{
+		own->plan = EffSpiPrepare(psprintf(own->sql, EffExtensionSchemaSql()), nargs, types);
+		own->relation = relation;
+	}
+	return EffSpiExecute(own->plan, values, nulls, false, expected, place);
+}
+
+/*
  * EffSpiCommand runs a utility command.
  */
 void

@@ -69,6 +69,19 @@ extern void EffSpiClose(const char *name);
 /* Plan a statement for these values and run it; rows go to dest, or where it is NULL to SPI_tuptable */
 extern uint64 EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
 							   DestReceiver *dest, const EffStatementPlace *place);
+
+/* A statement over effaced's own tables, prepared once per session */
+typedef struct EffOwnStatement
+{
+	const char *sql;			/* %s stands for the schema */
+	SPIPlanPtr	plan;
+	Oid			relation;		/* of the trail for which it was prepared */
+} EffOwnStatement;
+
+/* Run one, in a bracket as the owner */
+extern uint64 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, const char *nulls,
+							   int expected, const EffStatementPlace *place);
+
 extern void EffSpiCommand(const char *sql, const EffStatementPlace *place);
 
 /* In PG_CATCH around what a user's text makes PostgreSQL compute: takes the error, but

@@ -150,7 +150,7 @@ $node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity 
 $one->send("SELECT effaced_erase('5-$secret\@example.com', subject => 'person')");
 my $said = $one->receive;
 $one->query('ROLLBACK');
-$said .= $two->receive;
+$said .= "\n" . $two->receive;
 $two->query('ROLLBACK');
 like($said, qr/40P01/, 'a deadlock keeps its SQLSTATE');
 unlike($said =~ s/^.*?(?=ERROR)//sr =~ s/\n\{.*//sr, qr/$secret/, 'a deadlock: no value in the error');
@@ -168,16 +168,16 @@ $node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity 
 $one->send($rectify->('communication', '"%"') =~ s/3-/5-/r);
 $said = $one->receive;
 $one->query('ROLLBACK');
-$said .= $two->receive;
+$said .= "\n" . $two->receive;
 $two->query('ROLLBACK');
 like($said, qr/40P01/, 'corrections in a deadlock keep the SQLSTATE');
 $one->query("BEGIN; SELECT FROM post WHERE id = 3 FOR UPDATE");
 $two->query("BEGIN; SET LOCAL lock_timeout = '100ms'");
-$said .= $two->query($rectify->('communication', '"%"'));
+$said .= "\n" . $two->query($rectify->('communication', '"%"'));
 like($said, qr/55P03/, 'a correction that must not wait keeps the SQLSTATE');
 $two->query("ROLLBACK; BEGIN; SET LOCAL lock_timeout = '100ms'");
 $one->query('LOCK TABLE note');
-$said .= $two->query("SELECT effaced_export('3-$secret\@example.com', subject => 'person')");
+$said .= "\n" . $two->query("SELECT effaced_export('3-$secret\@example.com', subject => 'person')");
 like($said, qr/55P03.*55P03/s, 'an export that must not wait, too');
 $_->query('ROLLBACK') for $one, $two;
 unlike(join('', map { /^(?:ERROR|DETAIL|HINT|CONTEXT|LOCATION|STATEMENT):.*/mg } $said), qr/$secret/, 'corrections in a deadlock: no value in the errors');

@@ -1,0 +1,29 @@
+/*
+ * resolver.h
+ *	  Resolvers: the external systems that are registered, and their functions.
+ */
+#ifndef EFF_RESOLVER_H
+#define EFF_RESOLVER_H
+
+#include "effaced.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+/* An external system; functions are as regprocedure writes them, or NULL */
+typedef struct Resolver
+{
+	char	   *name;
+	char	   *export_function;
+} Resolver;
+
+extern List *EffResolvers(void);	/* of Resolver, by name */
+extern Resolver *EffResolverByName(List *resolvers, const char *name);
+
+/*
+ * Call a function with one or two jsonb arguments, with the caller's privileges
+ * and in a subtransaction.  NULL and the SQLSTATE where it fails, NULL and NULL
+ * where it returns NULL.  With at_end its deferred constraints are checked too.
+ */
+extern Jsonb *EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char **sqlstate);
+
+#endif							/* EFF_RESOLVER_H */
