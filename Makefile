@@ -28,6 +28,12 @@ SQL_PARTS   = src/audit.sql \
               src/consent.sql \
               src/restriction.sql \
               src/sweep.sql \
+              src/subjects.sql \
+              src/governance.sql \
+              src/governance_order.sql \
+              src/governance_records.sql \
+              src/governance_review.sql \
+              src/governance_apply.sql \
               src/lint.sql \
               src/privileges.sql
 DATA        = $(wildcard effaced--*--*.sql)

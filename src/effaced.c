@@ -8,6 +8,7 @@
 
 #include "access_folder.h"
 #include "catalog.h"
+#include "governance.h"
 #include "manifest.h"
 #include "outbox.h"
 #include "provider.h"
@@ -26,4 +27,5 @@ _PG_init(void)
 	EffProviderInit();
 	EffAccessFolderInit();
 	EffOutboxInit();
+	EffGovernanceInit();
 }

@@ -1,0 +1,277 @@
+-- Deletion at scale: which kinds of data there are, who owns them, who decides.
+--
+-- Tables and functions are kept by name.  An OID would be dumped as a number once
+-- its object is gone, and might be another object's in the database restored to;
+-- and pg_upgrade does not take regprocedure.
+
+CREATE TABLE @extschema@.effaced_buckets (
+    bucket_type    text PRIMARY KEY CHECK (length(bucket_type) BETWEEN 1 AND 255),
+    subject        text NOT NULL,
+    max_batch_size int NOT NULL CHECK (max_batch_size > 0),
+    alert_after    interval NOT NULL CHECK (alert_after >= '0'),
+    created_at     timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE @extschema@.effaced_buckets IS
+    'Data buckets: kinds of data that are deleted by rules of their own';
+COMMENT ON COLUMN @extschema@.effaced_buckets.bucket_type IS 'Name of the kind';
+COMMENT ON COLUMN @extschema@.effaced_buckets.subject IS 'Subject table whose rows are the candidates';
+COMMENT ON COLUMN @extschema@.effaced_buckets.max_batch_size IS 'Records in a batch, at most';
+COMMENT ON COLUMN @extschema@.effaced_buckets.alert_after IS 'How long a batch may wait for its review';
+COMMENT ON COLUMN @extschema@.effaced_buckets.created_at IS 'When it was registered';
+
+CREATE TABLE @extschema@.effaced_anchors (
+    anchor     text PRIMARY KEY CHECK (length(anchor) BETWEEN 1 AND 255),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE @extschema@.effaced_anchors IS
+    'Deletion anchors: tables, or logical groups of tables, that take part in the order of deletion';
+COMMENT ON COLUMN @extschema@.effaced_anchors.anchor IS 'Name of the group';
+COMMENT ON COLUMN @extschema@.effaced_anchors.created_at IS 'When it was registered';
+
+CREATE TABLE @extschema@.effaced_anchor_tables (
+    anchor   text NOT NULL REFERENCES @extschema@.effaced_anchors ON DELETE CASCADE,
+    relation text NOT NULL,
+    PRIMARY KEY (anchor, relation)
+);
+COMMENT ON TABLE @extschema@.effaced_anchor_tables IS 'The tables of each anchor';
+COMMENT ON COLUMN @extschema@.effaced_anchor_tables.anchor IS 'Name of the anchor';
+COMMENT ON COLUMN @extschema@.effaced_anchor_tables.relation IS 'Table, quoted and with its schema';
+
+CREATE TABLE @extschema@.effaced_producers (
+    bucket_type text NOT NULL REFERENCES @extschema@.effaced_buckets ON DELETE CASCADE,
+    producer    text NOT NULL CHECK (length(producer) BETWEEN 1 AND 255),
+    eligibility text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (bucket_type, producer)
+);
+COMMENT ON TABLE @extschema@.effaced_producers IS
+    'Producers: who owns part of the data of a bucket and knows whether it may go';
+COMMENT ON COLUMN @extschema@.effaced_producers.bucket_type IS 'Bucket';
+COMMENT ON COLUMN @extschema@.effaced_producers.producer IS 'Name of the producer';
+COMMENT ON COLUMN @extschema@.effaced_producers.eligibility IS 'Function that gives the verdicts, with its argument types';
+COMMENT ON COLUMN @extschema@.effaced_producers.created_at IS 'When it was registered';
+
+CREATE TABLE @extschema@.effaced_producer_contracts (
+    bucket_type text NOT NULL,
+    producer    text NOT NULL,
+    contract    text NOT NULL CHECK (contract IN ('owns', 'reads_as_discriminator', 'reads_as_reference')),
+    anchor      text NOT NULL REFERENCES @extschema@.effaced_anchors,
+    PRIMARY KEY (bucket_type, producer, contract, anchor),
+    FOREIGN KEY (bucket_type, producer) REFERENCES @extschema@.effaced_producers ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX effaced_producer_contracts_owner ON @extschema@.effaced_producer_contracts (bucket_type, anchor)
+    WHERE contract = 'owns';
+CREATE INDEX effaced_producer_contracts_anchor ON @extschema@.effaced_producer_contracts (anchor);
+COMMENT ON TABLE @extschema@.effaced_producer_contracts IS
+    'Deletion contracts: which anchors a producer deletes, reads to decide, and reads to display';
+COMMENT ON COLUMN @extschema@.effaced_producer_contracts.bucket_type IS 'Bucket';
+COMMENT ON COLUMN @extschema@.effaced_producer_contracts.producer IS 'Producer';
+COMMENT ON COLUMN @extschema@.effaced_producer_contracts.contract IS
+    'owns, reads_as_discriminator (before its owner deletes it) or reads_as_reference (deleting it is a warning)';
+COMMENT ON COLUMN @extschema@.effaced_producer_contracts.anchor IS 'Anchor';
+
+-- They hold names of tables and functions, and whoever runs a batch reads them.
+GRANT SELECT ON @extschema@.effaced_buckets, @extschema@.effaced_anchors, @extschema@.effaced_anchor_tables,
+    @extschema@.effaced_producers, @extschema@.effaced_producer_contracts TO PUBLIC;
+
+-- Settings and errors
+
+CREATE FUNCTION @extschema@.effaced_four_eyes() RETURNS boolean
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_four_eyes() IS
+    'The setting effaced.four_eyes: who has created a batch may not review it';
+
+CREATE FUNCTION @extschema@.effaced_alert_resolver() RETURNS text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_alert_resolver() IS
+    'The setting effaced.alert_resolver, NULL where it is empty';
+
+CREATE FUNCTION @extschema@.effaced_refuse(message text, detail text, hint text) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_refuse(text, text, text) IS
+    'Raises ZE005 and keeps the statement out of the log';
+
+CREATE FUNCTION @extschema@.effaced_require_own_transactions(procedure text) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_require_own_transactions(text) IS
+    'Raises ZE005 where the procedure that calls it may not commit';
+
+-- Registration
+
+CREATE FUNCTION @extschema@.effaced_bucket(bucket_type text) RETURNS @extschema@.effaced_buckets
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bucket @extschema@.effaced_buckets;
+BEGIN
+    SELECT b.* INTO bucket FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'bucket type % is not registered', coalesce(quote_literal($1), 'NULL')
+            USING ERRCODE = 'ZE005',
+                  HINT = coalesce((SELECT format('Registered: %s.', string_agg(quote_literal(b.bucket_type), ', ' ORDER BY b.bucket_type))
+                                   FROM @extschema@.effaced_buckets AS b),
+                                  'SELECT effaced_register_bucket(bucket_type, subject);');
+    END IF;
+    RETURN bucket;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_bucket(text) IS
+    'The registration of a bucket, or ZE005';
+
+CREATE FUNCTION @extschema@.effaced_bucket_subject(bucket_type text) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bucket @extschema@.effaced_buckets := @extschema@.effaced_bucket($1);
+BEGIN
+    IF to_regclass(bucket.subject) IS NULL THEN
+        RAISE EXCEPTION 'subject table % of bucket type % does not exist', bucket.subject, quote_literal($1)
+            USING ERRCODE = 'ZE005',
+                  HINT = format('SELECT effaced_register_bucket(%L, subject);', $1);
+    END IF;
+    RETURN to_regclass(bucket.subject);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_bucket_subject(text) IS
+    'The subject table of a bucket, or ZE005';
+
+CREATE FUNCTION @extschema@.effaced_register_bucket(bucket_type text, subject regclass, max_batch_size int DEFAULT 500,
+                                                    alert_after interval DEFAULT '7 days')
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    before text;
+BEGIN
+    IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'bucket type must have 1 to 255 characters' USING ERRCODE = 'ZE005',
+              HINT = 'Name a kind of data, such as ''employment''.';
+    ELSIF $2 IS NULL THEN
+        RAISE EXCEPTION 'subject must not be NULL' USING ERRCODE = 'ZE005',
+              HINT = 'Name the subject table whose rows are the candidates.';
+    ELSIF $3 IS NULL OR $3 < 1 THEN
+        RAISE EXCEPTION 'max_batch_size must be at least 1' USING ERRCODE = 'ZE005',
+              HINT = 'Leave the argument out for 500.';
+    ELSIF $4 IS NULL OR $4 < '0' THEN
+        RAISE EXCEPTION 'alert_after must not be NULL or negative' USING ERRCODE = 'ZE005',
+              HINT = 'Leave the argument out for 7 days.';
+    END IF;
+    -- ZE002 where it is no subject table
+    PERFORM @extschema@.effaced_subject_kind($2);
+
+    SELECT b.subject INTO before FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;
+    IF before <> $2::text AND EXISTS (SELECT FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.bucket_type = $1) THEN
+        RAISE EXCEPTION 'bucket type % has records of subjects of %', quote_literal($1), before
+            USING ERRCODE = 'ZE005',
+                  DETAIL = 'With another subject table their identifiers would be other people''s.',
+                  HINT = format('SELECT * FROM effaced_purge_compliance_data(%L);', $1);
+    END IF;
+    INSERT INTO @extschema@.effaced_buckets AS b (bucket_type, subject, max_batch_size, alert_after)
+    VALUES ($1, $2::text, $3, $4)
+    ON CONFLICT ON CONSTRAINT effaced_buckets_pkey DO UPDATE
+        SET subject = excluded.subject, max_batch_size = excluded.max_batch_size, alert_after = excluded.alert_after;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_register_bucket(text, regclass, int, interval) IS
+    'Registers a kind of data and the subject table that its candidates are in, or changes its registration';
+
+CREATE FUNCTION @extschema@.effaced_register_anchor(anchor text, VARIADIC tables regclass[])
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'anchor must have 1 to 255 characters' USING ERRCODE = 'ZE005',
+              HINT = 'Name what the tables hold, such as ''enrollment''.';
+    ELSIF coalesce(cardinality($2), 0) = 0 OR array_position($2, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'anchor % must have at least one table and no NULL', quote_literal($1) USING ERRCODE = 'ZE005',
+              HINT = format('SELECT effaced_register_anchor(%L, ''schema.table'');', $1);
+    END IF;
+    INSERT INTO @extschema@.effaced_anchors (anchor) VALUES ($1) ON CONFLICT DO NOTHING;
+    DELETE FROM @extschema@.effaced_anchor_tables AS t WHERE t.anchor = $1;
+    INSERT INTO @extschema@.effaced_anchor_tables (anchor, relation)
+    SELECT DISTINCT $1, relation::text FROM unnest($2) AS relation;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_register_anchor(text, regclass[]) IS
+    'Registers a table or a group of tables under a name that contracts use, or changes its tables';
+
+CREATE FUNCTION @extschema@.effaced_check_eligibility(eligibility regprocedure) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found boolean;
+    columns name[];
+BEGIN
+    SELECT p.prokind = 'f' AND p.pronargs >= 1 AND p.pronargs - p.pronargdefaults <= 1
+           AND p.proargtypes[0] = 'text[]'::regtype,
+           ARRAY(SELECT a.name::name
+                 FROM unnest(p.proargnames, p.proargmodes) AS a (name, mode)
+                 WHERE a.mode IN ('o', 't')
+                 UNION ALL
+                 SELECT a.attname
+                 FROM pg_type AS t JOIN pg_attribute AS a ON a.attrelid = t.typrelid
+                 WHERE t.oid = p.prorettype AND a.attnum > 0 AND NOT a.attisdropped)
+    INTO found, columns
+    FROM pg_proc AS p WHERE p.oid = $1;
+    IF found AND columns @> '{subject_id, verdict}' THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION 'function % does not give verdicts', coalesce($1::text, 'NULL')
+        USING ERRCODE = 'ZE005',
+              DETAIL = 'It has to take the candidates as text[] and to return rows of (subject_id, verdict).',
+              HINT = 'CREATE FUNCTION name(candidates text[]) RETURNS TABLE (subject_id text, verdict text) ...';
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_check_eligibility(regprocedure) IS
+    'Raises ZE005 where a function is not one that gives verdicts';
+
+CREATE FUNCTION @extschema@.effaced_register_producer(producer text, bucket_type text, eligibility regprocedure,
+                                                      owns text[] DEFAULT '{}', reads_as_discriminator text[] DEFAULT '{}',
+                                                      reads_as_reference text[] DEFAULT '{}')
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bucket @extschema@.effaced_buckets;
+    named text[] := array_cat(array_cat($4, $5), $6);
+    problem record;
+BEGIN
+    IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
+        RAISE EXCEPTION 'producer must have 1 to 255 characters' USING ERRCODE = 'ZE005',
+              HINT = 'Name who owns the data, such as ''payroll''.';
+    END IF;
+    bucket := @extschema@.effaced_bucket($2);
+    -- nobody else registers in this bucket meanwhile
+    PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $2 FOR NO KEY UPDATE;
+    PERFORM @extschema@.effaced_check_eligibility($3);
+
+    SELECT n.anchor INTO problem FROM unnest(named) AS n (anchor)
+    WHERE n.anchor IS NULL OR NOT EXISTS (SELECT FROM @extschema@.effaced_anchors AS a WHERE a.anchor = n.anchor)
+    ORDER BY n.anchor LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'anchor % is not registered', coalesce(quote_literal(problem.anchor), 'NULL') USING ERRCODE = 'ZE005',
+              HINT = coalesce(format('SELECT effaced_register_anchor(%L, ''schema.table'');', problem.anchor),
+                              'Name registered anchors.');
+    END IF;
+    SELECT c.anchor, c.producer INTO problem
+    FROM @extschema@.effaced_producer_contracts AS c
+    WHERE c.bucket_type = $2 AND c.producer <> $1 AND c.contract = 'owns' AND c.anchor = ANY ($4)
+    ORDER BY c.anchor LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'anchor % is owned by producer % already', quote_literal(problem.anchor), quote_literal(problem.producer)
+            USING ERRCODE = 'ZE005',
+                  DETAIL = format('In bucket type %L an anchor has one owner at most.', $2),
+                  HINT = 'Let one of them own it and the other read it, or register the tables as two anchors.';
+    END IF;
+
+    INSERT INTO @extschema@.effaced_producers AS p (bucket_type, producer, eligibility)
+    VALUES ($2, $1, $3::text)
+    ON CONFLICT ON CONSTRAINT effaced_producers_pkey DO UPDATE SET eligibility = excluded.eligibility;
+    DELETE FROM @extschema@.effaced_producer_contracts AS c WHERE c.bucket_type = $2 AND c.producer = $1;
+    INSERT INTO @extschema@.effaced_producer_contracts (bucket_type, producer, contract, anchor)
+    SELECT DISTINCT $2, $1, n.contract, n.anchor
+    FROM (SELECT 'owns' AS contract, a AS anchor FROM unnest($4) AS a
+          UNION ALL SELECT 'reads_as_discriminator', a FROM unnest($5) AS a
+          UNION ALL SELECT 'reads_as_reference', a FROM unnest($6) AS a) AS n;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_register_producer(text, text, regprocedure, text[], text[], text[]) IS
+    'Registers who owns part of a bucket''s data, the function that says whether it may go, and the contract; or changes them';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_buckets', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_anchors', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_anchor_tables', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_producers', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_producer_contracts', '');

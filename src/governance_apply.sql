@@ -1,0 +1,330 @@
+-- Applying a batch: record by record, each in a transaction of its own.
+
+CREATE TABLE @extschema@.effaced_batch_runs (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch_id      bigint NOT NULL REFERENCES @extschema@.effaced_deletion_batch_rows ON DELETE CASCADE,
+    started_by    text NOT NULL DEFAULT SESSION_USER,
+    started_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    last_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    finished_at   timestamptz,
+    applied       bigint NOT NULL DEFAULT 0,
+    failed        bigint NOT NULL DEFAULT 0,
+    restricted    bigint NOT NULL DEFAULT 0,
+    not_ready_yet bigint NOT NULL DEFAULT 0,
+    backend_pid   int NOT NULL DEFAULT pg_catalog.pg_backend_pid(),
+    backend_start timestamptz NOT NULL,
+    statement_at  timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp()
+);
+CREATE INDEX effaced_batch_runs_batch ON @extschema@.effaced_batch_runs (batch_id);
+COMMENT ON TABLE @extschema@.effaced_batch_runs IS
+    'Runs of effaced_apply_batch(): who applied which batch, and how far it came';
+COMMENT ON COLUMN @extschema@.effaced_batch_runs.started_by IS 'Role that the session logged in as';
+COMMENT ON COLUMN @extschema@.effaced_batch_runs.last_at IS 'When the last record was done';
+COMMENT ON COLUMN @extschema@.effaced_batch_runs.finished_at IS 'NULL while it runs, and where it was interrupted';
+COMMENT ON COLUMN @extschema@.effaced_batch_runs.statement_at IS
+    'With backend_pid and backend_start: the statement that the run is, by which pg_stat_activity tells whether it still runs';
+
+CREATE FUNCTION @extschema@.effaced_is_running(run @extschema@.effaced_batch_runs) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    -- what cannot be seen counts as running
+    SELECT $1.finished_at IS NULL AND EXISTS (
+        SELECT FROM pg_stat_get_activity($1.backend_pid) AS a
+        WHERE a.backend_start = $1.backend_start
+          AND coalesce(a.state = 'disabled' OR a.state <> 'idle' AND a.query_start = $1.statement_at, true))
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_is_running(@extschema@.effaced_batch_runs) IS
+    'Whether a run of effaced_apply_batch() goes on now; one that was interrupted does not';
+
+CREATE FUNCTION @extschema@.effaced_begin_batch_run(batch_id bigint,
+                                                    OUT run_id bigint, OUT bucket_type text, OUT subject regclass,
+                                                    OUT some_subject_id text, OUT steps text[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    status text;
+    kind text;
+    waiting bigint;
+    lost record;
+BEGIN
+    SELECT b.bucket_type, b.reviewed_status INTO bucket_type, status
+    FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'deletion batch % does not exist', coalesce($1::text, 'NULL') USING ERRCODE = 'ZE005',
+              HINT = 'SELECT id FROM effaced_deletion_batches;';
+    END IF;
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'effaced_apply_batch must run at isolation level READ COMMITTED' USING ERRCODE = 'ZE005',
+              HINT = 'SET default_transaction_isolation = ''read committed'';';
+    END IF;
+    -- whoever purges the bucket waits until the run can be seen
+    PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = effaced_begin_batch_run.bucket_type FOR KEY SHARE;
+    IF status <> 'accepted' THEN
+        RAISE WARNING 'deletion batch % is not accepted, nothing was erased', $1
+            USING DETAIL = format('Its review is: %s.', status),
+                  HINT = format('SELECT effaced_review_batch(%s, ''accepted'', reason);', $1);
+        RETURN;
+    END IF;
+
+    subject := @extschema@.effaced_bucket_subject(bucket_type);
+    kind := @extschema@.effaced_subject_kind(subject);
+    SELECT count(*), min(p.subject_id COLLATE "C") INTO waiting, some_subject_id
+    FROM @extschema@.effaced_deletion_record_rows AS r
+    JOIN @extschema@.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id
+    WHERE r.deletion_batch_id = $1 AND r.accepted_for_deletion AND r.deletion_applied_at IS NULL
+      AND r.deletion_scheduled_at <= clock_timestamp();
+    IF waiting = 0 THEN
+        RAISE NOTICE 'deletion batch % has no record that is accepted, due and not applied', $1;
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM @extschema@.effaced_deletion_record_rows AS r
+               JOIN @extschema@.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id
+               WHERE r.deletion_batch_id = $1 AND p.subject <> kind) THEN
+        RAISE EXCEPTION 'deletion batch % is about subjects of another kind than %', $1, quote_literal(kind)
+            USING ERRCODE = 'ZE005',
+                  DETAIL = 'The label of the subject table, or its name, was changed after the records were created.',
+                  HINT = format('SELECT * FROM effaced_purge_compliance_data(%L);', bucket_type);
+    END IF;
+
+    -- as OIDs, which read the same under any search_path
+    steps := ARRAY(SELECT (SELECT array_agg(DISTINCT t.relation::oid)::text
+                           FROM @extschema@.effaced_owned_tables(effaced_begin_batch_run.bucket_type) AS t
+                           WHERE t.producer = o.producer)
+                   FROM @extschema@.effaced_producer_order(effaced_begin_batch_run.bucket_type) AS o
+                   ORDER BY o.ordinal);
+    steps := array_remove(steps, NULL);
+    IF steps = '{}' THEN
+        RAISE EXCEPTION 'no producer of bucket type % owns an anchor', quote_literal(bucket_type) USING ERRCODE = 'ZE005',
+              HINT = 'SELECT effaced_register_producer(producer, bucket_type, eligibility, owns => ARRAY[anchor]);';
+    END IF;
+    SELECT string_agg(DISTINCT quote_literal(c.anchor), ', ') AS anchors, string_agg(DISTINCT quote_literal(r.producer), ', ') AS producers
+    INTO lost
+    FROM @extschema@.effaced_producer_contracts AS c, LATERAL @extschema@.effaced_reference_reads(c.anchor) AS r
+    WHERE c.bucket_type = effaced_begin_batch_run.bucket_type AND c.contract = 'owns';
+    IF lost.producers IS NOT NULL THEN
+        RAISE WARNING 'data lost elsewhere: %', lost.producers
+            USING DETAIL = format('They display data of %s, which is deleted.', lost.anchors);
+    END IF;
+
+    INSERT INTO @extschema@.effaced_batch_runs AS r (batch_id, backend_start)
+    SELECT $1, a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a
+    RETURNING r.id INTO run_id;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_begin_batch_run(bigint) IS
+    'First part of effaced_apply_batch(): checks the batch, and opens a run of it unless there is nothing to do';
+
+CREATE FUNCTION @extschema@.effaced_deletion_steps(subject_id text, subject regclass, steps text[]) RETURNS text[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    step text;
+    together regclass[];
+BEGIN
+    BEGIN
+        FOREACH step IN ARRAY $3 LOOP
+            PERFORM p.step FROM @extschema@.effaced_plan($1, $2, step::regclass[]) AS p;
+        END LOOP;
+        RETURN $3;
+    EXCEPTION WHEN SQLSTATE 'ZE003' THEN
+        -- one producer's tables would cut the way to another's: they go in one plan
+        together := ARRAY(SELECT DISTINCT t FROM unnest($3) AS s, unnest(s::oid[]) AS t);
+    END;
+    PERFORM p.step FROM @extschema@.effaced_plan($1, $2, together) AS p;
+    RETURN ARRAY[together::oid[]::text];
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_deletion_steps(text, regclass, text[]) IS
+    'Part of effaced_apply_batch(): the sets of tables that are erased one after the other, or the error that all records would fail with';
+
+CREATE FUNCTION @extschema@.effaced_is_held(subject_id text, subject regclass) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    -- the ledger knows the purposes; that of all purposes is one of them
+    SELECT coalesce(bool_or(@extschema@.effaced_restriction_status($1, p.purpose, $2)), false)
+    FROM (SELECT DISTINCT h.purpose FROM @extschema@.effaced_restriction_history($1, $2) AS h) AS p
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_is_held(text, regclass) IS
+    'Whether a subject is under a restriction, of whatever purpose, that keeps a batch from erasing it';
+
+CREATE FUNCTION @extschema@.effaced_claim_record(run_id bigint, after bigint,
+                                                 OUT record_id bigint, OUT subject_id text, OUT held boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    batch record;
+    profile bigint;
+BEGIN
+    -- batches before records, as everywhere; a review waits from here on, or is heeded
+    SELECT b.id, k.subject INTO batch
+    FROM @extschema@.effaced_batch_runs AS u
+    JOIN @extschema@.effaced_deletion_batch_rows AS b ON b.id = u.batch_id
+    JOIN @extschema@.effaced_buckets AS k ON k.bucket_type = b.bucket_type
+    WHERE u.id = $1 AND b.reviewed_status = 'accepted'
+    FOR SHARE OF b;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT r.id, r.compliance_profile_id INTO record_id, profile
+    FROM @extschema@.effaced_deletion_record_rows AS r
+    WHERE r.deletion_batch_id = batch.id AND r.id > $2
+      AND r.accepted_for_deletion AND r.deletion_applied_at IS NULL AND r.deletion_scheduled_at <= clock_timestamp()
+    ORDER BY r.id LIMIT 1
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT p.subject_id INTO subject_id FROM @extschema@.effaced_compliance_profiles AS p WHERE p.id = profile;
+    held := @extschema@.effaced_is_held(subject_id, to_regclass(batch.subject));
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_claim_record(bigint, bigint) IS
+    'Part of effaced_apply_batch(): locks the next record that is to be erased and that no other session has';
+
+CREATE FUNCTION @extschema@.effaced_settle_record(run_id bigint, record_id bigint, outcome text, sqlstate text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    done timestamptz := clock_timestamp();
+BEGIN
+    UPDATE @extschema@.effaced_deletion_record_rows AS r
+    SET deletion_applied_at = CASE WHEN $3 = 'applied' THEN done END,
+        deletion_error = CASE WHEN $3 = 'failed' THEN $4 END,
+        skipped = CASE WHEN $3 IN ('restricted', 'not_ready_yet') THEN $3 END,
+        updated_at = done
+    FROM @extschema@.effaced_batch_runs AS u
+    WHERE r.id = $2 AND r.deletion_batch_id = u.batch_id AND u.id = $1 AND r.deletion_applied_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'deletion record % is not one that the run has claimed', $2 USING ERRCODE = 'ZE005',
+              HINT = 'CALL effaced_apply_batch(batch_id);';
+    END IF;
+    UPDATE @extschema@.effaced_batch_runs AS u
+    SET applied = u.applied + ($3 = 'applied')::int, failed = u.failed + ($3 = 'failed')::int,
+        restricted = u.restricted + ($3 = 'restricted')::int, not_ready_yet = u.not_ready_yet + ($3 = 'not_ready_yet')::int,
+        last_at = done
+    WHERE u.id = $1;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_settle_record(bigint, bigint, text, text) IS
+    'Part of effaced_apply_batch(): records what became of a record';
+
+CREATE FUNCTION @extschema@.effaced_end_batch_run(run_id bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    run @extschema@.effaced_batch_runs;
+    status text;
+    told text;
+    detail text;
+BEGIN
+    UPDATE @extschema@.effaced_batch_runs AS u SET finished_at = clock_timestamp() WHERE u.id = $1 RETURNING u.* INTO run;
+    SELECT b.reviewed_status INTO status FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = run.batch_id;
+    told := format('deletion batch %s: %s applied, %s failed, %s skipped',
+                   run.batch_id, run.applied, run.failed, run.restricted + run.not_ready_yet);
+    detail := CASE WHEN run.restricted + run.not_ready_yet > 0
+                   THEN format('Skipped: %s under a restriction, %s whom the producers no longer call ready.', run.restricted, run.not_ready_yet)
+                   ELSE 'Skipped: none.' END;
+    IF run.failed > 0 THEN
+        RAISE WARNING '%', told
+            USING DETAIL = detail,
+                  HINT = format('SELECT id, deletion_error FROM effaced_deletion_records WHERE deletion_batch_id = %s AND deletion_error IS NOT NULL;', run.batch_id);
+    ELSE
+        RAISE NOTICE '%', told USING DETAIL = detail;
+    END IF;
+    IF status <> 'accepted' THEN
+        RAISE WARNING 'deletion batch % is no longer accepted, the run has stopped', run.batch_id;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_end_batch_run(bigint) IS
+    'Last part of effaced_apply_batch(): closes the run and tells what it did';
+
+-- No SET clause, since it commits: every name is qualified.  The erasure and the
+-- producers' functions run as the caller; what is written to effaced's own tables
+-- is written by the functions above.
+CREATE PROCEDURE @extschema@.effaced_apply_batch(batch_id bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    run record;
+    due record;
+    step text;
+    last bigint := 0;
+    outcome text;
+    state text;
+BEGIN
+    PERFORM @extschema@.effaced_require_own_transactions('effaced_apply_batch');
+    SELECT b.* INTO run FROM @extschema@.effaced_begin_batch_run($1) AS b;
+    IF run.run_id IS NULL THEN
+        RETURN;
+    END IF;
+    run.steps := @extschema@.effaced_deletion_steps(run.some_subject_id, run.subject, run.steps);
+    COMMIT;
+    LOOP
+        SELECT c.* INTO due FROM @extschema@.effaced_claim_record(run.run_id, last) AS c;
+        EXIT WHEN due.record_id IS NULL;
+        last := due.record_id;
+        state := NULL;
+        IF due.held THEN
+            outcome := 'restricted';
+        ELSE
+            BEGIN
+                SELECT a.verdict INTO outcome
+                FROM @extschema@.effaced_ask_producers(run.bucket_type, ARRAY[due.subject_id]) AS a
+                WHERE a.verdict OPERATOR(pg_catalog.=) 'ready_for_deletion';
+                IF outcome IS NULL THEN
+                    outcome := 'not_ready_yet';
+                ELSE
+                    outcome := 'applied';
+                    FOREACH step IN ARRAY run.steps LOOP
+                        PERFORM @extschema@.effaced_erase(due.subject_id, subject => run.subject, tables => step::pg_catalog.regclass[]);
+                    END LOOP;
+                    -- what is left for the commit could no longer be caught there
+                    SET CONSTRAINTS ALL IMMEDIATE;
+                END IF;
+            EXCEPTION WHEN OTHERS OR ASSERT_FAILURE THEN
+                outcome := 'failed';
+                state := SQLSTATE;
+            END;
+        END IF;
+        PERFORM @extschema@.effaced_settle_record(run.run_id, due.record_id, outcome, state);
+        COMMIT;
+    END LOOP;
+    PERFORM @extschema@.effaced_end_batch_run(run.run_id);
+END
+$$;
+COMMENT ON PROCEDURE @extschema@.effaced_apply_batch(bigint) IS
+    'Erases the accepted and due records of an accepted batch, each in a transaction of its own; run again it takes up what is left';
+
+CREATE FUNCTION @extschema@.effaced_batch_progress(batch_id bigint,
+                                                   OUT total bigint, OUT applied bigint, OUT failed bigint,
+                                                   OUT rejected bigint, OUT remaining bigint, OUT started_at timestamptz,
+                                                   OUT rate float8, OUT eta timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    running boolean;
+BEGIN
+    IF NOT EXISTS (SELECT FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1) THEN
+        RAISE EXCEPTION 'deletion batch % does not exist', coalesce($1::text, 'NULL') USING ERRCODE = 'ZE005',
+              HINT = 'SELECT id FROM effaced_deletion_batches;';
+    END IF;
+    SELECT count(*), count(*) FILTER (WHERE r.deletion_applied_at IS NOT NULL),
+           count(*) FILTER (WHERE r.deletion_error IS NOT NULL AND r.accepted_for_deletion IS NOT FALSE),
+           count(*) FILTER (WHERE r.accepted_for_deletion IS FALSE)
+    INTO total, applied, failed, rejected
+    FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.deletion_batch_id = $1;
+    remaining := total - applied - failed - rejected;
+
+    SELECT coalesce(bool_or(@extschema@.effaced_is_running(u)), false) INTO running
+    FROM @extschema@.effaced_batch_runs AS u WHERE u.batch_id = $1;
+    -- the runs that go on, or else the last one
+    SELECT min(u.started_at),
+           sum(u.applied + u.failed + u.restricted + u.not_ready_yet)
+               / nullif(extract(epoch FROM CASE WHEN running THEN clock_timestamp() ELSE max(u.last_at) END - min(u.started_at)), 0)
+    INTO started_at, rate
+    FROM @extschema@.effaced_batch_runs AS u
+    WHERE CASE WHEN running THEN u.batch_id = $1 AND @extschema@.effaced_is_running(u)
+               ELSE u.id = (SELECT max(l.id) FROM @extschema@.effaced_batch_runs AS l WHERE l.batch_id = $1) END;
+    IF running AND rate > 0 THEN
+        eta := clock_timestamp() + make_interval(secs => remaining / rate);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_batch_progress(bigint) IS
+    'How far a batch is, also while another session applies it: records per second, and when it will be done';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_batch_runs', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_batch_runs_id_seq', '');

@@ -1,0 +1,158 @@
+-- Reviewing batches, telling of those that wait, and clearing up.
+
+CREATE FUNCTION @extschema@.effaced_review_batch(batch_id bigint, status text, reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    batch @extschema@.effaced_deletion_batch_rows;
+    changed timestamptz := clock_timestamp();
+    problem text;
+    detail text;
+    hint text;
+BEGIN
+    -- waits for the record that is being erased
+    SELECT b.* INTO batch FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1 FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        problem := format('deletion batch %s does not exist', coalesce($1::text, 'NULL'));
+        hint := 'SELECT id FROM effaced_deletion_batches;';
+    ELSIF $2 IS NULL OR $2 NOT IN ('pending', 'accepted', 'rejected') THEN
+        problem := 'a review has no such status';
+        hint := 'Allowed: pending, accepted, rejected.';
+    ELSIF @extschema@.effaced_four_eyes() AND batch.created_by = session_user THEN
+        problem := format('deletion batch %s was created by the role that reviews it', $1);
+        detail := format('Role %I has to leave the review to another, which logs in by itself.', session_user);
+        hint := 'A superuser can lift this: SET effaced.four_eyes = off;';
+    ELSIF EXISTS (SELECT FROM @extschema@.effaced_deletion_record_rows AS r
+                  WHERE r.deletion_batch_id = $1 AND r.deletion_applied_at IS NOT NULL) THEN
+        problem := format('deletion batch %s is applied, its review cannot be changed', $1);
+        detail := 'Records of it are erased already.';
+        hint := 'Reject single records that are left: SELECT effaced_review_record(record_id, false);';
+    END IF;
+    IF problem IS NOT NULL THEN
+        PERFORM @extschema@.effaced_refuse(problem, detail, hint);
+    END IF;
+    UPDATE @extschema@.effaced_deletion_batch_rows AS b
+    SET reviewed_status = $2, reviewed_reason = $3, updated_at = changed,
+        reviewed_at = CASE WHEN $2 <> 'pending' THEN changed END,
+        reviewed_by = CASE WHEN $2 <> 'pending' THEN session_user END
+    WHERE b.id = $1;
+    -- what was reviewed by itself stays as it was decided
+    UPDATE @extschema@.effaced_deletion_record_rows AS r
+    SET accepted_for_deletion = CASE $2 WHEN 'accepted' THEN true WHEN 'rejected' THEN false END, updated_at = changed
+    WHERE r.deletion_batch_id = $1 AND NOT r.is_manually_reviewed;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_review_batch(bigint, text, text) IS
+    'Accepts or rejects a batch, or takes the review back, until it is applied';
+
+CREATE FUNCTION @extschema@.effaced_review_record(record_id bigint, accepted boolean, reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    record @extschema@.effaced_deletion_record_rows;
+    creator text;
+    problem text;
+    detail text;
+    hint text;
+BEGIN
+    -- batches are locked before their records, here as everywhere
+    SELECT b.created_by INTO creator FROM @extschema@.effaced_deletion_batch_rows AS b
+    WHERE b.id = (SELECT r.deletion_batch_id FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.id = $1)
+    FOR SHARE;
+    SELECT r.* INTO record FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.id = $1 FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        problem := format('deletion record %s does not exist', coalesce($1::text, 'NULL'));
+        hint := 'SELECT id FROM effaced_deletion_records;';
+    ELSIF $2 IS NULL THEN
+        problem := 'accepted must not be NULL';
+        hint := 'Say true or false.';
+    ELSIF @extschema@.effaced_four_eyes() AND creator = session_user THEN
+        problem := format('deletion record %s is in a batch that was created by the role that reviews it', $1);
+        detail := format('Role %I has to leave the review to another, which logs in by itself.', session_user);
+        hint := 'A superuser can lift this: SET effaced.four_eyes = off;';
+    ELSIF record.deletion_applied_at IS NOT NULL THEN
+        problem := format('deletion record %s is applied, its review cannot be changed', $1);
+        hint := 'Review records before their batch is applied.';
+    END IF;
+    IF problem IS NOT NULL THEN
+        PERFORM @extschema@.effaced_refuse(problem, detail, hint);
+    END IF;
+    UPDATE @extschema@.effaced_deletion_record_rows AS r
+    SET accepted_for_deletion = $2, is_manually_reviewed = true, reviewed_at = clock_timestamp(),
+        reviewed_by = session_user, reviewed_reason = $3, updated_at = clock_timestamp()
+    WHERE r.id = $1;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_review_record(bigint, boolean, text) IS
+    'Decides about one record by itself, whatever is decided about its batch';
+
+CREATE FUNCTION @extschema@.effaced_unreviewed_batches(older_than interval DEFAULT NULL)
+RETURNS TABLE (bucket_type text, batches bigint, records bigint, oldest timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT b.bucket_type, count(*), sum(c.records)::bigint, min(b.created_at)
+    FROM @extschema@.effaced_deletion_batch_rows AS b,
+         LATERAL (SELECT count(*) AS records FROM @extschema@.effaced_deletion_record_rows AS r
+                  WHERE r.deletion_batch_id = b.id) AS c
+    WHERE b.reviewed_status = 'pending' AND ($1 IS NULL OR b.created_at < clock_timestamp() - $1)
+    GROUP BY b.bucket_type
+    ORDER BY b.bucket_type COLLATE "C"
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_unreviewed_batches(interval) IS
+    'The batches that wait for a review, longer than an interval where one is given';
+
+CREATE FUNCTION @extschema@.effaced_alert_unreviewed_batches()
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    alert jsonb;
+    alerts bigint := 0;
+BEGIN
+    FOR alert IN
+        SELECT to_jsonb(u.*)
+        FROM @extschema@.effaced_buckets AS k,
+             LATERAL @extschema@.effaced_unreviewed_batches(k.alert_after) AS u
+        WHERE u.bucket_type = k.bucket_type
+        ORDER BY k.bucket_type COLLATE "C"
+    LOOP
+        PERFORM pg_notify('effaced_alerts', alert::text);
+        alerts := alerts + 1;
+    END LOOP;
+    RETURN alerts;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_alert_unreviewed_batches() IS
+    'Notifies effaced_alerts of buckets with batches that wait longer than their alert_after; returns how many buckets';
+
+CREATE FUNCTION @extschema@.effaced_purge_compliance_data(bucket_type text, OUT records bigint, OUT batches bigint, OUT profiles bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bucket @extschema@.effaced_buckets := @extschema@.effaced_bucket($1);
+    busy bigint;
+    concerned bigint[];
+BEGIN
+    -- a run that starts waits, and so does whoever creates records or batches
+    PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;
+    SELECT r.batch_id INTO busy
+    FROM @extschema@.effaced_batch_runs AS r
+    JOIN @extschema@.effaced_deletion_batch_rows AS b ON b.id = r.batch_id
+    WHERE b.bucket_type = $1 AND @extschema@.effaced_is_running(r)
+    ORDER BY r.batch_id LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'deletion batch % is being applied', busy USING ERRCODE = 'ZE005',
+              HINT = format('Wait for it: SELECT * FROM effaced_batch_progress(%s);', busy);
+    END IF;
+    PERFORM FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.bucket_type = $1 FOR UPDATE;
+    WITH gone AS (
+        DELETE FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.bucket_type = $1 RETURNING r.compliance_profile_id
+    )
+    SELECT count(*), array_agg(g.compliance_profile_id) INTO records, concerned FROM gone AS g;
+    DELETE FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.bucket_type = $1;
+    GET DIAGNOSTICS batches = ROW_COUNT;
+    DELETE FROM @extschema@.effaced_compliance_profiles AS p
+    WHERE p.id = ANY (concerned)
+      AND NOT EXISTS (SELECT FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.compliance_profile_id = p.id);
+    GET DIAGNOSTICS profiles = ROW_COUNT;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_purge_compliance_data(text) IS
+    'Removes a bucket''s records and batches, and the profiles that have no other; the audit trail stays';
