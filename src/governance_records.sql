@@ -83,6 +83,9 @@ CREATE VIEW @extschema@.effaced_deletion_batches AS
 COMMENT ON VIEW @extschema@.effaced_deletion_batches IS
     'Deletion batches: what a reviewer accepts or rejects, with counts of their records';
 
+-- Functions with enable_nestloop = off join arrays of any length with tables whose
+-- statistics may still say that they are empty.
+
 -- Producers' functions are the user's: they run as the caller, under the caller's
 -- search_path.  So what leads to them has no SET clause and qualifies every name.
 
@@ -118,7 +121,7 @@ COMMENT ON FUNCTION @extschema@.effaced_eligibility_calls(text) IS
 CREATE FUNCTION @extschema@.effaced_weigh_verdicts(bucket_type text, candidates text[],
                                                    producers text[], subject_ids text[], verdicts text[])
 RETURNS TABLE (subject_id text, verdict text, opinions jsonb)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     subject regclass := @extschema@.effaced_bucket_subject($1);
     wrong text;
@@ -228,7 +231,7 @@ COMMENT ON FUNCTION @extschema@.effaced_bucket_eligibility(text) IS
 
 CREATE FUNCTION @extschema@.effaced_record_subjects(bucket_type text, subject_ids text[], scheduled_at timestamptz)
 RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     kind text;
     recorded bigint;
@@ -279,7 +282,7 @@ COMMENT ON FUNCTION @extschema@.effaced_create_deletion_records(text, timestampt
 
 CREATE FUNCTION @extschema@.effaced_create_deletion_batches(bucket_type text, max_batch_size int DEFAULT NULL)
 RETURNS bigint[]
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     bucket @extschema@.effaced_buckets := @extschema@.effaced_bucket($1);
     size int := coalesce($2, bucket.max_batch_size);

@@ -124,7 +124,7 @@ COMMENT ON FUNCTION @extschema@.effaced_alert_unreviewed_batches() IS
     'Notifies effaced_alerts of buckets with batches that wait longer than their alert_after; returns how many buckets';
 
 CREATE FUNCTION @extschema@.effaced_purge_compliance_data(bucket_type text, OUT records bigint, OUT batches bigint, OUT profiles bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     bucket @extschema@.effaced_buckets := @extschema@.effaced_bucket($1);
     busy bigint;
