@@ -326,5 +326,37 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_batch_progress(bigint) IS
     'How far a batch is, also while another session applies it: records per second, and when it will be done';
 
+-- The procedure and what asks the producers run as their caller, who so needs
+-- EXECUTE on their parts as well.
+CREATE FUNCTION @extschema@.effaced_grant_deletion(role regrole, duty text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    asking text[] := '{effaced_ask_producers, effaced_eligibility_calls, effaced_weigh_verdicts}';
+    routines text[] := CASE $2
+        WHEN 'prepare' THEN asking || '{effaced_create_deletion_records, effaced_create_deletion_batches, effaced_bucket_eligibility,
+                                        effaced_producer_order, effaced_open_bucket, effaced_candidates, effaced_subject_ids,
+                                        effaced_record_subjects, effaced_unreviewed_batches, effaced_alert_unreviewed_batches}'::text[]
+        WHEN 'review' THEN '{effaced_review_batch, effaced_review_record, effaced_unreviewed_batches, effaced_batch_progress}'
+        WHEN 'apply' THEN asking || '{effaced_apply_batch, effaced_require_own_transactions, effaced_begin_batch_run, effaced_deletion_steps,
+                                      effaced_claim_record, effaced_settle_record, effaced_end_batch_run, effaced_batch_progress,
+                                      "effaced_plan(text, regclass, regclass[])", "effaced_erase(text, jsonb, regclass, regclass[])"}'::text[]
+        END;
+    routine text;
+BEGIN
+    IF $1 IS NULL OR routines IS NULL THEN
+        RAISE EXCEPTION 'a role and its duty must be named' USING ERRCODE = 'ZE005',
+              HINT = 'Duties: prepare, review, apply.';
+    END IF;
+    FOREACH routine IN ARRAY routines LOOP
+        EXECUTE format('GRANT EXECUTE ON ROUTINE @extschema@.%s TO %s', routine, $1);
+    END LOOP;
+    IF $2 = 'review' THEN
+        EXECUTE format('GRANT SELECT ON @extschema@.effaced_deletion_batches, @extschema@.effaced_deletion_records, @extschema@.effaced_compliance_profiles TO %s', $1);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_grant_deletion(regrole, text) IS
+    'Grants a role what it needs of effaced to prepare, review or apply deletion batches; not what it needs on your tables';
+
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_batch_runs', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_batch_runs_id_seq', '');

@@ -3,7 +3,7 @@
 
 CREATE FUNCTION @extschema@.effaced_owned_tables(bucket_type text)
 RETURNS TABLE (producer text, anchor text, relation regclass)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone record;
 BEGIN
@@ -27,33 +27,35 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_owned_tables(text) IS
     'The tables that the producers of a bucket delete from, or ZE005 where one is gone';
 
+-- (Without jit: the tables are few, whatever the planner guesses.)
 CREATE FUNCTION @extschema@.effaced_producer_edges(bucket_type text)
 RETURNS TABLE (earlier text, later text, by_contract boolean, reason text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH RECURSIVE owned AS (
         SELECT o.producer, o.relation::oid AS relation FROM @extschema@.effaced_owned_tables($1) AS o
         UNION
         SELECT o.producer, i.inhrelid FROM owned AS o JOIN pg_inherits AS i ON i.inhparent = o.relation
-    ), hops AS (
-        -- joins that need no foreign key; JSON leaves out schema public
-        SELECT DISTINCT CASE WHEN cardinality(parse_ident(h.source)) = 1 THEN 'public.' ELSE '' END || h.source AS source,
-                        CASE WHEN cardinality(parse_ident(h.target)) = 1 THEN 'public.' ELSE '' END || h.target AS target
-        FROM @extschema@.effaced_subject_graph(@extschema@.effaced_bucket_subject($1)) AS g,
-             jsonb_to_recordset(jsonb_path_query_array(g.hops, '$[*]')) AS j (source_table text, target_table text),
-             LATERAL (SELECT j.source_table, j.target_table) AS h (source, target)
-        WHERE g.role = 'owner'
-    ), joins AS (
+    ), keys AS MATERIALIZED (
         SELECT k.conrelid AS referencing, k.confrelid AS referenced,
                format('constraint %I of %s references %s', k.conname, k.conrelid::regclass, k.confrelid::regclass) AS reason
         FROM pg_constraint AS k
         WHERE k.contype = 'f' AND k.conparentid = 0
+          AND k.conrelid IN (SELECT o.relation FROM owned AS o) AND k.confrelid IN (SELECT o.relation FROM owned AS o)
+    ), hops AS MATERIALIZED (
+        -- names in JSON leave out schema public
+        SELECT DISTINCT to_regclass(CASE WHEN cardinality(parse_ident(j.source_table)) = 1 THEN 'public.' ELSE '' END || j.source_table)::oid AS source,
+                        to_regclass(CASE WHEN cardinality(parse_ident(j.target_table)) = 1 THEN 'public.' ELSE '' END || j.target_table)::oid AS target
+        FROM @extschema@.effaced_subject_graph(@extschema@.effaced_bucket_subject($1)) AS g,
+             jsonb_to_recordset(g.hops) AS j (source_table text, target_table text)
+        WHERE g.role = 'owner'
+    ), joins AS (
+        SELECT k.referencing, k.referenced, k.reason FROM keys AS k
         UNION ALL
-        SELECT to_regclass(h.source), to_regclass(h.target), format('rows of %s are found through %s', h.source, h.target)
+        -- joins that need no foreign key, but for those against one
+        SELECT h.source, h.target, format('rows of %s are found through %s', h.source::regclass, h.target::regclass)
         FROM hops AS h
-        WHERE NOT EXISTS (SELECT FROM pg_constraint AS k
-                          WHERE k.contype = 'f'
-                            AND (k.conrelid, k.confrelid) IN ((to_regclass(h.source), to_regclass(h.target)),
-                                                              (to_regclass(h.target), to_regclass(h.source))))
+        WHERE NOT EXISTS (SELECT FROM keys AS k
+                          WHERE (k.referencing, k.referenced) IN ((h.source, h.target), (h.target, h.source)))
     )
     SELECT r.producer, o.producer, true,
            format('%L reads anchor %L, which %L owns', r.producer, o.anchor, o.producer)

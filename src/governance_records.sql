@@ -202,15 +202,25 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_ask_producers(text, text[]) IS
     'What the producers of a bucket say about some candidates';
 
-CREATE FUNCTION @extschema@.effaced_candidates(bucket_type text) RETURNS SETOF text[]
+CREATE FUNCTION @extschema@.effaced_open_bucket(bucket_type text) RETURNS regclass
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM o.producer FROM @extschema@.effaced_producer_order($1) AS o;
+    RETURN @extschema@.effaced_bucket_subject($1);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_open_bucket(text) IS
+    'The subject table of a bucket whose contracts can be kept, or ZE005';
+
+CREATE FUNCTION @extschema@.effaced_candidates(subject regclass) RETURNS SETOF text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT array_agg(c.id)
     FROM (SELECT s.id, (row_number() OVER () - 1) / 100000 AS chunk
-          FROM @extschema@.effaced_subject_ids(@extschema@.effaced_bucket_subject($1)) AS s (id)) AS c
+          FROM @extschema@.effaced_subject_ids($1) AS s (id)) AS c
     GROUP BY c.chunk
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_candidates(text) IS
-    'The identifiers of a bucket''s subject table, in arrays of a size that producers can be asked about';
+COMMENT ON FUNCTION @extschema@.effaced_candidates(regclass) IS
+    'The identifiers of a subject table, in arrays of a size that producers can be asked about';
 
 CREATE FUNCTION @extschema@.effaced_bucket_eligibility(bucket_type text)
 RETURNS TABLE (subject_id text, verdict text, opinions jsonb)
@@ -218,9 +228,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     candidates text[];
 BEGIN
-    -- contracts that cannot be kept are told before anybody is asked
-    PERFORM o.producer FROM @extschema@.effaced_producer_order($1) AS o;
-    FOR candidates IN SELECT c.ids FROM @extschema@.effaced_candidates($1) AS c (ids)
+    FOR candidates IN SELECT c.ids FROM @extschema@.effaced_candidates(@extschema@.effaced_open_bucket($1)) AS c (ids)
     LOOP
         RETURN QUERY SELECT a.subject_id, a.verdict, a.opinions FROM @extschema@.effaced_ask_producers($1, candidates) AS a;
     END LOOP;
