@@ -43,6 +43,8 @@ static const struct
 }			codes[] =
 {
 	[LINT_AMBIGUOUS_LINK] = {"ambiguous_link", SEVERITY_ERROR},
+	[LINT_ANCHOR_TABLE_GONE] = {"anchor_table_gone", SEVERITY_ERROR},
+	[LINT_ANCHOR_WITHOUT_LINK] = {"anchor_without_link", SEVERITY_ERROR},
 	[LINT_BLOCKING_REFERENCE] = {"blocking_reference", SEVERITY_WARNING},
 	[LINT_BROKEN_LABEL] = {"broken_label", SEVERITY_ERROR},
 	[LINT_CASCADE_INTO_KEPT] = {"cascade_into_kept", SEVERITY_ERROR},
@@ -61,6 +63,7 @@ static const struct
 	[LINT_PERSONAL_TYPE] = {"personal_type", SEVERITY_WARNING},
 	[LINT_PERSONAL_VALUES] = {"personal_values", SEVERITY_WARNING},
 	[LINT_PLAN_CONFLICT] = {"plan_conflict", SEVERITY_ERROR},
+	[LINT_PRODUCER_FUNCTION_GONE] = {"producer_function_gone", SEVERITY_ERROR},
 	[LINT_PUBLICATION_COPIES_LABELLED] = {"publication_copies_labelled", SEVERITY_INFO},
 	[LINT_PUBLICATION_KEEPS_LABELLED] = {"publication_keeps_labelled", SEVERITY_WARNING},
 	[LINT_READABLE_IN_BULK] = {"readable_in_bulk", SEVERITY_INFO},
@@ -97,6 +100,7 @@ static const LintCheck checks[] = {
 	EffLintPaths, EffLintReferences, EffLintCascades, EffLintPrimaryKeys, EffLintAnchors,
 	EffLintViews, EffLintTriggers, EffLintRules, EffLintForeignTables,
 	EffLintStatistics, EffLintIndexes, EffLintReplication, EffLintReaders,
+	EffLintDeletionAnchors, EffLintProducers,
 	EffLintPlans, EffLintExemptions
 };
 
@@ -166,13 +170,13 @@ EffLintAddAs(LintRun *run, LintSeverity severity, LintCode code, EffRelation *re
 {
 	Finding    *finding;
 
-	if (!EffLintIsInQuestion(run, rel->oid))
+	if (rel == NULL ? run->schemas != NIL : !EffLintIsInQuestion(run, rel->oid))
 		return false;
 	finding = palloc0(sizeof(Finding));
 	finding->code = code;
 	finding->severity = severity;
-	finding->relid = rel->oid;
-	finding->relation = rel->name;
+	finding->relid = rel ? rel->oid : InvalidOid;
+	finding->relation = rel ? rel->name : "";
 	finding->attnum = attnum;
 	finding->column = attnum == 0 ? NULL : EffRelationColumn(rel, attnum)->name;
 	finding->message = message;

@@ -16,6 +16,8 @@
 typedef enum LintCode
 {
 	LINT_AMBIGUOUS_LINK,
+	LINT_ANCHOR_TABLE_GONE,
+	LINT_ANCHOR_WITHOUT_LINK,
 	LINT_BLOCKING_REFERENCE,
 	LINT_BROKEN_LABEL,
 	LINT_CASCADE_INTO_KEPT,
@@ -34,6 +36,7 @@ typedef enum LintCode
 	LINT_PERSONAL_TYPE,
 	LINT_PERSONAL_VALUES,
 	LINT_PLAN_CONFLICT,
+	LINT_PRODUCER_FUNCTION_GONE,
 	LINT_PUBLICATION_COPIES_LABELLED,
 	LINT_PUBLICATION_KEEPS_LABELLED,
 	LINT_READABLE_IN_BULK,
@@ -135,8 +138,10 @@ extern void EffLintIndexes(LintRun *run);
 extern void EffLintReplication(LintRun *run);
 extern void EffLintReaders(LintRun *run);
 extern void EffLintExemptions(LintRun *run);	/* lint_exempt.c: the last one */
+extern void EffLintDeletionAnchors(LintRun *run);	/* lint_governance.c */
+extern void EffLintProducers(LintRun *run);
 
-/* File a finding; false where it is not to be shown */
+/* File a finding, about no relation where rel is NULL; false where it is not to be shown */
 extern bool EffLintAdd(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum,
 					   char *message, char *hint);
 
