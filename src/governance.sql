@@ -3,6 +3,10 @@
 -- Tables and functions are kept by name.  An OID would be dumped as a number once
 -- its object is gone, and might be another object's in the database restored to;
 -- and pg_upgrade does not take regprocedure.
+--
+-- No foreign keys between effaced's own tables: an archive does not say in which
+-- order their rows have to come, and pg_restore -j would fail.  The functions below
+-- are all that writes here, and check.
 
 CREATE TABLE @extschema@.effaced_buckets (
     bucket_type    text PRIMARY KEY CHECK (length(bucket_type) BETWEEN 1 AND 255),
@@ -21,54 +25,48 @@ COMMENT ON COLUMN @extschema@.effaced_buckets.created_at IS 'When it was registe
 
 CREATE TABLE @extschema@.effaced_anchors (
     anchor     text PRIMARY KEY CHECK (length(anchor) BETWEEN 1 AND 255),
+    relations  text[] NOT NULL CHECK (cardinality(relations) > 0 AND array_position(relations, NULL) IS NULL),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE @extschema@.effaced_anchors IS
     'Deletion anchors: tables, or logical groups of tables, that take part in the order of deletion';
 COMMENT ON COLUMN @extschema@.effaced_anchors.anchor IS 'Name of the group';
+COMMENT ON COLUMN @extschema@.effaced_anchors.relations IS 'Its tables, quoted and with their schemas';
 COMMENT ON COLUMN @extschema@.effaced_anchors.created_at IS 'When it was registered';
 
-CREATE TABLE @extschema@.effaced_anchor_tables (
-    anchor   text NOT NULL REFERENCES @extschema@.effaced_anchors ON DELETE CASCADE,
-    relation text NOT NULL,
-    PRIMARY KEY (anchor, relation)
-);
-COMMENT ON TABLE @extschema@.effaced_anchor_tables IS 'The tables of each anchor';
-COMMENT ON COLUMN @extschema@.effaced_anchor_tables.anchor IS 'Name of the anchor';
-COMMENT ON COLUMN @extschema@.effaced_anchor_tables.relation IS 'Table, quoted and with its schema';
+CREATE VIEW @extschema@.effaced_anchor_tables AS
+    SELECT a.anchor, t.relation
+    FROM @extschema@.effaced_anchors AS a, pg_catalog.unnest(a.relations) AS t (relation);
+COMMENT ON VIEW @extschema@.effaced_anchor_tables IS 'The tables of each anchor';
 
 CREATE TABLE @extschema@.effaced_producers (
-    bucket_type text NOT NULL REFERENCES @extschema@.effaced_buckets ON DELETE CASCADE,
-    producer    text NOT NULL CHECK (length(producer) BETWEEN 1 AND 255),
-    eligibility text NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    bucket_type            text NOT NULL,
+    producer               text NOT NULL CHECK (length(producer) BETWEEN 1 AND 255),
+    eligibility            text NOT NULL,
+    owns                   text[] NOT NULL CHECK (array_position(owns, NULL) IS NULL),
+    reads_as_discriminator text[] NOT NULL CHECK (array_position(reads_as_discriminator, NULL) IS NULL),
+    reads_as_reference     text[] NOT NULL CHECK (array_position(reads_as_reference, NULL) IS NULL),
+    created_at             timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (bucket_type, producer)
 );
 COMMENT ON TABLE @extschema@.effaced_producers IS
-    'Producers: who owns part of the data of a bucket and knows whether it may go';
+    'Producers: who owns part of the data of a bucket and knows whether it may go; and their contracts';
 COMMENT ON COLUMN @extschema@.effaced_producers.bucket_type IS 'Bucket';
 COMMENT ON COLUMN @extschema@.effaced_producers.producer IS 'Name of the producer';
 COMMENT ON COLUMN @extschema@.effaced_producers.eligibility IS 'Function that gives the verdicts, with its argument types';
+COMMENT ON COLUMN @extschema@.effaced_producers.owns IS 'Anchors that it deletes';
+COMMENT ON COLUMN @extschema@.effaced_producers.reads_as_discriminator IS 'Anchors that it reads to decide, before their owner deletes them';
+COMMENT ON COLUMN @extschema@.effaced_producers.reads_as_reference IS 'Anchors that it reads to display; deleting them is a warning';
 COMMENT ON COLUMN @extschema@.effaced_producers.created_at IS 'When it was registered';
 
-CREATE TABLE @extschema@.effaced_producer_contracts (
-    bucket_type text NOT NULL,
-    producer    text NOT NULL,
-    contract    text NOT NULL CHECK (contract IN ('owns', 'reads_as_discriminator', 'reads_as_reference')),
-    anchor      text NOT NULL REFERENCES @extschema@.effaced_anchors,
-    PRIMARY KEY (bucket_type, producer, contract, anchor),
-    FOREIGN KEY (bucket_type, producer) REFERENCES @extschema@.effaced_producers ON DELETE CASCADE
-);
-CREATE UNIQUE INDEX effaced_producer_contracts_owner ON @extschema@.effaced_producer_contracts (bucket_type, anchor)
-    WHERE contract = 'owns';
-CREATE INDEX effaced_producer_contracts_anchor ON @extschema@.effaced_producer_contracts (anchor);
-COMMENT ON TABLE @extschema@.effaced_producer_contracts IS
+CREATE VIEW @extschema@.effaced_producer_contracts AS
+    SELECT p.bucket_type, p.producer, c.contract, a.anchor
+    FROM @extschema@.effaced_producers AS p,
+         LATERAL (VALUES ('owns', p.owns), ('reads_as_discriminator', p.reads_as_discriminator),
+                         ('reads_as_reference', p.reads_as_reference)) AS c (contract, anchors),
+         pg_catalog.unnest(c.anchors) AS a (anchor);
+COMMENT ON VIEW @extschema@.effaced_producer_contracts IS
     'Deletion contracts: which anchors a producer deletes, reads to decide, and reads to display';
-COMMENT ON COLUMN @extschema@.effaced_producer_contracts.bucket_type IS 'Bucket';
-COMMENT ON COLUMN @extschema@.effaced_producer_contracts.producer IS 'Producer';
-COMMENT ON COLUMN @extschema@.effaced_producer_contracts.contract IS
-    'owns, reads_as_discriminator (before its owner deletes it) or reads_as_reference (deleting it is a warning)';
-COMMENT ON COLUMN @extschema@.effaced_producer_contracts.anchor IS 'Anchor';
 
 -- They hold names of tables and functions, and whoever runs a batch reads them.
 GRANT SELECT ON @extschema@.effaced_buckets, @extschema@.effaced_anchors, @extschema@.effaced_anchor_tables,
@@ -181,10 +179,9 @@ BEGIN
         RAISE EXCEPTION 'anchor % must have at least one table and no NULL', quote_literal($1) USING ERRCODE = 'ZE005',
               HINT = format('SELECT effaced_register_anchor(%L, ''schema.table'');', $1);
     END IF;
-    INSERT INTO @extschema@.effaced_anchors (anchor) VALUES ($1) ON CONFLICT DO NOTHING;
-    DELETE FROM @extschema@.effaced_anchor_tables AS t WHERE t.anchor = $1;
-    INSERT INTO @extschema@.effaced_anchor_tables (anchor, relation)
-    SELECT DISTINCT $1, relation::text FROM unnest($2) AS relation;
+    INSERT INTO @extschema@.effaced_anchors (anchor, relations)
+    VALUES ($1, ARRAY(SELECT DISTINCT t.relation::text FROM unnest($2) AS t (relation) ORDER BY 1))
+    ON CONFLICT ON CONSTRAINT effaced_anchors_pkey DO UPDATE SET relations = excluded.relations;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_register_anchor(text, regclass[]) IS
@@ -256,15 +253,12 @@ BEGIN
                   HINT = 'Let one of them own it and the other read it, or register the tables as two anchors.';
     END IF;
 
-    INSERT INTO @extschema@.effaced_producers AS p (bucket_type, producer, eligibility)
-    VALUES ($2, $1, $3::text)
-    ON CONFLICT ON CONSTRAINT effaced_producers_pkey DO UPDATE SET eligibility = excluded.eligibility;
-    DELETE FROM @extschema@.effaced_producer_contracts AS c WHERE c.bucket_type = $2 AND c.producer = $1;
-    INSERT INTO @extschema@.effaced_producer_contracts (bucket_type, producer, contract, anchor)
-    SELECT DISTINCT $2, $1, n.contract, n.anchor
-    FROM (SELECT 'owns' AS contract, a AS anchor FROM unnest($4) AS a
-          UNION ALL SELECT 'reads_as_discriminator', a FROM unnest($5) AS a
-          UNION ALL SELECT 'reads_as_reference', a FROM unnest($6) AS a) AS n;
+    INSERT INTO @extschema@.effaced_producers (bucket_type, producer, eligibility, owns, reads_as_discriminator, reads_as_reference)
+    VALUES ($2, $1, $3::text, ARRAY(SELECT DISTINCT a FROM unnest($4) AS a ORDER BY a),
+            ARRAY(SELECT DISTINCT a FROM unnest($5) AS a ORDER BY a), ARRAY(SELECT DISTINCT a FROM unnest($6) AS a ORDER BY a))
+    ON CONFLICT ON CONSTRAINT effaced_producers_pkey DO UPDATE
+        SET eligibility = excluded.eligibility, owns = excluded.owns,
+            reads_as_discriminator = excluded.reads_as_discriminator, reads_as_reference = excluded.reads_as_reference;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_register_producer(text, text, regprocedure, text[], text[], text[]) IS
@@ -272,6 +266,4 @@ COMMENT ON FUNCTION @extschema@.effaced_register_producer(text, text, regprocedu
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_buckets', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_anchors', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_anchor_tables', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_producers', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_producer_contracts', '');

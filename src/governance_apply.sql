@@ -2,7 +2,7 @@
 
 CREATE TABLE @extschema@.effaced_batch_runs (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    batch_id      bigint NOT NULL REFERENCES @extschema@.effaced_deletion_batch_rows ON DELETE CASCADE,
+    batch_id      bigint NOT NULL,
     started_by    text NOT NULL DEFAULT SESSION_USER,
     started_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     last_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),

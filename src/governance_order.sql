@@ -7,6 +7,15 @@ LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone record;
 BEGIN
+    SELECT c.anchor, c.producer INTO gone
+    FROM @extschema@.effaced_producer_contracts AS c
+    WHERE c.bucket_type = $1 AND NOT EXISTS (SELECT FROM @extschema@.effaced_anchors AS a WHERE a.anchor = c.anchor)
+    ORDER BY c.anchor LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'anchor % of producer % is not registered', quote_literal(gone.anchor), quote_literal(gone.producer)
+            USING ERRCODE = 'ZE005',
+                  HINT = format('SELECT effaced_register_anchor(%L, ''schema.table'');', gone.anchor);
+    END IF;
     SELECT t.anchor, t.relation INTO gone
     FROM @extschema@.effaced_producer_contracts AS c
     JOIN @extschema@.effaced_anchor_tables AS t ON t.anchor = c.anchor

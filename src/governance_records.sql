@@ -16,7 +16,7 @@ COMMENT ON COLUMN @extschema@.effaced_compliance_profiles.created_at IS 'When it
 
 CREATE TABLE @extschema@.effaced_deletion_batch_rows (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    bucket_type     text NOT NULL REFERENCES @extschema@.effaced_buckets,
+    bucket_type     text NOT NULL,
     created_by      text NOT NULL DEFAULT SESSION_USER,
     reviewed_status text NOT NULL DEFAULT 'pending' CHECK (reviewed_status IN ('pending', 'accepted', 'rejected')),
     reviewed_at     timestamptz,
@@ -32,9 +32,9 @@ COMMENT ON COLUMN @extschema@.effaced_deletion_batch_rows.created_by IS 'Role th
 
 CREATE TABLE @extschema@.effaced_deletion_record_rows (
     id                    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    compliance_profile_id bigint NOT NULL REFERENCES @extschema@.effaced_compliance_profiles,
-    bucket_type           text NOT NULL REFERENCES @extschema@.effaced_buckets,
-    deletion_batch_id     bigint REFERENCES @extschema@.effaced_deletion_batch_rows,
+    compliance_profile_id bigint NOT NULL,
+    bucket_type           text NOT NULL,
+    deletion_batch_id     bigint,
     deletion_scheduled_at timestamptz NOT NULL,
     deletion_applied_at   timestamptz,
     accepted_for_deletion boolean,
@@ -249,7 +249,8 @@ BEGIN
               HINT = 'Leave the argument out for records that are due at once.';
     END IF;
     kind := @extschema@.effaced_subject_kind(@extschema@.effaced_bucket_subject($1));
-    -- whoever purges this bucket waits
+    -- one at a time, be it to add profiles or to purge them
+    LOCK TABLE @extschema@.effaced_compliance_profiles IN SHARE ROW EXCLUSIVE MODE;
     PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1 FOR KEY SHARE;
     INSERT INTO @extschema@.effaced_compliance_profiles (subject, subject_id)
     SELECT kind, s.id FROM unnest($2) WITH ORDINALITY AS s (id, place)
@@ -257,7 +258,6 @@ BEGIN
                       WHERE p.subject = kind AND p.subject_id = s.id)
     ORDER BY s.place
     ON CONFLICT DO NOTHING;
-    -- a later statement sees also the profiles that another session made meanwhile
     INSERT INTO @extschema@.effaced_deletion_record_rows (compliance_profile_id, bucket_type, deletion_scheduled_at)
     SELECT p.id, $1, $3
     FROM unnest($2) WITH ORDINALITY AS s (id, place)

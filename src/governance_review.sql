@@ -131,6 +131,7 @@ DECLARE
     concerned bigint[];
 BEGIN
     -- a run that starts waits, and so does whoever creates records or batches
+    LOCK TABLE @extschema@.effaced_compliance_profiles IN SHARE ROW EXCLUSIVE MODE;
     PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;
     SELECT r.batch_id INTO busy
     FROM @extschema@.effaced_batch_runs AS r
@@ -146,6 +147,8 @@ BEGIN
         DELETE FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.bucket_type = $1 RETURNING r.compliance_profile_id
     )
     SELECT count(*), array_agg(g.compliance_profile_id) INTO records, concerned FROM gone AS g;
+    DELETE FROM @extschema@.effaced_batch_runs AS r
+    USING @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = r.batch_id AND b.bucket_type = $1;
     DELETE FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.bucket_type = $1;
     GET DIAGNOSTICS batches = ROW_COUNT;
     DELETE FROM @extschema@.effaced_compliance_profiles AS p
