@@ -91,27 +91,27 @@ COMMENT ON VIEW @extschema@.effaced_deletion_batches IS
 
 CREATE FUNCTION @extschema@.effaced_eligibility_calls(bucket_type text)
 RETURNS TABLE (producer text, call text)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     asked record;
 BEGIN
-    FOR asked IN SELECT p.producer, p.eligibility, to_regprocedure(p.eligibility) AS function
-                 FROM @extschema@.effaced_producers AS p WHERE p.bucket_type = $1
-                 ORDER BY p.producer COLLATE "C"
+    FOR asked IN
+        SELECT p.producer, p.eligibility, n.nspname, f.proname
+        FROM @extschema@.effaced_producers AS p
+        LEFT JOIN (pg_proc AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace) ON f.oid = to_regprocedure(p.eligibility)
+        WHERE p.bucket_type = $1
+        ORDER BY p.producer COLLATE "C"
     LOOP
-        IF asked.function IS NULL THEN
+        IF asked.proname IS NULL THEN
             RAISE EXCEPTION 'function % of producer % does not exist', asked.eligibility, quote_literal(asked.producer)
                 USING ERRCODE = 'ZE005',
                       DETAIL = 'It was dropped or renamed after the producer was registered.',
                       HINT = format('SELECT effaced_register_producer(%L, %L, ''function(text[])'', ...);', asked.producer, $1);
         END IF;
-        PERFORM @extschema@.effaced_check_eligibility(asked.function);
-        RETURN QUERY
-            SELECT asked.producer,
-                   format('SELECT pg_catalog.array_agg(e.subject_id::pg_catalog.text), pg_catalog.array_agg(e.verdict::pg_catalog.text) FROM %I.%I($1) AS e',
-                          n.nspname, f.proname)
-            FROM pg_proc AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace
-            WHERE f.oid = asked.function;
+        producer := asked.producer;
+        call := format('SELECT pg_catalog.array_agg(e.subject_id::pg_catalog.text), pg_catalog.array_agg(e.verdict::pg_catalog.text) FROM %I.%I($1) AS e',
+                       asked.nspname, asked.proname);
+        RETURN NEXT;
     END LOOP;
 END
 $$;
