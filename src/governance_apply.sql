@@ -44,6 +44,7 @@ DECLARE
     kind text;
     waiting bigint;
     lost record;
+    known_by text;
 BEGIN
     SELECT b.bucket_type, b.reviewed_status INTO bucket_type, status
     FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1;
@@ -102,6 +103,18 @@ BEGIN
     IF lost.producers IS NOT NULL THEN
         RAISE WARNING 'data lost elsewhere: %', lost.producers
             USING DETAIL = format('They display data of %s, which is deleted.', lost.anchors);
+    END IF;
+
+    -- an erasure of some tables asks no external system, and then nobody knows any more whom to ask for
+    SELECT string_agg(DISTINCT format('%s.%I', t.relation, c.value ->> 'name'), ', ') INTO known_by
+    FROM @extschema@.effaced_owned_tables(effaced_begin_batch_run.bucket_type) AS t,
+         jsonb_array_elements(@extschema@.effaced_manifest() -> 'tables') AS m,
+         jsonb_array_elements(m.value -> 'columns') AS c
+    WHERE c.value #>> '{spec,ref}' IS NOT NULL
+      AND t.relation = to_regclass(CASE WHEN cardinality(parse_ident(m.value ->> 'name')) = 1 THEN 'public.' ELSE '' END || (m.value ->> 'name'));
+    IF known_by IS NOT NULL THEN
+        RAISE WARNING 'external systems are not told: the batch erases references in %', known_by
+            USING HINT = 'Erase there before, by effaced_erase() as a whole, or leave their tables out of the anchors.';
     END IF;
 
     INSERT INTO @extschema@.effaced_batch_runs AS r (batch_id, backend_start)

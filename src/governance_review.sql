@@ -100,6 +100,28 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_unreviewed_batches(interval) IS
     'The batches that wait for a review, longer than an interval where one is given';
 
+CREATE FUNCTION @extschema@.effaced_enqueue_alert(alert jsonb) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    resolver text := @extschema@.effaced_alert_resolver();
+    bucket_type text := alert ->> 'bucket_type';
+BEGIN
+    IF resolver IS NULL THEN
+        RETURN NULL;
+    ELSIF NOT EXISTS (SELECT FROM @extschema@.effaced_resolvers AS r WHERE r.name = resolver) THEN
+        RAISE WARNING 'effaced.alert_resolver names a resolver that is not registered'
+            USING HINT = format('SELECT effaced_register_resolver(%L);', resolver);
+        RETURN NULL;
+    END IF;
+    -- a rectification, whose payload goes when the entry has ended; it completes no subject's request
+    RETURN (SELECT q.entry_ids[1]
+            FROM @extschema@.effaced_outbox_enqueue('rectify', 'deletion_batch', ARRAY[bucket_type], ARRAY[resolver],
+                 ARRAY[jsonb_build_object('kind', resolver, 'value', bucket_type, 'extra', NULL)], alert, NULL) AS q);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.effaced_enqueue_alert(jsonb) IS
+    'Makes an outbox entry of an alert, for the resolver that effaced.alert_resolver names; NULL where there is none';
+
 CREATE FUNCTION @extschema@.effaced_alert_unreviewed_batches()
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -115,13 +137,14 @@ BEGIN
         ORDER BY k.bucket_type COLLATE "C"
     LOOP
         PERFORM pg_notify('effaced_alerts', alert::text);
+        PERFORM @extschema@.effaced_enqueue_alert(alert);
         alerts := alerts + 1;
     END LOOP;
     RETURN alerts;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_alert_unreviewed_batches() IS
-    'Notifies effaced_alerts of buckets with batches that wait longer than their alert_after; returns how many buckets';
+    'Notifies effaced_alerts, and the resolver of effaced.alert_resolver, of buckets with batches that wait longer than their alert_after; returns how many buckets';
 
 CREATE FUNCTION @extschema@.effaced_purge_compliance_data(bucket_type text, OUT records bigint, OUT batches bigint, OUT profiles bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
