@@ -68,10 +68,6 @@ CREATE VIEW @extschema@.effaced_producer_contracts AS
 COMMENT ON VIEW @extschema@.effaced_producer_contracts IS
     'Deletion contracts: which anchors a producer deletes, reads to decide, and reads to display';
 
--- They hold names of tables and functions, and whoever runs a batch reads them.
-GRANT SELECT ON @extschema@.effaced_buckets, @extschema@.effaced_anchors, @extschema@.effaced_anchor_tables,
-    @extschema@.effaced_producers, @extschema@.effaced_producer_contracts TO PUBLIC;
-
 -- Settings and errors
 
 CREATE FUNCTION @extschema@.effaced_four_eyes() RETURNS boolean

@@ -363,6 +363,7 @@ BEGIN
     FOREACH routine IN ARRAY routines LOOP
         EXECUTE format('GRANT EXECUTE ON ROUTINE @extschema@.%s TO %s', routine, $1);
     END LOOP;
+    EXECUTE format('GRANT SELECT ON @extschema@.effaced_buckets, @extschema@.effaced_anchors, @extschema@.effaced_anchor_tables, @extschema@.effaced_producers, @extschema@.effaced_producer_contracts TO %s', $1);
     IF $2 = 'review' THEN
         EXECUTE format('GRANT SELECT ON @extschema@.effaced_deletion_batches, @extschema@.effaced_deletion_records, @extschema@.effaced_compliance_profiles TO %s', $1);
     END IF;
