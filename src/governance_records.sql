@@ -168,7 +168,9 @@ CREATE FUNCTION @extschema@.effaced_ask_producers(bucket_type text, candidates t
 RETURNS TABLE (subject_id text, verdict text, opinions jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE
-    asked record;
+    calls text[];
+    names text[];
+    asked text;
     ids text[];
     words text[];
     producers text[];
@@ -176,25 +178,26 @@ DECLARE
     verdicts text[];
     state text;
 BEGIN
-    FOR asked IN SELECT c.producer, c.call FROM @extschema@.effaced_eligibility_calls($1) AS c
-    LOOP
-        state := NULL;
-        BEGIN
-            EXECUTE asked.call INTO ids, words USING $2;
-        EXCEPTION WHEN OTHERS OR ASSERT_FAILURE THEN
-            state := SQLSTATE;
-        END;
-        IF state IS NOT NULL THEN
-            -- outside the handler, whose CONTEXT could quote values
-            RAISE EXCEPTION 'producer % failed to give its verdicts', pg_catalog.quote_literal(asked.producer)
-                USING ERRCODE = state,
-                      DETAIL = pg_catalog.format('SQLSTATE %s.  The original message is withheld, since it may hold personal data.', state),
-                      HINT = 'Call its function with a few candidates to see what is wrong.';
-        END IF;
-        producers := pg_catalog.array_cat(producers, pg_catalog.array_fill(asked.producer, ARRAY[coalesce(pg_catalog.cardinality(ids), 0)]));
-        subject_ids := pg_catalog.array_cat(subject_ids, ids);
-        verdicts := pg_catalog.array_cat(verdicts, words);
-    END LOOP;
+    SELECT pg_catalog.array_agg(c.producer), pg_catalog.array_agg(c.call) INTO names, calls
+    FROM @extschema@.effaced_eligibility_calls($1) AS c;
+    BEGIN
+        FOR i IN 1 .. coalesce(pg_catalog.cardinality(names), 0) LOOP
+            asked := names[i];
+            EXECUTE calls[i] INTO ids, words USING $2;
+            producers := pg_catalog.array_cat(producers, pg_catalog.array_fill(asked, ARRAY[coalesce(pg_catalog.cardinality(ids), 0)]));
+            subject_ids := pg_catalog.array_cat(subject_ids, ids);
+            verdicts := pg_catalog.array_cat(verdicts, words);
+        END LOOP;
+    EXCEPTION WHEN OTHERS OR ASSERT_FAILURE THEN
+        state := SQLSTATE;
+    END;
+    IF state IS NOT NULL THEN
+        -- outside the handler, whose CONTEXT could quote values
+        RAISE EXCEPTION 'producer % failed to give its verdicts', pg_catalog.quote_literal(asked)
+            USING ERRCODE = state,
+                  DETAIL = pg_catalog.format('SQLSTATE %s.  The original message is withheld, since it may hold personal data.', state),
+                  HINT = 'Call its function with a few candidates to see what is wrong.';
+    END IF;
     RETURN QUERY SELECT w.subject_id, w.verdict, w.opinions
                  FROM @extschema@.effaced_weigh_verdicts($1, $2, producers, subject_ids, verdicts) AS w;
 END
