@@ -222,21 +222,18 @@ DECLARE
     run @extschema@.effaced_batch_runs;
     status text;
     told text;
-    detail text;
 BEGIN
     UPDATE @extschema@.effaced_batch_runs AS u SET finished_at = clock_timestamp() WHERE u.id = $1 RETURNING u.* INTO run;
     SELECT b.reviewed_status INTO status FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = run.batch_id;
-    told := format('deletion batch %s: %s applied, %s failed, %s skipped',
-                   run.batch_id, run.applied, run.failed, run.restricted + run.not_ready_yet);
-    detail := CASE WHEN run.restricted + run.not_ready_yet > 0
-                   THEN format('Skipped: %s under a restriction, %s whom the producers no longer call ready.', run.restricted, run.not_ready_yet)
-                   ELSE 'Skipped: none.' END;
+    told := format('deletion batch %s: %s applied, %s failed, %s skipped', run.batch_id, run.applied, run.failed, run.restricted + run.not_ready_yet);
+    IF run.restricted + run.not_ready_yet > 0 THEN
+        told := told || format(' (%s under a restriction, %s not ready any more)', run.restricted, run.not_ready_yet);
+    END IF;
     IF run.failed > 0 THEN
         RAISE WARNING '%', told
-            USING DETAIL = detail,
-                  HINT = format('SELECT id, deletion_error FROM effaced_deletion_records WHERE deletion_batch_id = %s AND deletion_error IS NOT NULL;', run.batch_id);
+            USING HINT = format('SELECT id, deletion_error FROM effaced_deletion_records WHERE deletion_batch_id = %s AND deletion_error IS NOT NULL;', run.batch_id);
     ELSE
-        RAISE NOTICE '%', told USING DETAIL = detail;
+        RAISE NOTICE '%', told;
     END IF;
     IF status <> 'accepted' THEN
         RAISE WARNING 'deletion batch % is no longer accepted, the run has stopped', run.batch_id;
