@@ -241,18 +241,3 @@ CALL effaced_apply_batch(:batch);
 \echo :LAST_ERROR_SQLSTATE
 ALTER TABLE people RENAME TO person;
 SELECT count(*) AS persons FROM person;
-
--- Lint finds what is gone, and what no erasure of the bucket's subject reaches.
-UPDATE effaced_buckets SET subject = 'public.person' WHERE bucket_type = 'b';
-SELECT effaced_register_anchor('person', 'person');
-SELECT effaced_register_anchor('payment', 'payment', 'other');
-SELECT effaced_register_anchor('account', 'account', 'other', 'member');
-ALTER TABLE other RENAME TO another;
-DROP FUNCTION ready CASCADE;
-\x on
-SELECT severity, code, relation, message, hint FROM effaced_lint() WHERE code ~ '^(anchor|producer)';
-SELECT hint FROM effaced_lint() WHERE code = 'anchor_table_gone' \gexec
-SELECT hint FROM effaced_lint() WHERE code = 'anchor_without_link' \gexec
-SELECT code, message FROM effaced_lint() WHERE code ~ '^(anchor|producer)';
--- They belong to no schema.
-SELECT code FROM effaced_lint('{public}') WHERE code ~ '_gone$';
