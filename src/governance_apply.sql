@@ -344,7 +344,7 @@ DECLARE
     asking text[] := '{effaced_ask_producers, effaced_eligibility_calls, effaced_weigh_verdicts}';
     routines text[] := CASE $2
         WHEN 'prepare' THEN asking || '{effaced_create_deletion_records, effaced_create_deletion_batches, effaced_bucket_eligibility,
-                                        effaced_producer_order, effaced_open_bucket, effaced_candidates, effaced_subject_ids,
+                                        effaced_producer_order, effaced_open_bucket, effaced_candidates, effaced_subject_ids, effaced_subject_ref,
                                         effaced_record_subjects, effaced_unreviewed_batches, effaced_alert_unreviewed_batches}'::text[]
         WHEN 'review' THEN '{effaced_review_batch, effaced_review_record, effaced_unreviewed_batches, effaced_batch_progress}'
         WHEN 'apply' THEN asking || '{effaced_apply_batch, effaced_require_own_transactions, effaced_begin_batch_run, effaced_deletion_steps,

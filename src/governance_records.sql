@@ -148,7 +148,7 @@ BEGIN
             -- another spelling of a candidate, or somebody who was not asked for
             SELECT a.producer, c.id, c.place, a.verdict
             FROM answer AS a
-            JOIN candidate AS c ON c.id = (@extschema@.effaced_resolve_subject(a.subject_id, subject)).ref
+            JOIN candidate AS c ON c.id = @extschema@.effaced_subject_ref(a.subject_id, subject)
             WHERE a.id IS NULL
         ), opinion AS (
             SELECT k.producer, k.id, k.place,

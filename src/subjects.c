@@ -20,6 +20,7 @@
 
 PG_FUNCTION_INFO_V1(effaced_subject_kind);
 PG_FUNCTION_INFO_V1(effaced_subject_ids);
+PG_FUNCTION_INFO_V1(effaced_subject_ref);
 
 static Statement *identifiers_statement(DataMap *map, MapTable *subject);
 static void put_identifiers(ReturnSetInfo *rsinfo, MapTable *subject);
@@ -76,6 +77,18 @@ effaced_subject_ids(PG_FUNCTION_ARGS)
 	PG_END_TRY();
 	EffSpiEnd(&bracket);
 	return (Datum) 0;
+}
+
+/*
+ * effaced_subject_ref(subject_id, subject) gives one spelling of an identifier
+ * for all that are equal.
+ */
+Datum
+effaced_subject_ref(PG_FUNCTION_ARGS)
+{
+	MapTable   *subject = EffGraphSubject(EffGraphGet(), PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+
+	PG_RETURN_TEXT_P(cstring_to_text(EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0))->text));
 }
 
 static Statement *
