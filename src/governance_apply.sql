@@ -341,10 +341,10 @@ COMMENT ON FUNCTION @extschema@.effaced_batch_progress(bigint) IS
 CREATE FUNCTION @extschema@.effaced_grant_deletion(role regrole, duty text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    asking text[] := '{effaced_ask_producers, effaced_eligibility_calls, effaced_weigh_verdicts}';
+    asking text[] := '{effaced_ask_producers, effaced_subject_ref, effaced_eligibility_calls, effaced_weigh_verdicts}';
     routines text[] := CASE $2
         WHEN 'prepare' THEN asking || '{effaced_create_deletion_records, effaced_create_deletion_batches, effaced_bucket_eligibility,
-                                        effaced_producer_order, effaced_open_bucket, effaced_candidates, effaced_subject_ids, effaced_subject_ref,
+                                        effaced_producer_order, effaced_open_bucket, effaced_candidates, effaced_subject_ids,
                                         effaced_record_subjects, effaced_unreviewed_batches, effaced_alert_unreviewed_batches}'::text[]
         WHEN 'review' THEN '{effaced_review_batch, effaced_review_record, effaced_unreviewed_batches, effaced_batch_progress}'
         WHEN 'apply' THEN asking || '{effaced_apply_batch, effaced_require_own_transactions, effaced_begin_batch_run, effaced_deletion_steps,
