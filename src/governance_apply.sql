@@ -341,7 +341,8 @@ COMMENT ON FUNCTION @extschema@.effaced_batch_progress(bigint) IS
 CREATE FUNCTION @extschema@.effaced_grant_deletion(role regrole, duty text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    asking text[] := '{effaced_ask_producers, effaced_subject_ref, effaced_eligibility_calls, effaced_weigh_verdicts}';
+    asking text[] := '{effaced_ask_producers, effaced_subject_ref, effaced_eligibility_calls, effaced_weigh_verdicts,
+                       effaced_bucket, effaced_bucket_subject}';
     routines text[] := CASE $2
         WHEN 'prepare' THEN asking || '{effaced_create_deletion_records, effaced_create_deletion_batches, effaced_bucket_eligibility,
                                         effaced_producer_order, effaced_open_bucket, effaced_candidates, effaced_subject_ids,

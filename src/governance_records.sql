@@ -118,10 +118,11 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_eligibility_calls(text) IS
     'The statements that ask the producers of a bucket for their verdicts';
 
+-- As its caller: a domain behind the key of the subject table has checks of its owner's.
 CREATE FUNCTION @extschema@.effaced_weigh_verdicts(bucket_type text, candidates text[],
                                                    producers text[], subject_ids text[], verdicts text[])
 RETURNS TABLE (subject_id text, verdict text, opinions jsonb)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     subject regclass := @extschema@.effaced_bucket_subject($1);
     wrong text;
