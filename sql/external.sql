@@ -131,7 +131,7 @@ CREATE FUNCTION export(ref jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	IF ref ->> 'extra' = 'fail' THEN RAISE 'SECRET %', ref; END IF;
 	RETURN CASE ref ->> 'extra'
-		WHEN 'object' THEN '{}' WHEN 'word' THEN '"x"' WHEN 'mixed' THEN '[{"field": "x"}, 1]' WHEN 'null' THEN NULL WHEN 'none' THEN '[]'
+		WHEN 'object' THEN '{}' WHEN 'word' THEN '"x"' WHEN 'mixed' THEN '[{"field": "x"}, 1]' WHEN 'number' THEN '[{"field": 7}]' WHEN 'key' THEN '[{"row_key": 7}]' WHEN 'moment' THEN '[{"expires_at": "soon"}]' WHEN 'source' THEN '[{"source": null}]' WHEN 'null' THEN NULL WHEN 'none' THEN '[]'
 		ELSE jsonb_build_array('{}'::jsonb, jsonb_build_object('field', 'card', 'value', ref -> 'value', 'legal_basis', 'contract'),
 			jsonb_build_object('source', 'stripe/notes', 'field', 'note', 'value', 'nice')) END;
 END $$;
@@ -142,8 +142,10 @@ CREATE FUNCTION asked(extra text) RETURNS text LANGUAGE sql AS $$
 	SELECT jsonb_array_length(e -> 'records') || ' ' || (e ->> 'incomplete_sources')
 	  FROM effaced_export(8, jsonb_build_array('{"kind": "crm", "value": "8"}'::jsonb, jsonb_build_object('kind', 'crm', 'value', '8', 'extra', extra)), 'customer') e
 $$;
-SELECT x, asked(x) FROM unnest('{good,none,fail,object,word,mixed,"null"}'::text[]) x;
+SELECT x, asked(x) FROM unnest('{good,none,fail,object,word,mixed,number,key,moment,source,"null"}'::text[]) x;
 SELECT payload FROM effaced_audit_events WHERE event_type = 'export_completed' ORDER BY seq DESC LIMIT 1;
+-- as a page, too
+SELECT page ~ '8@old' AND page ~ 'stripe/notes' AND page ~ 'nice' FROM effaced_export_html(8, 'customer') page;
 -- each owner gets what is known of a shared row
 SELECT effaced_register_resolver('crm', export => 'export(jsonb)');
 SELECT r -> 'value' FROM jsonb_array_elements(effaced_export(2, subject => 'member') -> 'records') r WHERE r ->> 'field' = 'card' ORDER BY 1;

@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -32,6 +33,11 @@
 #define MAX_BUNDLE_BYTES 0x0FFFFFFF
 
 PG_FUNCTION_INFO_V1(effaced_export);
+
+/* Members of a record that are text */
+static const char *const record_texts[] = {
+	"source", "field", "category", "legal_basis", "purpose", "retention_reason", "expires_at"
+};
 
 /* The records of a bundle as JSON text */
 typedef struct Bundle
@@ -47,6 +53,8 @@ static void read_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
 static void add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc);
 static void add_resolver(Bundle *bundle, Resolver *resolver, List *refs);
 static bool add_answer(Bundle *bundle, const char *resolver, Jsonb *answer);
+static bool is_record(JsonbValue *element);
+static bool is_moment(const char *text);
 static bool is_portable(MapColumn *column);
 static bool is_portable_basis(const char *basis, int length);
 static void append_text(StringInfo buf, text *value);
@@ -284,50 +292,89 @@ add_resolver(Bundle *bundle, Resolver *resolver, List *refs)
 		bundle->incomplete = lappend(bundle->incomplete, resolver->name);
 }
 
-/* add_answer: an array of records, each of which names its source; false, and nothing added, where it is none. */
+/*
+ * add_answer takes an array of records, completed by what they leave out; false,
+ * and nothing added, where it is none.
+ */
 static bool
 add_answer(Bundle *bundle, const char *resolver, Jsonb *answer)
 {
 	StringInfo	buf = &bundle->records;
 	int			n = JB_ROOT_COUNT(answer);
+	StringInfoData defaults;
+	Datum		complete;
 
 	if (!JB_ROOT_IS_ARRAY(answer) || JB_ROOT_IS_SCALAR(answer))
 		return false;
 	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *element = getIthJsonbValueFromContainer(&answer->root, i);
-
-		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		if (!is_record(getIthJsonbValueFromContainer(&answer->root, i)))
 			return false;
-	}
+	initStringInfo(&defaults);
+	appendStringInfoChar(&defaults, '{');
+	EffJsonMember(&defaults, "source", resolver);
+	for (int k = 1; k < lengthof(record_texts); k++)
+		EffJsonMember(&defaults, record_texts[k], NULL);
+	appendStringInfoString(&defaults, ", \"value\": null, \"row_key\": {}}");
+	complete = DirectFunctionCall1(jsonb_in, CStringGetDatum(defaults.data));
 	for (int i = 0; i < n; i++)
 	{
-		JsonbContainer *record = getIthJsonbValueFromContainer(&answer->root, i)->val.binary.data;
-		JsonbValue *basis = EffJsonbMember(record, "legal_basis");
-		char	   *text;
+		JsonbValue *element = getIthJsonbValueFromContainer(&answer->root, i);
+		JsonbValue *basis = EffJsonbMember(element->val.binary.data, "legal_basis");
+		Jsonb	   *record;
 
 		if (bundle->portable &&
-			(basis == NULL || basis->type != jbvString || !is_portable_basis(basis->val.string.val, basis->val.string.len)))
+			(basis == NULL || !is_portable_basis(basis->val.string.val, basis->val.string.len)))
 			continue;
+		record = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, complete, JsonbPGetDatum(JsonbValueToJsonb(element))));
 		bundle->count++;
 		if (buf->len > 0)
 			appendStringInfoChar(buf, ',');
-		text = JsonbToCString(NULL, record, 0);
-		if (EffJsonbMember(record, "source") == NULL)
-		{
-			appendStringInfoChar(buf, '{');
-			EffJsonMember(buf, "source", resolver);
-			if (JsonContainerSize(record) > 0)
-				appendStringInfo(buf, ", %s", text + 1);
-			else
-				appendStringInfoChar(buf, '}');
-		}
-		else
-			appendStringInfoString(buf, text);
+		(void) JsonbToCString(buf, &record->root, VARSIZE(record));
 		if (buf->len > MAX_BUNDLE_BYTES)
 			bundle_too_large();
 	}
 	return true;
+}
+
+/* is_record: an object whose members are what those of our own records are. */
+static bool
+is_record(JsonbValue *element)
+{
+	JsonbValue *member;
+
+	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		return false;
+	for (int k = 0; k < lengthof(record_texts); k++)
+	{
+		member = getKeyJsonValueFromContainer(element->val.binary.data, record_texts[k], strlen(record_texts[k]), NULL);
+		/* the first one is the source, which has to be there */
+		if (member != NULL && member->type != jbvString && (k == 0 || member->type != jbvNull))
+			return false;
+	}
+	member = EffJsonbMember(element->val.binary.data, "expires_at");
+	if (member != NULL && !is_moment(pnstrdup(member->val.string.val, member->val.string.len)))
+		return false;
+	member = getKeyJsonValueFromContainer(element->val.binary.data, "row_key", strlen("row_key"), NULL);
+	return member == NULL || (member->type == jbvBinary && JsonContainerIsObject(member->val.binary.data));
+}
+
+static bool
+is_moment(const char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		volatile valid = true;
+
+	PG_TRY();
+	{
+		(void) DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(EffCatchUserError(context));
+		valid = false;
+	}
+	PG_END_TRY();
+	return valid;
 }
 
 /* is_portable: the value was provided under consent or contract (Art. 20 (1)(a)). */
