@@ -41,14 +41,18 @@ static EffOwnStatement append_events = {
 };
 
 static EffOwnStatement find_erasures = {
-	"SELECT r.ordinality, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
-	" FROM pg_catalog.unnest($2) WITH ORDINALITY AS r (ref, ordinality)"
-	" JOIN %s.effaced_audit_events e ON e.subject_ref = r.ref AND e.subject = $1"
+	"SELECT e.subject_ref, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
+	" FROM %s.effaced_audit_events e"
+	" WHERE e.subject_ref = ANY ($2) AND e.subject = $1"
 	" AND e.event_type = 'erasure_local_completed' AND NOT e.payload ? 'tables'"
-	" GROUP BY r.ordinality"
+	" GROUP BY e.subject_ref"
 };
 
+/* A refused INSERT must not have the caller's statement logged */
+static const EffStatementPlace trail = {.action = "writing to", .relation = "the audit trail"};
+
 static Datum *make_ids(int n);
+static int	compare_refs(const void *a, const void *b, void *refs);
 static Datum text_array(List *events, int member);
 
 /* effaced_is_event_type(event_type) is the check of the trail's column. */
@@ -115,7 +119,7 @@ EffAuditAppend(List *events)
 	values[6] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
 
 	EffSpiBeginAsOwner(&bracket);
-	(void) EffSpiExecuteOwn(&append_events, lengthof(types), types, values, NULL, SPI_OK_INSERT, NULL);
+	(void) EffSpiExecuteOwn(&append_events, lengthof(types), types, values, NULL, SPI_OK_INSERT, &trail);
 	EffSpiEnd(&bracket);
 	return DatumGetCString(DirectFunctionCall1(uuid_out, ids[n - 1]));
 }
@@ -163,12 +167,17 @@ EffAuditErased(const char *kind, char **refs, int n)
 	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
 	Oid			types[] = {TEXTOID, TEXTARRAYOID};
 	Datum		values[2];
+	int		   *by_ref = palloc(sizeof(int) * Max(n, 1));
 	EffBracket	bracket;
 
 	if (n == 0)
 		return erased;
 	for (int i = 0; i < n; i++)
+	{
 		elements[i] = CStringGetTextDatum(refs[i]);
+		by_ref[i] = i;
+	}
+	qsort_arg(by_ref, n, sizeof(int), compare_refs, refs);
 	values[0] = CStringGetTextDatum(kind);
 	values[1] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 	EffSpiBeginAsOwner(&bracket);
@@ -176,13 +185,32 @@ EffAuditErased(const char *kind, char **refs, int n)
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool		isnull;
-		int64		place = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
-
-		erased[place - 1] = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)) ?
+		char	   *ref = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		ErasureRecord record = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)) ?
 			ERASURE_RECORDED : ERASURE_OF_NOBODY;
+		int			low = 0;
+		int			high = n;
+
+		while (low < high)
+		{
+			int			middle = low + (high - low) / 2;
+
+			if (strcmp(refs[by_ref[middle]], ref) < 0)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		for (; low < n && strcmp(refs[by_ref[low]], ref) == 0; low++)
+			erased[by_ref[low]] = record;
 	}
 	EffSpiEnd(&bracket);
 	return erased;
+}
+
+static int
+compare_refs(const void *a, const void *b, void *refs)
+{
+	return strcmp(((char **) refs)[*(const int *) a], ((char **) refs)[*(const int *) b]);
 }
 
 /*

@@ -413,7 +413,7 @@ finish_bundle(StringInfo buf)
 	{
 		MemoryContextSwitchTo(context);
 		if (geterrcode() != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-			PG_RE_THROW();
+			EffRethrowWithoutValues(&(EffStatementPlace) {.action = "writing of", .relation = "the export"});
 		FlushErrorState();
 		bundle_too_large();
 	}

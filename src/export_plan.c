@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "export_plan.h"
 #include "expression.h"
 #include "json.h"
@@ -14,13 +16,19 @@
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #define DENIED_HINT "Grant the calling role SELECT on the tables that hold data of the subject."
 
 /* Rows of one table that are sorted by their key, also where they are streamed */
 #define MAX_SORTED_ROWS 1000
+
+/* The last whole year of a timestamp */
+#define LAST_YEAR 294275
 
 /* The rows of a table that reach a subject, as conditions; constants where they are always so */
 typedef struct ExportReach
@@ -34,18 +42,24 @@ typedef struct ExportReach
 static ExportSource *make_source(DataMap *map, ExportPlan *plan, MapTable *table);
 static char *record_head(MapTable *table, MapColumn *column);
 static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, bool sorted);
+static void append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach);
 static Statement *make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source);
 static ExportReach reach_of(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table);
 static const char *reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 								   LinkRole role, const char *redacted);
 static const char *column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
 									MapColumn *column);
+static const char *who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
+							const char *tied, const char *still);
 static const char *conjunction(const char *a, const char *b);
 static const char *disjunction(const char *a, const char *b);
 static bool is_redacted(TableLink *link, const char *column);
 static void append_order(Statement *st, EffRelation *rel);
 static char *value_sql(EffRelation *rel, EffColumn *column);
+static char *base64_sql(const char *value);
 static char *expiry_sql(EffRelation *rel, MapColumn *column);
+static bool names_column(const char *sql, const char *column);
+static void append_named(Statement *st, EffRelation *rel, const char *sql);
 
 /*
  * EffExportPlanGet makes the statements once per map, kind, and whether
@@ -126,22 +140,15 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, bool sorted
 {
 	MapTable   *table = source->table;
 	EffRelation *rel = table->rel;
-	EffIndex   *primary = EffRelationPrimaryKey(rel);
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "reading rows of", rel);
 	ExportReach reach = reach_of(map, st, plan, table);
+	const char *where;
+	char	   *outer;
 	ListCell   *lc;
 
 	st->place.denied_hint = DENIED_HINT;
 
-	appendStringInfoString(&st->text, "SELECT pg_catalog.json_build_object(");
-	for (int i = 0; primary != NULL && i < primary->nkeys; i++)
-	{
-		EffColumn  *column = EffRelationColumn(rel, primary->keys[i]);
-
-		appendStringInfo(&st->text, "%s%s, %s", i > 0 ? ", " : "",
-						 EffQuoteLiteral(column->name), value_sql(rel, column));
-	}
-	appendStringInfoChar(&st->text, ')');
+	append_row_key(map, st, plan, &reach);
 	foreach(lc, table->columns)
 	{
 		MapColumn  *column = lfirst(lc);
@@ -155,14 +162,53 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, bool sorted
 	foreach(lc, table->columns)
 		appendStringInfo(&st->text, ", %s", expiry_sql(rel, lfirst(lc)));
 	/* the rows are sorted as they are stored, not with what is made of them */
-	appendStringInfo(&st->text, sorted ? " FROM (SELECT t.* FROM %s t WHERE %s" : " FROM %s t WHERE %s",
-					 rel->sql, disjunction(reach.owned, reach.accessible));
+	outer = EffStatementTake(st, 0);
+	where = disjunction(reach.owned, reach.accessible);
+	appendStringInfo(&st->text, "SELECT %s FROM ", outer);
 	if (sorted)
 	{
+		appendStringInfoString(&st->text, "(SELECT ");
+		append_named(st, rel, outer);
+		appendStringInfo(&st->text, " FROM %s t WHERE %s", rel->sql, where);
 		append_order(st, rel);
 		appendStringInfoString(&st->text, ") AS t");
 	}
+	else
+		appendStringInfo(&st->text, "%s t WHERE %s", rel->sql, where);
 	return st;
+}
+
+/*
+ * append_row_key: without the columns that must not be seen; the object then
+ * has the rest of the key.
+ */
+static void
+append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach)
+{
+	EffRelation *rel = reach->table->rel;
+	EffIndex   *primary = EffRelationPrimaryKey(rel);
+	bool		hidden = false;
+	StringInfoData members;
+
+	initStringInfo(&members);
+	for (int i = 0; primary != NULL && i < primary->nkeys; i++)
+	{
+		EffColumn  *column = EffRelationColumn(rel, primary->keys[i]);
+		MapColumn  *labelled = EffMapColumn(reach->table, column->attnum);
+		const char *seen = who_sees(map, st, plan, reach, column, labelled ? labelled->label->link : NULL, NULL);
+
+		appendStringInfo(&members, "%s%s, ", i > 0 ? ", " : "", EffQuoteLiteral(column->name));
+		if (strcmp(seen, "true") == 0)
+			appendStringInfoString(&members, value_sql(rel, column));
+		else
+		{
+			appendStringInfo(&members, "CASE WHEN %s THEN %s END", seen, value_sql(rel, column));
+			hidden = true;
+		}
+	}
+	/* a key has no NULLs of its own */
+	appendStringInfo(&st->text, hidden ? "pg_catalog.json_strip_nulls(pg_catalog.json_build_object(%s))" :
+					 "pg_catalog.json_build_object(%s)", members.data);
 }
 
 /* make_is_small reads no more rows than it takes to tell. */
@@ -225,17 +271,47 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 }
 
 /*
- * column_condition: an owner gets what is tied to no other owner, somebody with
- * access what is not redacted, and an erased subject no surrogates.  What holds
- * for every row that the statement finds is not asked for again.
+ * column_condition: who may see the column gets it, and an erased subject no
+ * surrogates.
  */
 static const char *
 column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, MapColumn *column)
 {
+	const char *included = who_sees(map, st, plan, reach, column->column, column->label->link, NULL);
+
+	if (plan->state == SUBJECT_ERASED && column->label->erasure != ERASURE_RETAIN && column->label->link == NULL &&
+		EffOwnershipContested(reach->table, plan->base.subject))
+	{
+		/* what was left for another owner is that owner's */
+		int			length = st->text.len;
+
+		EffOwnershipLiving(map, st, &plan->base, &(PlannedTable) {.table = reach->table});
+		included = who_sees(map, st, plan, reach, column->column, NULL,
+							psprintf("(%s) IS NOT TRUE", EffStatementTake(st, length)));
+	}
+	if (plan->state != SUBJECT_LIVING && EffMayHoldSurrogate(reach->table, column))
+	{
+		Surrogate  *surrogate = EffSurrogateChoose(map, reach->table, column);
+		char	   *residual = surrogate->error ? NULL : EffSurrogateResidualSql(surrogate, st, "t");
+
+		if (residual != NULL)
+			return conjunction(included, residual);
+	}
+	return included;
+}
+
+/*
+ * who_sees: an owner gets what is tied to no other owner, somebody with access
+ * what is not redacted.  What holds for every row that the statement finds is
+ * not asked for again.  still, if any, is what an owner has to fulfil besides.
+ */
+static const char *
+who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
+		 const char *tied, const char *still)
+{
 	const char *owned = reach->several || strcmp(reach->owned, "false") == 0 ? reach->owned : "true";
 	const char *accessible = reach->accessible;
 	const char *mine = owned;
-	const char *included;
 	ListCell   *lc;
 
 	if (strcmp(accessible, "false") != 0)
@@ -243,9 +319,9 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 		bool		redacted = false;
 
 		foreach(lc, EffGraphRoleLinks(reach->table, plan->base.subject, ROLE_ACCESSOR))
-			redacted |= is_redacted(lfirst(lc), column->column->name);
+			redacted |= is_redacted(lfirst(lc), column->name);
 		if (redacted)
-			accessible = reach_condition(map, st, plan, reach->table, ROLE_ACCESSOR, column->column->name);
+			accessible = reach_condition(map, st, plan, reach->table, ROLE_ACCESSOR, column->name);
 		else if (!reach->several)
 			accessible = "true";
 		/* who owns the row and may access it too gets it as its owner */
@@ -259,8 +335,8 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 		int			length = st->text.len;
 		char	   *others;
 
-		if (column->label->link == NULL || link->name == NULL || link->label->role != ROLE_OWNER ||
-			strcmp(link->name, column->label->link) != 0)
+		if (tied == NULL || link->name == NULL || link->label->role != ROLE_OWNER ||
+			strcmp(link->name, tied) != 0)
 			continue;
 		EffScopeLink(map, st, "t", link, 0, &EffScopeAny);
 		others = EffStatementTake(st, length);
@@ -271,26 +347,9 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 			mine = disjunction(mine, psprintf("(%s)", EffStatementTake(st, length)));
 		}
 	}
-	included = disjunction(mine, accessible);
-	if (plan->state == SUBJECT_ERASED && column->label->erasure != ERASURE_RETAIN && column->label->link == NULL &&
-		EffOwnershipContested(reach->table, plan->base.subject))
-	{
-		/* what was left for another owner is that owner's */
-		int			length = st->text.len;
-
-		EffOwnershipLiving(map, st, &plan->base, &(PlannedTable) {.table = reach->table});
-		mine = conjunction(mine, psprintf("(%s) IS NOT TRUE", EffStatementTake(st, length)));
-		included = disjunction(mine, accessible);
-	}
-	if (plan->state != SUBJECT_LIVING && column->label->erasure != ERASURE_RETAIN)
-	{
-		Surrogate  *surrogate = EffSurrogateChoose(map, reach->table, column);
-		char	   *residual = surrogate->error ? NULL : EffSurrogateResidualSql(surrogate, st, "t");
-
-		if (residual != NULL)
-			return conjunction(included, residual);
-	}
-	return included;
+	if (still != NULL)
+		mine = conjunction(mine, still);
+	return disjunction(mine, accessible);
 }
 
 /* conjunction and disjunction fold the constants "true" and "false". */
@@ -357,21 +416,81 @@ value_sql(EffRelation *rel, EffColumn *column)
 	const char *array = OidIsValid(element) ? "[]" : "";
 
 	if (base == BYTEAOID)
-		return psprintf("pg_catalog.to_json(pg_catalog.translate(pg_catalog.encode(%s, 'base64'), E'\\n', ''))", value);
+		return base64_sql(value);
+	if (type == BYTEAOID)
+		return psprintf("CASE WHEN pg_catalog.array_ndims(%s) > 1 THEN pg_catalog.to_json(%s::pg_catalog.bytea[]) WHEN %s IS NOT NULL THEN"
+						" (SELECT coalesce(pg_catalog.json_agg(%s ORDER BY e.n), '[]')"
+						" FROM pg_catalog.unnest(%s::pg_catalog.bytea[]) WITH ORDINALITY AS e (v, n)) END",
+						value, value, value, base64_sql("e.v"), value);
+	/* what jsonb cannot hold must fail where the source is read, which then is named */
+	if (type == JSONOID)
+		return psprintf("pg_catalog.to_json(%s::pg_catalog.jsonb%s)", value, array);
 	if (type >= FirstNormalObjectId && !OidIsValid(getExtensionOfObject(TypeRelationId, type)))
 		return psprintf("pg_catalog.to_json(%s::pg_catalog.text%s)", value, array);
 	return psprintf("pg_catalog.to_json(%s::%s)", value, EffTypeSql(base, -1));
 }
 
-/* expiry_sql: anchor and duration, by the calendar and in UTC. */
+static char *
+base64_sql(const char *value)
+{
+	return psprintf("pg_catalog.to_json(pg_catalog.translate(pg_catalog.encode(%s, 'base64'), E'\\n', ''))", value);
+}
+
+/*
+ * expiry_sql: anchor and duration, by the calendar and in UTC.  NULL where the
+ * term would end beyond what a timestamp can hold.
+ */
 static char *
 expiry_sql(EffRelation *rel, MapColumn *column)
 {
 	RetentionPolicy *retention = column->label->retention;
 	EffColumn  *anchor = retention && retention->anchor ? EffRelationColumnByName(rel, retention->anchor) : NULL;
+	Interval   *duration;
+	double		years;
+	char	   *value;
+	Oid			type;
 
 	if (anchor == NULL || retention->duration == NULL)
 		return "NULL::pg_catalog.timestamptz";
-	return psprintf("(%s::pg_catalog.timestamptz + %s::pg_catalog.interval)",
-					EffColumnSql("t", rel, anchor->attnum), EffQuoteLiteral(retention->duration));
+	duration = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(retention->duration),
+													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	/* rounded up, and a year to spare */
+	years = 2 + duration->month / 12.0 + duration->day / 365.0 + duration->time / (double) USECS_PER_DAY / 365;
+	if (years < 0 || years > LAST_YEAR)
+		return "NULL::pg_catalog.timestamptz";
+	value = EffColumnSql("t", rel, anchor->attnum);
+	type = getBaseType(anchor->type);
+	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz + %s::pg_catalog.interval END",
+					value, (int) (LAST_YEAR - years), EffTypeSql(type, -1), value, EffQuoteLiteral(retention->duration));
+}
+
+/* append_named: the columns of t that a text names, so that the caller needs privileges on no others. */
+static void
+append_named(Statement *st, EffRelation *rel, const char *sql)
+{
+	const char *separator = "";
+
+	for (int i = 0; i < rel->ncolumns; i++)
+	{
+		char	   *column = EffColumnSql("t", rel, rel->columns[i].attnum);
+
+		if (!names_column(sql, column))
+			continue;
+		appendStringInfo(&st->text, "%s%s", separator, column);
+		separator = ", ";
+	}
+}
+
+/* names_column: one too many does no harm. */
+static bool
+names_column(const char *sql, const char *column)
+{
+	for (const char *at = strstr(sql, column); at != NULL; at = strstr(at + 1, column))
+	{
+		unsigned char next = at[strlen(column)];
+
+		if (!isalnum(next) && next != '_' && next != '$' && next < 0x80)
+			return true;
+	}
+	return false;
 }

@@ -54,7 +54,7 @@ static void open_source(RecordStream *stream, ExportSource *source);
 static Datum make_record(RecordStream *stream, TupleDesc desc, Datum value);
 static void end_stream(RecordStream *stream);
 static void close_cursor(Datum arg);
-static Datum jsonb_of(Datum json);
+static Datum jsonb_of(Datum json, Statement *source);
 
 /*
  * effaced_export_stream(subject_id, subject) gives the records of
@@ -221,7 +221,7 @@ make_record(RecordStream *stream, TupleDesc desc, Datum value)
 	{
 		MemoryContext previous = MemoryContextSwitchTo(stream->batch);
 
-		stream->row_key = jsonb_of(heap_getattr(row, EXPORT_ROW_KEY, stream->desc, &isnull));
+		stream->row_key = jsonb_of(heap_getattr(row, EXPORT_ROW_KEY, stream->desc, &isnull), stream->statement);
 		MemoryContextSwitchTo(previous);
 	}
 	stream->count++;
@@ -229,7 +229,7 @@ make_record(RecordStream *stream, TupleDesc desc, Datum value)
 	values[1] = stream->row_key;
 	values[2] = CStringGetTextDatum(column->column->name);
 	values[3] = CStringGetTextDatum(label->category);
-	values[4] = jsonb_of(value);
+	values[4] = jsonb_of(value, stream->statement);
 	nulls[5] = label->legal_basis == NULL;
 	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(label->legal_basis);
 	nulls[6] = label->purpose == NULL;
@@ -267,8 +267,22 @@ close_cursor(Datum arg)
 	stream->cursor[0] = '\0';
 }
 
+/* jsonb_of: an error of it would quote the value. */
 static Datum
-jsonb_of(Datum json)
+jsonb_of(Datum json, Statement *source)
 {
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum jsonb = (Datum) 0;
+
+	PG_TRY();
+	{
+		jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(&source->place);
+	}
+	PG_END_TRY();
+	return jsonb;
 }

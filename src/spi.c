@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "tcop/pquery.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -246,11 +247,16 @@ EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
 	 */
 	if (result != expected && result != SPI_OK_REWRITTEN)
 		elog(ERROR, "unexpected result of statement: %s", SPI_result_code_string(result));
+	/* SPI leaves its own context, which goes with the bracket */
+	MemoryContextSwitchTo(context);
 	return SPI_processed;
 }
 
 /*
- * EffSpiOpen opens a cursor; an error is raised anew without its text.
+ * EffSpiOpen opens a cursor; an error is raised anew without its text.  It
+ * lasts as long as the one that it is read for: where that is held over COMMIT,
+ * PostgreSQL reads the rest while the transaction ends, when it has already
+ * closed the cursors that are not.
  */
 const char *
 EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatementPlace *place)
@@ -261,6 +267,8 @@ EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatement
 	PG_TRY();
 	{
 		portal = SPI_cursor_open(NULL, plan, values, nulls, true);
+		if (portal != NULL && ActivePortal != NULL)
+			portal->cursorOptions |= ActivePortal->cursorOptions & CURSOR_OPT_HOLD;
 	}
 	PG_CATCH();
 	{
@@ -270,6 +278,7 @@ EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatement
 	PG_END_TRY();
 	if (portal == NULL)
 		elog(ERROR, "could not open cursor: %s", SPI_result_code_string(SPI_result));
+	MemoryContextSwitchTo(context);
 	return portal->name;
 }
 
@@ -300,17 +309,27 @@ EffSpiFetch(const char *name, long rows, const EffStatementPlace *place)
 		EffRethrowWithoutValues(place);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(context);
 	return SPI_processed;
 }
 
-/* EffSpiClose closes a cursor, if it is still there; it needs no bracket. */
+/*
+ * EffSpiClose closes a cursor, if it is still there; it needs no bracket.
+ * Where a loop of PL/pgSQL ends the transaction, its cursor is read to the end
+ * from within a scan of all cursors, which would trip over one that goes: the
+ * end of the transaction, which follows, takes it.
+ */
 void
 EffSpiClose(const char *name)
 {
 	Portal		portal = SPI_cursor_find(name);
 
-	if (portal != NULL)
-		SPI_cursor_close(portal);
+	if (portal == NULL)
+		return;
+	if (ActivePortal != NULL && ActivePortal->holdStore != NULL &&
+		(ActivePortal->cursorOptions & CURSOR_OPT_HOLD) == 0)
+		return;
+	SPI_cursor_close(portal);
 }
 
 /*
@@ -416,8 +435,21 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 	ErrorData  *error = CopyErrorData();
 	const char *hint = error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ? place->denied_hint : NULL;
 	const char *undone = place->batch ? "This batch was undone, those before it stay" : "Nothing was changed";
+	const char *column = error->column_name ? error->column_name : place->column;
+	const char *of_columns = "";
+	ListCell   *lc;
 
 	FlushErrorState();
+	foreach(lc, place->constraints)
+	{
+		EffPlaceConstraint *constraint = lfirst(lc);
+
+		if (error->constraint_name == NULL || strcmp(constraint->name, error->constraint_name) != 0)
+			continue;
+		column = column ? column : constraint->column;
+		of_columns = psprintf(" on %s", constraint->columns);
+		break;
+	}
 	switch (error->sqlerrcode)
 	{
 		case ERRCODE_T_R_DEADLOCK_DETECTED:
@@ -441,15 +473,14 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 			 place->column ? errmsg("%s %s.%s failed", place->action, place->relation, quote_identifier(place->column)) :
 			 errmsg("%s %s failed", place->action, place->relation),
 			 error->constraint_name ?
-			 errdetail("SQLSTATE %s, constraint \"%s\".  %s; the original message is withheld, since it may hold personal data.",
-					   unpack_sql_state(error->sqlerrcode), error->constraint_name, undone) :
+			 errdetail("SQLSTATE %s, constraint \"%s\"%s.  %s; the original message is withheld, since it may hold personal data.",
+					   unpack_sql_state(error->sqlerrcode), error->constraint_name, of_columns, undone) :
 			 errdetail("SQLSTATE %s.  %s; the original message is withheld, since it may hold personal data.",
 					   unpack_sql_state(error->sqlerrcode), undone),
 			 hint ? errhint("%s", hint) : 0,
 			 error->schema_name ? err_generic_string(PG_DIAG_SCHEMA_NAME, error->schema_name) : 0,
 			 error->table_name ? err_generic_string(PG_DIAG_TABLE_NAME, error->table_name) : 0,
-			 error->column_name ? err_generic_string(PG_DIAG_COLUMN_NAME, error->column_name) :
-			 place->column ? err_generic_string(PG_DIAG_COLUMN_NAME, place->column) : 0,
+			 column ? err_generic_string(PG_DIAG_COLUMN_NAME, column) : 0,
 			 error->datatype_name ? err_generic_string(PG_DIAG_DATATYPE_NAME, error->datatype_name) : 0,
 			 error->constraint_name ? err_generic_string(PG_DIAG_CONSTRAINT_NAME, error->constraint_name) : 0,
 			 errhidestmt(true)));

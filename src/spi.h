@@ -20,6 +20,14 @@ typedef struct EffBracket
 	int			security_context;
 } EffBracket;
 
+/* A constraint or unique index, and those of its columns that a statement writes */
+typedef struct EffPlaceConstraint
+{
+	char	   *name;
+	char	   *column;			/* the first of them */
+	char	   *columns;		/* all, quoted, for a message */
+} EffPlaceConstraint;
+
 /* What a failing statement was about, for the error that replaces its own */
 typedef struct EffStatementPlace
 {
@@ -27,6 +35,7 @@ typedef struct EffStatementPlace
 	const char *relation;		/* display name */
 	Oid			relid;
 	const char *column;			/* where it is about one, or NULL */
+	List	   *constraints;	/* of EffPlaceConstraint, where it writes several columns */
 	const char *denied_hint;	/* which privileges it takes; NULL: those of a plan */
 	bool		batch;			/* one of several transactions */
 } EffStatementPlace;

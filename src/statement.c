@@ -122,6 +122,7 @@ EffStatementPrepare(Statement *st)
 		EffRethrowWithoutValues(&st->place);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(current);
 	callback->func = free_plan;
 	callback->arg = st->plan;
 	MemoryContextRegisterResetCallback(context, callback);

@@ -38,6 +38,33 @@ EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
 	return used_anew ? SUBJECT_REVIVED : SUBJECT_ERASED;
 }
 
+/*
+ * EffMayHoldSurrogate: of a table whose rows erasure deletes, rows survive only
+ * where others own them, with surrogates in the columns tied to who left, or
+ * where they were reached against a reference and are still referenced.
+ */
+bool
+EffMayHoldSurrogate(MapTable *table, MapColumn *column)
+{
+	bool		deleted = table->fully_pii_owned;
+	ListCell   *lc;
+
+	if (column->label->erasure == ERASURE_RETAIN)
+		return false;
+	foreach(lc, table->columns)
+		deleted &= ((MapColumn *) lfirst(lc))->label->erasure == ERASURE_DELETE;
+	if (!deleted || column->label->link != NULL)
+		return true;
+	foreach(lc, table->links)
+	{
+		TableLink  *link = lfirst(lc);
+
+		if (link->label->role == ROLE_OWNER && ((JoinHop *) linitial(link->hops))->reverse)
+			return true;
+	}
+	return false;
+}
+
 /* used_anew_statement: one row for the subject's, made once per map. */
 static Statement *
 used_anew_statement(DataMap *map, MapTable *subject)

@@ -17,4 +17,7 @@ typedef enum SubjectState
 
 extern SubjectState EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key);
 
+/* Whether an erasure can have left a surrogate in a column; 0 or {} in any other is a value */
+extern bool EffMayHoldSurrogate(MapTable *table, MapColumn *column);
+
 #endif							/* EFF_SUBJECT_STATE_H */
