@@ -445,6 +445,21 @@ SELECT * FROM effaced_lint();
 ROLLBACK;
 
 --
+-- tied_to_accessor: a value of somebody for whom nothing is erased or corrected.
+--
+BEGIN;
+CREATE TABLE visits (id int PRIMARY KEY, patient_id int REFERENCES customers, doctor_id int REFERENCES customers, doctor_phone text);
+CREATE INDEX ON visits (patient_id);
+CREATE INDEX ON visits (doctor_id);
+SECURITY LABEL FOR effaced ON TABLE visits IS
+	'{"owned": true, "links": [{"name": "patient", "path": "patient_id"}, {"name": "doctor", "path": "doctor_id", "role": "accessor"}]}';
+SECURITY LABEL FOR effaced ON COLUMN visits.doctor_phone IS '{"category": "contact", "link": "doctor"}';
+SELECT * FROM effaced_lint();
+SELECT hint FROM effaced_lint() \gexec
+SELECT * FROM effaced_lint();
+ROLLBACK;
+
+--
 -- Where it looks.
 --
 BEGIN;

@@ -75,6 +75,7 @@ static const struct
 	[LINT_STALE_EXEMPTION] = {"stale_exemption", SEVERITY_INFO},
 	[LINT_STATISTICS_COPY_LABELLED] = {"statistics_copy_labelled", SEVERITY_WARNING},
 	[LINT_SURROGATE_MISSING] = {"surrogate_missing", SEVERITY_ERROR},
+	[LINT_TIED_TO_ACCESSOR] = {"tied_to_accessor", SEVERITY_WARNING},
 	[LINT_TRIGGER_COPIES_LABELLED] = {"trigger_copies_labelled", SEVERITY_WARNING},
 	[LINT_UNINDEXED_ANCHOR] = {"unindexed_anchor", SEVERITY_WARNING},
 	[LINT_UNINDEXED_PATH] = {"unindexed_path", SEVERITY_WARNING},

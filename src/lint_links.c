@@ -29,6 +29,7 @@ static bool is_foreign_key(DataMap *map, EffRelation *from, const AttrNumber *co
 						   EffRelation *to, const AttrNumber *target_columns, int n);
 static char *foreign_key_statement(TableLink *link, JoinHop *hop);
 static void lint_shared(LintRun *run, MapTable *table, List *owners);
+static void lint_tied(LintRun *run, MapTable *table);
 static char *excluded_condition(MapTable *table);
 static void count_excluded(void *arg);
 
@@ -118,6 +119,7 @@ EffLintOwners(LintRun *run)
 							  pstrdup("Add the owner's link to \"links\", or give one of them \"role\": \"owner\"."));
 		if (list_length(owners) > 1)
 			lint_shared(run, table, owners);
+		lint_tied(run, table);
 	}
 }
 
@@ -299,6 +301,32 @@ lint_shared(LintRun *run, MapTable *table, List *owners)
 						  psprintf("column %s is about no owner in particular: it stays until the row's last owner is erased",
 								   EffLintColumnName(table->rel, column->column->attnum)),
 						  hint.data);
+	}
+}
+
+/* lint_tied finds columns that are said to be about somebody who owns nothing. */
+static void
+lint_tied(LintRun *run, MapTable *table)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, table->columns)
+	{
+		MapColumn  *column = lfirst(lc);
+
+		foreach(lc2, table->links)
+		{
+			TableLink  *link = lfirst(lc2);
+
+			if (link->label->role != ROLE_ACCESSOR || link->name == NULL || column->label->link == NULL ||
+				strcmp(link->name, column->label->link) != 0)
+				continue;
+			(void) EffLintAdd(run, LINT_TIED_TO_ACCESSOR, table->rel, column->column->attnum,
+							  psprintf("column %s is tied to link \"%s\" of an accessor, whom nothing is erased or corrected for: it goes with the row's owner, and no correction writes it",
+									   EffLintColumnName(table->rel, column->column->attnum), link->name),
+							  EffLintRelabel(run, table->rel, column->column->attnum, list_make1("link"), "null"));
+		}
 	}
 }
 
