@@ -254,6 +254,7 @@ EffForeignKeysLoad(void)
 		fk->relid = form->conrelid;
 		fk->target = form->confrelid;
 		fk->on_delete = form->confdeltype;
+		fk->on_update = form->confupdtype;
 		fk->match_full = form->confmatchtype == FKCONSTR_MATCH_FULL;
 		fk->deferrable = form->condeferrable;
 		fk->initially_deferred = form->condeferred;

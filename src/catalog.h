@@ -73,6 +73,7 @@ typedef struct ForeignKey
 	AttrNumber *columns;
 	AttrNumber *target_columns;
 	char		on_delete;		/* FKCONSTR_ACTION_* */
+	char		on_update;
 	int			nset;			/* columns of ON DELETE SET NULL (...) */
 	AttrNumber *set_columns;
 	bool		match_full;

@@ -6,6 +6,7 @@
 
 #include "exec.h"
 #include "audit.h"
+#include "constraints.h"
 #include "refs.h"
 
 #include "access/xact.h"
@@ -36,6 +37,7 @@ static void erase_what_triggers_wrote(ErasureRun *run);
 static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_noreturn();
 static uint64 count_distinct(RowSet *rows, const Datum *arrays);
 static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
+static List *changed_relations(ErasurePlan *plan);
 static void set_constraints(List *foreign_keys, const char *mode);
 
 /*
@@ -141,6 +143,7 @@ EffExecRun(ErasureCall *call)
 			erase_what_triggers_wrote(call->runs[i]);
 
 	EffExecCheckConstraints(plan);
+	EffConstraintsCheck(changed_relations(plan));
 }
 
 /*
@@ -828,12 +831,29 @@ EffExecCheckConstraints(ErasurePlan *plan)
 		set_constraints(declared, "DEFERRED");
 }
 
+/* changed_relations lists what the steps write to, with the children. */
+static List *
+changed_relations(ErasurePlan *plan)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->steps)
+	{
+		ErasureStep *step = lfirst(lc);
+
+		if (step->strategy != STEP_BLOCKER && step->strategy != STEP_SIDE_EFFECT && step->strategy != STEP_RETAIN)
+			relids = list_concat_unique_oid(relids, step->rel->inheritors);
+	}
+	return relids;
+}
+
 /* set_constraints issues SET CONSTRAINTS for foreign keys. */
 static void
 set_constraints(List *foreign_keys, const char *mode)
 {
 	StringInfoData sql;
-	EffStatementPlace place = {.action = "checking foreign keys of", .relation = "the erased rows"};
+	EffStatementPlace place = {.action = "checking foreign keys of", .relation = "the changed rows"};
 	ListCell   *lc;
 
 	initStringInfo(&sql);

@@ -474,7 +474,8 @@ append_named(Statement *st, EffRelation *rel, const char *sql)
 	{
 		char	   *column = EffColumnSql("t", rel, rel->columns[i].attnum);
 
-		if (!names_column(sql, column))
+		/* an expression of a label may read the whole row */
+		if (!names_column(sql, column) && strstr(sql, "t.*") == NULL)
 			continue;
 		appendStringInfo(&st->text, "%s%s", separator, column);
 		separator = ", ";

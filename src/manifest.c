@@ -696,7 +696,7 @@ same_foreign_key(const ForeignKey *a, const ForeignKey *b)
 		memcmp(a->columns, b->columns, sizeof(AttrNumber) * a->nkeys) == 0 &&
 		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->nkeys) == 0 &&
 		(a->nset == 0 || memcmp(a->set_columns, b->set_columns, sizeof(AttrNumber) * a->nset) == 0) &&
-		a->on_delete == b->on_delete && a->match_full == b->match_full &&
+		a->on_delete == b->on_delete && a->on_update == b->on_update && a->match_full == b->match_full &&
 		a->deferrable == b->deferrable && a->initially_deferred == b->initially_deferred &&
 		a->validated == b->validated && a->namesake == b->namesake;
 }

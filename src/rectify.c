@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "audit.h"
+#include "constraints.h"
 #include "exec.h"
 #include "json.h"
 #include "outbox.h"
@@ -15,9 +16,12 @@
 #include "resolver.h"
 #include "spi.h"
 
+#include "access/sysattr.h"
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/jsonb.h"
@@ -27,13 +31,23 @@
 
 PG_FUNCTION_INFO_V1(effaced_rectify);
 
-#define CORRECTION_FORM "Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category has several."
+#define CORRECTION_FORM "Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category has several, null for the columns without one."
+
+/* Types that take dates in several ways, of which one is accepted: what is left of a text without those */
+#define DAY "[0-9]{4,6}-[0-9]{2}-[0-9]{2}"
+#define TIME "[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+#define ZONE " ?(Z|[+-][0-9]{2}(:?[0-9]{2}(:?[0-9]{2})?)?)"
+#define ERA "( BC)?"
+#define NO_DATE "|-?infinity|null|empty"
+
 
 /* One entry of corrections */
 typedef struct Correction
 {
 	char	   *category;
 	char	   *fact;			/* NULL where none is named */
+	bool		no_fact;		/* of the columns that have none */
+	bool		fact_known;		/* some label has it */
 	Jsonb	   *value;
 } Correction;
 
@@ -47,27 +61,66 @@ typedef struct RectifiedTable
 	bool		may_share;
 } RectifiedTable;
 
+static Datum rectify(FunctionCallInfo fcinfo);
 static List *read_corrections(FunctionCallInfo fcinfo, int argno);
 static char *text_member(JsonbContainer *object, const char *key, int number);
 static void bad_correction(int number, const char *what) pg_attribute_noreturn();
 static List *matching_columns(DataMap *map, MapTable *subject, List *corrections);
 static void check_facts(Correction *correction, List *columns);
 static void check_once(List *columns);
+static void check_generated(RectifyColumn *column, List *columns);
 static ExecValue *convert_values(List *columns, List *corrections);
 static void convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value);
+static bool is_true(const char *query, Jsonb *json);
+static Oid date_type(Oid type);
+static const char *dates_pattern(Oid type);
+static const char *dates_hint(Oid type);
+static const char *json_sql(Oid type);
 static void does_not_fit(RectifyColumn *column, int sqlstate) pg_attribute_noreturn();
 static List *run_plan(ErasureRun *run, RectifyPlan *plan);
 static RectifiedTable *result_for(List **results, MapTable *table);
-static void check_step(ErasureRun *run, RectifyTable *table, RectifyStep *step);
+static uint64 *count_due(ErasureRun *run, RectifyStep *step);
+static void run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result);
+static bool correct_aftermath(ErasureRun *run, RectifyTable *table, bool again, RectifiedTable *result);
+static void not_as_planned(RectifyTable *table) pg_attribute_noreturn();
 static List *make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results,
 						 TimestampTz requested_at, int enqueued, bool waiting);
 
 /*
  * effaced_rectify(subject_id, corrections, refs, subject) sets every labelled
- * column of a correction's category, and fact, that the subject owns.
+ * column of a correction's category, and fact, that the subject owns.  The
+ * statement that calls it holds the values: whatever fails, it is not logged.
  */
 Datum
 effaced_rectify(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = rectify(fcinfo);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (error->hide_stmt)
+			PG_RE_THROW();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != MAKE_SQLSTATE('Z', 'E', '0', '0', '0'))
+			EffRethrowWithoutValues(&(EffStatementPlace) {.action = "rectification of", .relation = "the subject"});
+		FlushErrorState();
+		error->hide_stmt = true;
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static Datum
+rectify(FunctionCallInfo fcinfo)
 {
 	DataMap    *map;
 	MapTable   *subject;
@@ -191,6 +244,8 @@ read_corrections(FunctionCallInfo fcinfo, int argno)
 					 errhint("Allowed: %s.", EffLabelCategories()),
 					 errhidestmt(true)));
 		correction->fact = text_member(object, "fact", i + 1);
+		correction->no_fact = correction->fact == NULL &&
+			getKeyJsonValueFromContainer(object, "fact", strlen("fact"), &value) != NULL;
 		if (getKeyJsonValueFromContainer(object, "value", strlen("value"), &value) == NULL)
 			bad_correction(i + 1, "has no value");
 		correction->value = JsonbValueToJsonb(&value);
@@ -244,10 +299,14 @@ matching_columns(DataMap *map, MapTable *subject, List *corrections)
 				MapColumn  *column = lfirst(lc3);
 				RectifyColumn *match;
 
+				bool		has_fact = column->label->fact != NULL && correction->fact != NULL &&
+					strcmp(column->label->fact, correction->fact) == 0;
+
+				correction->fact_known |= has_fact;
 				if (strcmp(column->label->category, correction->category) != 0 ||
 					!EffRectifyOwns(table, column, subject) ||
-					(correction->fact != NULL &&
-					 (column->label->fact == NULL || strcmp(column->label->fact, correction->fact) != 0)))
+					(correction->fact != NULL && !has_fact) ||
+					(correction->no_fact && column->label->fact != NULL))
 					continue;
 				match = palloc(sizeof(RectifyColumn));
 				match->table = table;
@@ -256,12 +315,15 @@ matching_columns(DataMap *map, MapTable *subject, List *corrections)
 				matching = lappend(matching, match);
 			}
 		}
-		if (correction->fact == NULL)
+		if (correction->fact == NULL && !correction->no_fact)
 			check_facts(correction, matching);
 		result = list_concat(result, matching);
 	}
 	check_once(result);
 	/* a generated column follows what it is made of */
+	foreach(lc, result)
+		if (((RectifyColumn *) lfirst(lc))->column->column->generated)
+			check_generated(lfirst(lc), result);
 	foreach(lc, result)
 		if (((RectifyColumn *) lfirst(lc))->column->column->generated)
 			result = foreach_delete_current(result, lc);
@@ -312,6 +374,7 @@ check_facts(Correction *correction, List *columns)
 				 column ? errdetail("Facts of the category: %s, and columns without one, as %s.%s.", facts.data,
 									column->table->name, quote_identifier(column->column->column->name)) :
 				 errdetail("Facts of the category: %s.", facts.data),
+				 unnamed != NIL ? errhint("Add \"fact\": \"%s\" to the correction, or \"fact\": null for the columns without one.", first) :
 				 errhint("Add \"fact\": \"%s\" to the correction.", first),
 				 errhidestmt(true)));
 	}
@@ -344,6 +407,39 @@ check_once(List *columns)
 		}
 }
 
+/* check_generated: some column that it is made of is corrected with it, or it would keep its value. */
+static void
+check_generated(RectifyColumn *column, List *columns)
+{
+	EffColumn  *c = column->column->column;
+	EffRelation *rel = column->table->rel;
+	Relation	relation = table_open(rel->oid, AccessShareLock);
+	Bitmapset  *attnums = NULL;
+	ListCell   *lc;
+
+	pull_varattnos(build_column_default(relation, c->attnum), 1, &attnums);
+	table_close(relation, AccessShareLock);
+	foreach(lc, columns)
+	{
+		RectifyColumn *other = lfirst(lc);
+
+		if (other->table == column->table && !other->column->column->generated &&
+			bms_is_member(other->column->column->attnum - FirstLowInvalidHeapAttributeNumber, attnums))
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_ANONYMIZATION),
+			 errmsg("entry %d of corrections cannot be written to generated column %s.%s", column->correction + 1,
+					rel->name, quote_identifier(c->name)),
+			 errdetail("No column that it is generated from is corrected with it.  Nothing was changed."),
+			 errhint("Label the columns that %s.%s is generated from with the same category and fact, or correct theirs.",
+					 rel->name, quote_identifier(c->name)),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, rel->schema),
+			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),
+			 err_generic_string(PG_DIAG_COLUMN_NAME, c->name),
+			 errhidestmt(true)));
+}
+
 /* convert_values casts each correction to the types of its columns, before anything is changed. */
 static ExecValue *
 convert_values(List *columns, List *corrections)
@@ -365,40 +461,141 @@ convert_values(List *columns, List *corrections)
 
 /*
  * convert_value lets PostgreSQL take the value out of JSON: text by the type's
- * input, with its length and its domain's checks; arrays as arrays.
+ * input, with its length and its domain's checks; arrays as arrays; bytea as an
+ * export gives it.
  */
 static void
 convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value)
 {
 	EffColumn  *c = column->column->column;
+	EffStatementPlace place = {.action = "correction of", .relation = column->table->rel->name, .column = c->name};
 	Oid			type = JSONBOID;
 	Datum		arg = JsonbPGetDatum(json);
 	MemoryContext current = CurrentMemoryContext;
+	const char *dates = dates_pattern(c->type);
 	int volatile sqlstate = 0;
+	volatile bool is_date = true;
 	int16		typlen;
 	bool		typbyval;
 
 	PG_TRY();
 	{
-		if (SPI_execute_with_args(psprintf("SELECT r.v FROM pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object('v', $1)) AS r (v %s)",
-										   EffTypeSql(c->type, c->typmod)),
-								  1, &type, &arg, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		if (dates != NULL)
+			is_date = is_true(psprintf("SELECT pg_catalog.regexp_replace($1 #>> '{}', %s, '', 'g') !~ '[^][{}(), \"\\\\]'", EffQuoteLiteral(dates)),
+							  json);
+		if (is_date &&
+			(SPI_execute_with_args(psprintf("SELECT r.v FROM pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object('v', %s)) AS r (v %s)",
+											json_sql(c->type), EffTypeSql(c->type, c->typmod)),
+								   1, &type, &arg, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1))
 			elog(ERROR, "a value could not be converted");
 	}
 	PG_CATCH();
 	{
+		MemoryContextSwitchTo(current);
+		/* not the value's fault, but its statement must not be logged either */
+		if (geterrcode() == ERRCODE_QUERY_CANCELED || ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_INSUFFICIENT_RESOURCES)
+			EffRethrowWithoutValues(&place);
 		sqlstate = EffCatchUserError(current)->sqlerrcode;
 	}
 	PG_END_TRY();
+	if (!is_date)
+		sqlstate = ERRCODE_INVALID_DATETIME_FORMAT;
 	if (sqlstate != 0)
 		does_not_fit(column, sqlstate);
 	value->value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &value->isnull);
+	MemoryContextSwitchTo(current);
 	if (!value->isnull)
 	{
 		get_typlenbyval(c->type, &typlen, &typbyval);
 		value->value = datumCopy(value->value, typbyval, typlen);
 	}
 	SPI_freetuptable(SPI_tuptable);
+}
+
+/* is_true runs a query over a JSON value; NULL is true. */
+static bool
+is_true(const char *query, Jsonb *json)
+{
+	Oid			type = JSONBOID;
+	Datum		arg = JsonbPGetDatum(json);
+	bool		isnull;
+	Datum		value;
+
+	if (SPI_execute_with_args(query, 1, &type, &arg, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "a value could not be looked at");
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SPI_freetuptable(SPI_tuptable);
+	return isnull || DatumGetBool(value);
+}
+
+/* date_type gives the type of dates in a column, in its arrays and ranges too; InvalidOid where it has none. */
+static Oid
+date_type(Oid type)
+{
+	Oid			base = getBaseType(type);
+	Oid			inner = get_element_type(base);
+
+	if (OidIsValid(inner))
+		base = getBaseType(inner);
+	if (OidIsValid(inner = get_multirange_range(base)))
+		base = inner;
+	if (OidIsValid(inner = get_range_subtype(base)))
+		base = getBaseType(inner);
+	return base == DATEOID || base == TIMESTAMPOID || base == TIMESTAMPTZOID ? base : InvalidOid;
+}
+
+/*
+ * dates_pattern: what depends on settings is no date, neither 05/04/1980 nor a
+ * moment without a time zone.  Nor is what the type would drop: a time of day
+ * from a date, a zone from a time without one.
+ */
+static const char *
+dates_pattern(Oid type)
+{
+	switch (date_type(type))
+	{
+		case DATEOID:
+			return "(" DAY ERA NO_DATE ")";
+		case TIMESTAMPOID:
+			return "(" DAY "(" TIME ")?" ERA NO_DATE ")";
+		case TIMESTAMPTZOID:
+			return "(" DAY TIME ZONE ERA NO_DATE ")";
+		default:
+			return NULL;
+	}
+}
+
+static const char *
+dates_hint(Oid type)
+{
+	switch (date_type(type))
+	{
+		case DATEOID:
+			return "Write dates as YYYY-MM-DD.";
+		case TIMESTAMPOID:
+			return "Write times as 2026-01-31T12:00:00, without a time zone.";
+		default:
+			return "Write times with their time zone, as 2026-01-31T12:00:00Z.";
+	}
+}
+
+/* json_sql turns base64 into what bytea reads; \x and hexadecimal digits stay. */
+static const char *
+json_sql(Oid type)
+{
+	Oid			base = getBaseType(type);
+	Oid			element = get_element_type(base);
+
+#define HEX(json) \
+	"CASE WHEN pg_catalog.jsonb_typeof(" json ") = 'string' AND NOT " json " #>> '{}' ~ '^\\\\x'" \
+	" THEN pg_catalog.to_jsonb(pg_catalog.decode(" json " #>> '{}', 'base64')) ELSE " json " END"
+
+	if (base == BYTEAOID)
+		return HEX("$1");
+	if (OidIsValid(element) && getBaseType(element) == BYTEAOID)
+		return "CASE WHEN pg_catalog.jsonb_typeof($1) = 'array' THEN (SELECT coalesce(pg_catalog.jsonb_agg("
+			HEX("e.v") " ORDER BY e.n), '[]') FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e (v, n)) ELSE $1 END";
+	return "$1";
 }
 
 static void
@@ -414,6 +611,8 @@ does_not_fit(RectifyColumn *column, int sqlstate)
 			 sqlstate == ERRCODE_GENERATED_ALWAYS ? errdetail("The column is GENERATED ALWAYS AS IDENTITY.") :
 			 errdetail("SQLSTATE %s: the value is none of type %s.  Nothing was changed.",
 					   unpack_sql_state(sqlstate), EffTypeSql(c->type, c->typmod)),
+			 sqlstate == ERRCODE_INVALID_DATETIME_FORMAT && date_type(c->type) != InvalidOid ?
+			 errhint("%s", dates_hint(c->type)) :
 			 errhint("Give a value that the column takes, or a \"fact\" that tells this column from the others of the category."),
 			 err_generic_string(PG_DIAG_SCHEMA_NAME, rel->schema),
 			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),
@@ -422,16 +621,20 @@ does_not_fit(RectifyColumn *column, int sqlstate)
 }
 
 /*
- * run_plan: rows are locked, then in later statements who else owns them is
- * found out, then they are written.
+ * run_plan: rows are locked, from the subject outward, then in later statements
+ * who else owns them is found out, then they are written.
  */
 static List *
 run_plan(ErasureRun *run, RectifyPlan *plan)
 {
 	List	   *results = NIL;
+	List	   *due = NIL;		/* of uint64 *, by table and step */
+	bool		more;
 	ListCell   *lc;
 	ListCell   *lc2;
 
+	foreach(lc, plan->base.locks)
+		(void) EffExecLock(run, lfirst(lc));
 	foreach(lc, plan->row_sets)
 		EffExecFind(run, lfirst(lc), true);
 	if (plan->base.owners != NIL)
@@ -450,30 +653,109 @@ run_plan(ErasureRun *run, RectifyPlan *plan)
 		}
 		if (table->count != NULL)
 			result->rectified += EffExecCount(run, table->count);
+		foreach(lc2, table->steps)
+			due = lappend(due, count_due(run, lfirst(lc2)));
 	}
 
 	EffExecDeferConstraints(&plan->base);
-	foreach(lc, plan->tables)
+	for (int early = 1; early >= 0; early--)
 	{
-		RectifyTable *table = lfirst(lc);
-		RectifiedTable *result = result_for(&results, table->table);
+		ListCell   *next = list_head(due);
 
-		foreach(lc2, table->steps)
+		foreach(lc, plan->tables)
 		{
-			RectifyStep *step = lfirst(lc2);
-			uint64		rows;
+			RectifyTable *table = lfirst(lc);
 
-			CHECK_FOR_INTERRUPTS();
-			rows = EffExecStatement(run, step->update);
-			if (table->count == NULL)
-				result->rectified += rows;
-			if (rows > 0)
-				result->columns = list_concat_unique_ptr(result->columns, step->columns);
-			check_step(run, table, step);
+			foreach(lc2, table->steps)
+			{
+				RectifyStep *step = lfirst(lc2);
+
+				if (step->early == (early != 0))
+					run_step(run, table, step, lfirst(next), result_for(&results, table->table));
+				next = lnext(due, next);
+			}
 		}
 	}
+	/* what is corrected here may make a trigger write there */
+	more = plan->triggers;
+	for (bool again = false; more; again = true)
+	{
+		more = false;
+		foreach(lc, plan->tables)
+			more |= correct_aftermath(run, lfirst(lc), again, result_for(&results, ((RectifyTable *) lfirst(lc))->table));
+	}
 	EffExecCheckConstraints(&plan->base);
+	EffConstraintsCheck(plan->relations);
 	return results;
+}
+
+/* count_due: rows that a step is to write, as it stands before anything is; NULL where nothing can go wrong. */
+static uint64 *
+count_due(ErasureRun *run, RectifyStep *step)
+{
+	uint64	   *due;
+
+	if (step->due == NULL && step->rows == NULL)
+		return NULL;
+	due = palloc(sizeof(uint64));
+	*due = step->due != NULL ? EffExecCount(run, step->due) : run->found_rows[step->rows->id].counts[ROWS_ALL];
+	return due;
+}
+
+/*
+ * run_step writes, and looks whether all has been written.  Fewer rows than
+ * are due are right only where a trigger spared those that hold the value.
+ */
+static void
+run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result)
+{
+	uint64		rows = EffExecStatement(run, step->update);
+	uint64		wrong = 0;
+	uint64		present = 0;
+
+	if (table->count == NULL)
+		result->rectified += rows;
+	if (rows > 0)
+		result->columns = list_concat_unique(result->columns, step->columns);
+	if (step->check != NULL)
+	{
+		bool		isnull;
+
+		if (EffExecStatement(run, step->check) != 1)
+			elog(ERROR, "a count returned no row");
+		wrong = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		present = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+		SPI_freetuptable(SPI_tuptable);
+	}
+	if (wrong > 0 || (due != NULL && (step->check == NULL ? rows != *due :
+									  rows < *due && (step->changes_key && !step->anew ? rows : 0) + present < *due)))
+		not_as_planned(table);
+}
+
+/*
+ * correct_aftermath: what triggers wrote about the subject meanwhile is
+ * corrected once; true where there was any.
+ */
+static bool
+correct_aftermath(ErasureRun *run, RectifyTable *table, bool again, RectifiedTable *result)
+{
+	bool		any = false;
+	ListCell   *lc;
+
+	foreach(lc, table->aftermath)
+	{
+		RectifyAftermath *aftermath = lfirst(lc);
+		uint64		rows;
+
+		if (EffExecCount(run, aftermath->left) == 0)
+			continue;
+		if (again || aftermath->update == NULL)
+			not_as_planned(table);
+		rows = EffExecStatement(run, aftermath->update);
+		result->rectified += rows;
+		any = true;
+	}
+	return any;
 }
 
 /* result_for: the subject's own row and those of its links are rows of one table. */
@@ -493,12 +775,10 @@ result_for(List **results, MapTable *table)
 }
 
 static void
-check_step(ErasureRun *run, RectifyTable *table, RectifyStep *step)
+not_as_planned(RectifyTable *table)
 {
 	EffRelation *rel = table->table->rel;
 
-	if (step->check == NULL || EffExecCount(run, step->check) == 0)
-		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
 			 errmsg("rows of %s were not written as planned", rel->name),
@@ -530,7 +810,8 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 		EffJsonComma(&what);
 		appendStringInfoChar(&what, '{');
 		EffJsonMember(&what, "category", correction->category);
-		EffJsonMember(&what, "fact", correction->fact);
+		/* what no label has is the caller's own text */
+		EffJsonMember(&what, "fact", correction->fact_known ? correction->fact : NULL);
 		appendStringInfoChar(&what, '}');
 	}
 	appendStringInfoChar(&what, ']');

@@ -31,15 +31,27 @@ typedef struct RectifyStep
 	RectifyPart part;
 	TableLink  *link;			/* of PART_LINK */
 	RowSet	   *rows;			/* NULL where they are looked up when their turn comes */
+	bool		anew;			/* they are looked up although they were found: their key has changed */
+	bool		early;			/* before any key changes */
+	bool		changes_key;	/* of its own rows */
 	List	   *columns;		/* of char * */
+	Statement  *due;			/* counts the rows that it will write, where not all of rows are */
 	Statement  *update;
-	Statement  *check;			/* counts rows not written as planned, or NULL */
+	Statement  *check;			/* rows that are not as they should be, and all; where there are triggers */
 } RectifyStep;
+
+/* What triggers may have written meanwhile into rows that a step was about */
+typedef struct RectifyAftermath
+{
+	Statement  *update;			/* NULL where it cannot be told whose such rows are */
+	Statement  *left;			/* counts them */
+} RectifyAftermath;
 
 typedef struct RectifyTable
 {
 	MapTable   *table;
 	List	   *steps;			/* of RectifyStep */
+	List	   *aftermath;		/* of RectifyAftermath */
 	Statement  *count;			/* rows that any step writes, where there are several */
 	Statement  *shared;			/* rows left to other owners, NULL where there can be none */
 } RectifyTable;
@@ -47,12 +59,15 @@ typedef struct RectifyTable
 /* Lives as long as the map */
 typedef struct RectifyPlan
 {
-	ErasurePlan base;			/* subject, row sets and owners */
+	ErasurePlan base;			/* subject, locks, row sets and owners */
 	SubjectState state;
 	List	   *columns;		/* of RectifyColumn */
+	List	   *follows;		/* of ScopeRead: columns that follow by a foreign key's action */
 	List	   *row_sets;		/* of RowSet: all rows of a table, to be locked */
 	List	   *parts;			/* of RowSet: those of them that a step writes */
 	List	   *tables;			/* of RectifyTable, in the order of the changes */
+	List	   *relations;		/* of Oid: what is written to */
+	bool		triggers;		/* some table has any */
 } RectifyPlan;
 
 extern RectifyPlan *EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state, List *columns);

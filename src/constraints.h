@@ -1,0 +1,25 @@
+/*
+ * constraints.h
+ *	  Constraints of tables that are written to: which columns they are on, and
+ *	  whether those that are deferred hold.
+ */
+#ifndef EFF_CONSTRAINTS_H
+#define EFF_CONSTRAINTS_H
+
+#include "effaced.h"
+#include "nodes/pg_list.h"
+
+/*
+ * ERROR where a deferrable constraint of the relations is violated, or of one
+ * that references them.  Nothing else happens: all of them are checked again
+ * when the caller has asked for it, which COMMIT does at the latest.
+ */
+extern void EffConstraintsCheck(List *relids);
+
+/*
+ * EffPlaceConstraint for the constraints and unique indexes of a relation that
+ * are on one of these columns (char *)
+ */
+extern List *EffConstraintsOn(Oid relid, List *columns);
+
+#endif							/* EFF_CONSTRAINTS_H */
