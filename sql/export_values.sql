@@ -15,10 +15,9 @@ INSERT INTO note VALUES (1, 1, '{"note": "SECRET \u0000 end"}', NULL), (2, 2, '{
 	(4, 4, '{"b": 1, "a": 2, "b": 3}', '{"{\"a\": [1, null]}", null}');
 SELECT e ->> 'subject_id' AS subject, e -> 'incomplete_sources' AS incomplete, jsonb_path_query_array(e, '$.records[*].value') AS values
   FROM generate_series(1, 4) n, effaced_export(n) e;
-\set VERBOSITY verbose
 \set SHOW_CONTEXT always
 SELECT count(*) FROM effaced_export_records(1);
-\set VERBOSITY default
+\echo :LAST_ERROR_SQLSTATE
 SELECT source, field, value FROM effaced_export_records(4);
 
 -- bytea is base64, in an array too, and can be given back so.

@@ -187,3 +187,21 @@ ROLLBACK;
 SECURITY LABEL FOR effaced ON TABLE supplier IS '{"path": "", "subject": "staff"}';
 SELECT effaced_plan('1', 'supplier');
 \echo :LAST_ERROR_SQLSTATE
+
+--
+-- What is said about a manager's report is the manager's to lose, and one's own
+-- where one is one's own manager.
+--
+BEGIN;
+SELECT effaced_remove_labels() > 0 AS removed;
+CREATE TABLE worker (id int PRIMARY KEY, boss int REFERENCES worker, name text, said text);
+SECURITY LABEL FOR effaced ON TABLE worker IS '{"path": "", "links": [{"name": "boss", "path": "boss"}]}';
+SECURITY LABEL FOR effaced ON COLUMN worker.name IS '{"category": "identity", "erasure": "anonymize"}';
+SECURITY LABEL FOR effaced ON COLUMN worker.said IS '{"category": "communication", "erasure": "anonymize", "link": "boss"}';
+INSERT INTO worker VALUES (1, NULL, 'a', 'nobody''s'), (2, 1, 'b', 'by 1'), (3, 1, 'c', 'by 1'), (4, 4, 'd', 'by 4'), (5, 4, 'e', 'by 4');
+SELECT effaced_verify(4, 'worker') -> 'residual' AS residual;
+SELECT effaced_erase(4, subject => 'worker') - 'enqueued' - 'skipped_resolvers' AS result;
+SELECT effaced_erase(2, subject => 'worker') - 'enqueued' - 'skipped_resolvers' AS result;
+SELECT effaced_verify(n, 'worker') AS verdict FROM generate_series(2, 4, 2) n;
+SELECT id, boss, name LIKE 'anon-%' AS anonymous, CASE WHEN said LIKE 'anon-%' THEN 'anon' ELSE said END AS said FROM worker ORDER BY id;
+ROLLBACK;

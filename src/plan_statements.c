@@ -95,10 +95,18 @@ EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 	appendStringInfo(&st->text, ", (%s) AS tied FROM %s t WHERE ", residual ? residual : "false", rel->sql);
 	if (planned->links == NIL)
 		EffScopeSubject(map, st, "t", plan->subject, &regardless);
+	appendStringInfoString(&st->text, planned->own_links ? "(" : "");
 	foreach(lc, planned->links)
 	{
 		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
 		EffScopeReach(map, st, "t", lfirst(lc), &EffScopeMine);
+	}
+	if (planned->own_links)
+	{
+		/* the subject's own row is looked at apart */
+		appendStringInfoString(&st->text, ") AND (");
+		EffScopeSubject(map, st, "t", plan->subject, &regardless);
+		appendStringInfoString(&st->text, ") IS NOT TRUE");
 	}
 	appendStringInfoString(&st->text, ") AS s");
 	EffPinEnd(&bracket);
@@ -905,7 +913,16 @@ others_condition(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Stat
 
 		if (link->label->role != ROLE_OWNER || !is_tied(surrogate, link))
 			continue;
+		appendStringInfoChar(&st->text, '(');
 		EffScopeLink(map, st, "t", link, 0, &EffScopeAny);
+		appendStringInfoChar(&st->text, ')');
+		if (link->subject == planned->table && !link->reverse)
+		{
+			/* it may lead back to where it starts */
+			appendStringInfoString(&st->text, " AND (");
+			EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
+			appendStringInfoString(&st->text, ") IS NOT TRUE");
+		}
 		return EffStatementTake(st, length);
 	}
 	return NULL;

@@ -84,7 +84,7 @@ static void run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, ui
 static bool correct_aftermath(ErasureRun *run, RectifyTable *table, bool again, RectifiedTable *result);
 static void not_as_planned(RectifyTable *table) pg_attribute_noreturn();
 static List *make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results,
-						 TimestampTz requested_at, int enqueued, bool waiting);
+						 TimestampTz requested_at, int enqueued);
 
 /*
  * effaced_rectify(subject_id, corrections, refs, subject) sets every labelled
@@ -132,7 +132,6 @@ rectify(FunctionCallInfo fcinfo)
 	List	   *refs;
 	ErasurePlan *ref_plan;
 	List	   *entries;
-	bool		waiting;
 	TimestampTz requested_at = GetCurrentTimestamp();
 	EffBracket	bracket;
 	StringInfoData buf;
@@ -174,11 +173,11 @@ rectify(FunctionCallInfo fcinfo)
 		results = run_plan(call->runs[0], plan);
 	}
 	entries = corrections == NIL ? NIL : EffOutboxEntries(NIL, key->text, refs);
-	waiting = EffOutboxEnqueue("rectify", subject->kind, entries,
+	(void) EffOutboxEnqueue("rectify", subject->kind, entries,
 							   entries != NIL ? JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0) : NULL,
 							   list_make1(key->text))[0];
 	(void) EffAuditAppend(make_events(subject, key, corrections, results, requested_at,
-									  list_length(entries), waiting));
+									  list_length(entries)));
 
 	appendStringInfoChar(&buf, '{');
 	EffJsonMember(&buf, "subject_id", key->text);
@@ -716,7 +715,7 @@ run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, R
 	if (table->count == NULL)
 		result->rectified += rows;
 	if (rows > 0)
-		result->columns = list_concat_unique(result->columns, step->columns);
+		result->columns = list_concat_unique_ptr(result->columns, step->columns);
 	if (step->check != NULL)
 	{
 		bool		isnull;
@@ -791,7 +790,7 @@ not_as_planned(RectifyTable *table)
 /* make_events writes categories, facts, names and counts; no value. */
 static List *
 make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results, TimestampTz requested_at,
-			int enqueued, bool waiting)
+			int enqueued)
 {
 	List	   *events = NIL;
 	AuditEvent *requested;
@@ -844,8 +843,5 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 	EffJsonNumber(&buf, "shared", shared);
 	EffJsonNumber(&buf, "enqueued", enqueued);
 	appendStringInfoChar(&buf, '}');
-	events = lappend(events, EffAuditEvent("rectification_local_completed", subject->kind, key->text, buf.data));
-	if (!waiting)
-		events = lappend(events, EffAuditEvent("rectification_completed", subject->kind, key->text, "{}"));
-	return events;
+	return lappend(events, EffAuditEvent("rectification_local_completed", subject->kind, key->text, buf.data));
 }

@@ -50,7 +50,8 @@ my $rectify = sub {
 	my ($category, $value) = @_;
 	$value =~ s/%/new $secret/g;
 	return "SELECT effaced_rectify('3-$secret\@example.com', ('[{\"category\": \"$category\", \"value\": $value}]')::jsonb, subject => 'person')";
-my $rectify = sub {
+};
+my $correct = sub {
 	my ($category, $value) = @_;
 	return qq{SELECT effaced_rectify('3-$secret\@example.com', '[{"category": "$category", "value": "$value"}]', subject => 'person')};
 };
@@ -117,16 +118,16 @@ my @failures = (
 	[ 'records without privilege', '42501', "REVOKE SELECT ON note FROM clerk; SET ROLE clerk; SELECT * FROM effaced_export_records('3-$secret\@example.com', 'person')" ],
 	[ 'an export under row-level security', '42501', "ALTER TABLE note ENABLE ROW LEVEL SECURITY; SET ROLE clerk; SELECT effaced_export('3-$secret\@example.com', subject => 'person')" ],
 	[ 'an export of an unknown scope', 'ZE005', "SELECT effaced_export('3-$secret\@example.com', subject => 'person', scope => '$secret')" ],
-	[ 'a correction that is no date', 'ZE004', label('COLUMN person.joined', '{"category": "location"}') . $rectify->('location', "31.01.2026 $secret") ],
-	[ 'one that cannot be recorded', '25006', "SET TRANSACTION READ ONLY; " . $rectify->('financial', $secret) ],
+	[ 'a correction that is no date', 'ZE004', label('COLUMN person.joined', '{"category": "location"}') . $correct->('location', "31.01.2026 $secret") ],
+	[ 'one that cannot be recorded', '25006', "SET TRANSACTION READ ONLY; " . $correct->('financial', $secret) ],
 	[ 'one that takes too long to convert', '57014', "CREATE FUNCTION slow(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN true; END';"
 		. "CREATE DOMAIN slow AS text CHECK (VALUE IS NULL OR slow(VALUE)); ALTER TABLE person ADD c slow;" . label('COLUMN person.c', '{"category": "location", "surrogate": "NULL"}')
-		. "SET LOCAL statement_timeout = '500ms'; " . $rectify->('location', $secret) ],
-	[ 'one that is swallowed', 'ZE004', $trigger->('UPDATE ON person', 'RETURN NULL;') . $rectify->('identity', $secret) ],
+		. "SET LOCAL statement_timeout = '500ms'; " . $correct->('location', $secret) ],
+	[ 'one that is swallowed', 'ZE004', $trigger->('UPDATE ON person', 'RETURN NULL;') . $correct->('identity', $secret) ],
 	[ 'one against a deferred constraint', '23505', "ALTER TABLE person ADD c text UNIQUE DEFERRABLE INITIALLY DEFERRED;" . label('COLUMN person.c', '{"category": "location", "surrogate": "NULL"}')
-		. "UPDATE person SET c = '$secret' WHERE mail LIKE '1-%'; " . $rectify->('location', $secret) ],
+		. "UPDATE person SET c = '$secret' WHERE mail LIKE '1-%'; " . $correct->('location', $secret) ],
 	[ 'one against a deferred trigger', 'P0001', "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE EXCEPTION 'about %', NEW; END \$\$;"
-		. "CREATE CONSTRAINT TRIGGER f AFTER UPDATE ON person DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION f();" . $rectify->('identity', $secret) ],
+		. "CREATE CONSTRAINT TRIGGER f AFTER UPDATE ON person DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION f();" . $correct->('identity', $secret) ],
 	[ 'an erasure against one', 'P0001', "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE EXCEPTION 'about %', OLD; END \$\$;"
 		. "CREATE CONSTRAINT TRIGGER f AFTER UPDATE ON person DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION f();" . $erase ],
 	[ 'an export of json that cannot be', '22P05', "ALTER TABLE person ADD c json;" . label('COLUMN person.c', '{"category": "location", "surrogate": "NULL"}')
