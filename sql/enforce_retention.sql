@@ -98,6 +98,7 @@ CREATE TABLE customer (id int PRIMARY KEY, name text, city int, boss int REFEREN
 CREATE TABLE ticket (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customer, parent int REFERENCES ticket, title text, body text, ip inet, note text, opened timestamp, closed date);
 CREATE TABLE attachment (id int PRIMARY KEY, ticket_id int REFERENCES ticket ON DELETE CASCADE, data text);
 CREATE TABLE rating (id int PRIMARY KEY, ticket_id int REFERENCES ticket ON DELETE SET NULL);
+CREATE TABLE bill (id int PRIMARY KEY, ticket_id int NOT NULL REFERENCES ticket ON DELETE SET NULL);
 CREATE TABLE step (id int PRIMARY KEY, ticket_no int, what text, at date);
 SECURITY LABEL FOR effaced ON TABLE customer IS '{"path": ""}';
 SECURITY LABEL FOR effaced ON COLUMN customer.name IS '{"category": "identity"}';
@@ -129,9 +130,11 @@ INSERT INTO ticket (id, customer_id, parent, title, body, ip, note, opened, clos
   (12, 1, 12, 't', 'b', NULL, 'n', '2020-01-01', '2020-01-01'),           -- goes: only it itself references it
   (13, 1, NULL, 't', 'b', NULL, 'n', '2020-01-01', '2020-01-01'),         -- goes after its step
   (14, 1, NULL, 't', 'b', NULL, 'n', '2020-01-01', '2020-01-01'),         -- its step's way leads over it
-  (15, 1, NULL, NULL, NULL, NULL, 'n', '2020-01-01', '2020-01-01');       -- retains nothing
+  (15, 1, NULL, NULL, NULL, NULL, 'n', '2020-01-01', '2020-01-01'),       -- retains nothing
+  (16, 1, NULL, 't', 'b', NULL, 'n', '2020-01-01', '2020-01-01');         -- a bill keeps it, which cannot do without
 INSERT INTO attachment VALUES (1, 7, 'x');
 INSERT INTO rating VALUES (1, 8);
+INSERT INTO bill VALUES (1, 16);
 INSERT INTO step VALUES (1, 13, 'w', '2020-01-01'), (2, 14, 'w', '2023-12-01');
 SELECT effaced_restrict('2', 'support') IS NOT NULL;
 CALL effaced_enforce_retention('2024-01-01', 2);
@@ -154,7 +157,7 @@ INSERT INTO ticket VALUES (20, 1, NULL, 't', NULL, NULL, 'n', '2020-01-01', NULL
 CALL effaced_enforce_retention('2024-01-01');
 SELECT id FROM ticket WHERE id >= 20;
 SELECT effaced_remove_labels() > 0;
-DROP TABLE step, rating, attachment, ticket, customer;
+DROP TABLE step, rating, bill, attachment, ticket, customer;
 
 -- 7. Partitions, tables without a key, "where", several owners, hostile names.
 CREATE SCHEMA "Sch"".x";

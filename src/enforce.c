@@ -94,6 +94,7 @@ static EnforcementStep *step_of_group(List *steps, RetentionTerm *term);
 static List *list_references(DataMap *map, MapTable *table);
 static List *add_reference(List *references, EffRelation *rel, AttrNumber *columns,
 						   EffRelation *source, AttrNumber *source_columns, int n);
+static bool lets_go(ForeignKey *fk, EffRelation *source);
 static bool is_hop(DataMap *map, ForeignKey *fk);
 static EnforcementStep *next_step(EnforcementRun *run, List *steps);
 static void begin_step(EnforcementStep *step, uint64 run);
@@ -397,7 +398,7 @@ step_of_group(List *steps, RetentionTerm *term)
 /*
  * list_references: any row that references a row keeps it, and any way to
  * other rows that leads over it.  A reference that the foreign key itself sets
- * to NULL keeps nothing, unless it is such a way.
+ * to NULL, or to its default, keeps nothing, unless it is such a way.
  */
 static List *
 list_references(DataMap *map, MapTable *table)
@@ -417,8 +418,7 @@ list_references(DataMap *map, MapTable *table)
 			ForeignKey *fk = lfirst(lc2);
 			EffRelation *source = EffMapLoad(map, fk->relid);
 
-			if (source != NULL &&
-				((fk->on_delete != FKCONSTR_ACTION_SETNULL && fk->on_delete != FKCONSTR_ACTION_SETDEFAULT) || is_hop(map, fk)))
+			if (source != NULL && (!lets_go(fk, source) || is_hop(map, fk)))
 				references = add_reference(references, rel, fk->target_columns, source, fk->columns, fk->nkeys);
 		}
 	}
@@ -447,6 +447,24 @@ add_reference(List *references, EffRelation *rel, AttrNumber *columns,
 	reference->source_columns = source_columns;
 	reference->n = n;
 	return lappend(references, reference);
+}
+
+/* lets_go: the foreign key gives its columns another value, which they can have */
+static bool
+lets_go(ForeignKey *fk, EffRelation *source)
+{
+	int			n = fk->nset > 0 ? fk->nset : fk->nkeys;
+
+	if (fk->on_delete != FKCONSTR_ACTION_SETNULL && fk->on_delete != FKCONSTR_ACTION_SETDEFAULT)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		EffColumn  *column = EffRelationColumn(source, fk->nset > 0 ? fk->set_columns[i] : fk->columns[i]);
+
+		if (column->not_null && (fk->on_delete == FKCONSTR_ACTION_SETNULL || !column->has_default))
+			return false;
+	}
+	return true;
 }
 
 /* is_hop: a link of some table goes along the foreign key */
@@ -759,6 +777,7 @@ count_left(EnforcementRun *run)
 {
 	RetentionValues values = {.as_of = run->as_of};
 	List	   *events = NIL;
+	List	   *steps;
 	EffBracket	bracket;
 	ListCell   *lc;
 
@@ -766,28 +785,43 @@ count_left(EnforcementRun *run)
 	MemoryContextSwitchTo(run->batch);
 	values.map = EffGraphGet();
 	EffPinBegin(&bracket);
-	(void) get_steps(values.map);
+	steps = get_steps(values.map);
 	EffPinEnd(&bracket);
-	foreach(lc, get_steps(values.map))
+	foreach(lc, steps)
 	{
 		EnforcementStep *step = lfirst(lc);
 		EffRelation *rel = ((RetentionTerm *) linitial(step->terms))->table->rel;
 		Statement  *st;
+		StringInfoData told;
 		char	   *restricted;
-		uint64		counts[3];
+		uint64		counts[5];
+		ListCell   *lc2;
 
 		values.restricted = restricted_of(step);
 		EffSpiBegin(&bracket);
 		st = EffStatementNew(SPI_OK_SELECT, "enforcement of retention on", rel);
 		restricted = restricted_condition(values.map, step, st, values.restricted);
-		appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FILTER (WHERE c.restricted),"
-						 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND c.kept),"
-						 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND NOT c.kept)"
-						 " FROM (SELECT (%s) IS TRUE AS restricted, %s AS kept FROM %s t WHERE %s) AS c",
-						 restricted, step->deletes ? kept_condition(step, st) : "false", rel->sql,
+		/* an event counts the rows of its columns, but the run each row once */
+		initStringInfo(&told);
+		foreach(lc2, steps)
+		{
+			EnforcementStep *earlier = lfirst(lc2);
+
+			if (earlier == step)
+				break;
+			if (((RetentionTerm *) linitial(earlier->terms))->table->rel == rel)
+				appendStringInfo(&told, " OR (%s) IS TRUE", due_condition(values.map, earlier, st));
+		}
+		appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FILTER (WHERE c.restricted AND NOT c.told),"
+						 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND c.kept AND NOT c.told),"
+						 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND NOT c.kept AND NOT c.told),"
+						 " pg_catalog.count(*) FILTER (WHERE c.restricted),"
+						 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND c.kept)"
+						 " FROM (SELECT (%s) IS TRUE AS restricted, %s AS kept, false%s AS told FROM %s t WHERE %s) AS c",
+						 restricted, step->deletes ? kept_condition(step, st) : "false", told.data, rel->sql,
 						 due_condition(values.map, step, st));
 		(void) EffRetentionExecute(st, &values, false, NULL);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < lengthof(counts); i++)
 		{
 			bool		isnull;
 
@@ -797,10 +831,10 @@ count_left(EnforcementRun *run)
 		run->restricted += counts[0];
 		run->kept += counts[1];
 		run->left += counts[2];
-		if (counts[0] > 0)
-			events = lappend(events, make_event(step, "restricted", counts[0]));
-		if (counts[1] > 0)
-			events = lappend(events, make_event(step, "kept", counts[1]));
+		if (counts[3] > 0)
+			events = lappend(events, make_event(step, "restricted", counts[3]));
+		if (counts[4] > 0)
+			events = lappend(events, make_event(step, "kept", counts[4]));
 	}
 	if (events != NIL)
 		(void) EffAuditAppend(events);
