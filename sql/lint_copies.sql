@@ -100,6 +100,20 @@ SELECT hint FROM effaced_lint() \gexec
 -- other triggers are off.
 SELECT code, relation, column_name FROM effaced_lint();
 ROLLBACK;
+-- Functions that the trigger's function calls, and those call, count as well.
+BEGIN;
+CREATE SCHEMA "Audit trail";
+CREATE TABLE "Audit trail".changes (what text);
+CREATE FUNCTION "Audit trail"."note ""it"""(what text) RETURNS void BEGIN ATOMIC INSERT INTO "Audit trail".changes VALUES (what); END;
+CREATE FUNCTION note_all(what text, times int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN IF times > 0 THEN PERFORM "Audit trail"."note ""it"""(what); PERFORM NOTE_ALL(what, times - 1); END IF; END $$;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM note_all(old.name, 2); RETURN NULL; END $$;
+CREATE TRIGGER keep AFTER DELETE ON customers FOR EACH ROW EXECUTE FUNCTION keep();
+SELECT code, relation, message FROM effaced_lint() WHERE code = 'trigger_copies_labelled';
+-- one of the same name elsewhere does not
+CREATE OR REPLACE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.note_all(old.name, 2); RETURN NULL; END $$;
+SELECT code, relation, message FROM effaced_lint() WHERE code = 'trigger_copies_labelled';
+ROLLBACK;
 -- A copy of a table on the way goes on as that does.
 BEGIN;
 CREATE TABLE orders_history (id int PRIMARY KEY, customer_id int, note text);
@@ -214,6 +228,15 @@ SELECT * FROM effaced_lint();
 SAVEPOINT before;
 ALTER TABLE customers ENABLE ROW LEVEL SECURITY;
 ALTER ROLE reporting BYPASSRLS;
+SELECT message FROM effaced_lint() WHERE relation = 'customers'::regclass;
+ROLLBACK TO before;
+-- A policy that hides the rows of restricted subjects, and shows the rest, does not; another restrictive one does.
+SELECT effaced_restriction_policy('customers');
+SELECT message FROM effaced_lint() WHERE relation = 'customers'::regclass;
+CREATE POLICY own ON customers AS RESTRICTIVE TO "App server" USING (email = current_user);
+SELECT message FROM effaced_lint() WHERE relation = 'customers'::regclass;
+DROP POLICY own ON customers;
+ALTER POLICY effaced_restriction_others ON customers TO backup;
 SELECT message FROM effaced_lint() WHERE relation = 'customers'::regclass;
 ROLLBACK TO before;
 SELECT DISTINCT hint FROM effaced_lint() \gexec

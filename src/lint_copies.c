@@ -40,40 +40,54 @@ static const char *const views_query =
 /* A name in a statement, with its schema or not */
 #define SQL_NAME "(?:\"(?:[^\"]|\"\")+\"|[[:alpha:]_][[:alnum:]_$]*)"
 
+/* Such a name, or NULL, as the catalogs have it */
+#define FOLDED(name) "CASE WHEN " name " ~ '^\"' THEN pg_catalog.replace(pg_catalog.substr(" name ", 2, pg_catalog.length(" name ") - 2), '\"\"', '\"')" \
+	" ELSE pg_catalog.lower(" name ") END"
+
 /*
- * Triggers on labelled tables that write elsewhere, as their source has it: to
- * a table by name, by SQL that is put together when it runs, or out of sight.
- * What an extension brings along is known to keep to its row.
+ * Triggers on labelled tables that write elsewhere, as their source, or that of
+ * a function that they call, has it: to a table by name, by SQL that is put
+ * together when it runs, or out of sight.  What an extension brings along is
+ * known to keep to its row.
  */
 static const char *const triggers_query =
-"WITH triggers AS ("
-" SELECT t.tgrelid, t.tgname, p.oid AS function, p.prosrc, g.lanname"
-" FROM pg_catalog.pg_trigger t"
-" JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"
+"WITH RECURSIVE bodies AS ("
+" SELECT p.oid, p.proname, n.nspname, g.lanname, COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) AS source"
+" FROM pg_catalog.pg_proc p"
+" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
 " JOIN pg_catalog.pg_language g ON g.oid = p.prolang"
-" WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgparentid = 0"
-" AND t.tgrelid IN (SELECT l.relation FROM " LABELLED ")"
-" AND g.lanname <> 'internal'"
+" WHERE p.oid >= 16384 AND g.lanname <> 'internal'"
 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
 "  AND d.objid = p.oid AND d.deptype = 'e')"
+"), triggers AS ("
+" SELECT t.tgrelid, t.tgname, t.tgfoid AS function"
+" FROM pg_catalog.pg_trigger t"
+" WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgparentid = 0"
+" AND t.tgrelid IN (SELECT l.relation FROM " LABELLED ")"
+"), runs AS ("
+" SELECT DISTINCT t.function, t.function AS part FROM triggers t"
+" UNION SELECT r.function, c.oid"
+" FROM runs r JOIN bodies b ON b.oid = r.part"
+" CROSS JOIN LATERAL pg_catalog.regexp_matches(b.source, '(?:(" SQL_NAME ")\\s*\\.\\s*)?(" SQL_NAME ")\\s*\\(', 'g') AS w (name)"
+" JOIN bodies c ON c.proname = " FOLDED("w.name[2]")
+"  AND (w.name[1] IS NULL OR c.nspname = " FOLDED("w.name[1]") ")"
+"), sources AS ("
+" SELECT r.function, b.oid, b.lanname, b.source FROM runs r JOIN bodies b ON b.oid = r.part"
 "), written AS ("
-" SELECT f.function, pg_catalog.regexp_matches(f.prosrc,"
+" SELECT f.oid, pg_catalog.regexp_matches(f.source,"
 "  '\\m(?:insert\\s+into|update|merge\\s+into|copy)\\s+(?:only\\s+)?(?:(" SQL_NAME ")\\s*\\.\\s*)?(" SQL_NAME ")', 'gi') AS name"
-" FROM (SELECT DISTINCT function, prosrc FROM triggers) AS f"
+" FROM (SELECT DISTINCT oid, source FROM sources) AS f"
 "), targets AS ("
-" SELECT DISTINCT w.function, c.oid AS target"
+" SELECT DISTINCT w.oid, c.oid AS target"
 " FROM written w"
-" CROSS JOIN LATERAL (SELECT"
-"  CASE WHEN w.name[1] ~ '^\"' THEN pg_catalog.replace(pg_catalog.substr(w.name[1], 2, pg_catalog.length(w.name[1]) - 2), '\"\"', '\"') ELSE pg_catalog.lower(w.name[1]) END AS schema,"
-"  CASE WHEN w.name[2] ~ '^\"' THEN pg_catalog.replace(pg_catalog.substr(w.name[2], 2, pg_catalog.length(w.name[2]) - 2), '\"\"', '\"') ELSE pg_catalog.lower(w.name[2]) END AS name) AS u"
-" JOIN pg_catalog.pg_class c ON c.relname = u.name AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'"
+" JOIN pg_catalog.pg_class c ON c.relname = " FOLDED("w.name[2]") " AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'"
 " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND " USER_SCHEMA("n")
-" WHERE u.schema IS NULL OR u.schema = n.nspname"
-") SELECT t.tgrelid, t.tgname, 'writes', x.target FROM triggers t JOIN targets x USING (function)"
-" UNION ALL SELECT t.tgrelid, t.tgname, 'builds SQL', NULL FROM triggers t"
-"  WHERE t.lanname = 'plpgsql' AND t.prosrc ~* '\\mexecute\\M'"
-" UNION ALL SELECT t.tgrelid, t.tgname, 'is hidden', NULL FROM triggers t"
-"  WHERE t.lanname NOT IN ('plpgsql', 'sql')"
+" WHERE w.name[1] IS NULL OR n.nspname = " FOLDED("w.name[1]")
+") SELECT t.tgrelid, t.tgname, 'writes', x.target FROM triggers t JOIN sources s USING (function) JOIN targets x USING (oid)"
+" UNION SELECT t.tgrelid, t.tgname, 'builds SQL', NULL FROM triggers t JOIN sources s USING (function)"
+"  WHERE s.lanname = 'plpgsql' AND s.source ~* '\\mexecute\\M'"
+" UNION SELECT t.tgrelid, t.tgname, 'is hidden', NULL FROM triggers t JOIN sources s USING (function)"
+"  WHERE s.lanname NOT IN ('plpgsql', 'sql')"
 " ORDER BY 1, 2, 3, 4";
 
 /* Rules on labelled tables, and the tables that they name besides */

@@ -71,10 +71,17 @@ static const char *const identities_query =
 /*
  * Roles that may read labelled columns of all rows: by a grant, or as members
  * of pg_read_all_data.  Left out are superusers, who may do what they like,
- * whoever may act as the owner, and those whom row-level security holds back.
+ * whoever may act as the owner, and those whom row-level security holds back:
+ * by something other than the rows of restricted subjects.
  */
 static const char *const readers_query =
-"WITH granted AS ("
+"WITH policies AS ("
+" SELECT p.polrelid AS relation, p.polroles, p.polpermissive"
+" FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid AND c.relrowsecurity"
+" WHERE p.polcmd IN ('r', '*') AND p.polrelid = ANY ($3)"
+" AND CASE WHEN p.polpermissive THEN pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true'"
+"  ELSE p.polname <> 'effaced_restriction' END"
+"), granted AS ("
 " SELECT c.oid AS relation, x.grantee, false AS all_data"
 " FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) AS x"
 " WHERE x.privilege_type = 'SELECT' AND c.oid IN (SELECT l.relation FROM " LABELLED ")"
@@ -90,9 +97,12 @@ static const char *const readers_query =
 " FROM granted g JOIN pg_catalog.pg_class c ON c.oid = g.relation"
 " LEFT JOIN pg_catalog.pg_roles r ON r.oid = g.grantee"
 " WHERE g.grantee <> c.relowner"
-" AND CASE WHEN g.grantee = 0 THEN NOT c.relrowsecurity"
-"  ELSE NOT r.rolsuper AND NOT pg_catalog.pg_has_role(g.grantee, c.relowner, 'USAGE')"
-"   AND (r.rolbypassrls OR NOT c.relrowsecurity) END"
+" AND CASE WHEN g.grantee = 0 THEN true"
+"  ELSE NOT r.rolsuper AND NOT pg_catalog.pg_has_role(g.grantee, c.relowner, 'USAGE') END"
+" AND (NOT c.relrowsecurity OR r.rolbypassrls IS TRUE"
+"  OR (SELECT COALESCE(pg_catalog.bool_and(p.polpermissive), false) FROM policies p WHERE p.relation = g.relation"
+"   AND (0 = ANY (p.polroles) OR (g.grantee <> 0 AND EXISTS (SELECT FROM pg_catalog.unnest(p.polroles) AS m (role)"
+"    WHERE m.role <> 0 AND pg_catalog.pg_has_role(g.grantee, m.role, 'USAGE'))))))"
 " AND (g.all_data OR pg_catalog.has_schema_privilege(g.grantee, c.relnamespace, 'USAGE'))"
 ") SELECT relation,"
 " pg_catalog.string_agg(role, ', ' ORDER BY role COLLATE \"C\") FILTER (WHERE NOT all_data),"
