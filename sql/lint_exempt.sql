@@ -25,6 +25,15 @@ SELECT effaced_lint_exempt('customers', 'joined', 'unlabelled_column', 'a better
 SELECT effaced_lint_exempt('mailing', NULL, 'matview_copies_labelled', 'refreshed every hour');
 SELECT reason FROM effaced_lint_exemptions ORDER BY 1;
 
+-- Also where everything is published.
+SET client_min_messages = error;
+CREATE PUBLICATION everything FOR ALL TABLES;
+RESET client_min_messages;
+SELECT effaced_lint_exempt('customers', 'plan', 'unlabelled_column', 'published');
+SELECT effaced_lint_exempt('customers', 'plan', 'unlabelled_column', 'published still');
+SELECT effaced_lint_unexempt('customers', 'plan', 'unlabelled_column');
+DROP PUBLICATION everything;
+
 -- Taken back.
 SELECT effaced_lint_unexempt('customers', 'joined', 'unlabelled_column');
 SELECT effaced_lint_unexempt('customers', NULL, 'unlabelled_column');

@@ -8,6 +8,7 @@ COMMENT ON FUNCTION @extschema@.effaced_lint(name[], int) IS
 
 -- Relations by name, since an oid would mean another table after a restore.
 CREATE TABLE @extschema@.effaced_lint_exemptions (
+    exemption_id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
     relation    text NOT NULL,
     column_name name,
     code        text NOT NULL,
@@ -18,6 +19,7 @@ CREATE TABLE @extschema@.effaced_lint_exemptions (
 );
 COMMENT ON TABLE @extschema@.effaced_lint_exemptions IS
     'Findings of effaced_lint() that need no action, and why; written by effaced_lint_exempt()';
+COMMENT ON COLUMN @extschema@.effaced_lint_exemptions.exemption_id IS 'Identity of the row, which publications need';
 COMMENT ON COLUMN @extschema@.effaced_lint_exemptions.relation IS 'Quoted where needed, with the schema unless it is public';
 COMMENT ON COLUMN @extschema@.effaced_lint_exemptions.column_name IS 'Column of the finding; NULL for findings about the whole relation';
 COMMENT ON COLUMN @extschema@.effaced_lint_exemptions.code IS 'Code of the finding';
