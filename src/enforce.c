@@ -84,6 +84,7 @@ typedef struct EnforcementRun
 static uint64 last_run = 0;
 
 static void require_own_transactions(FunctionCallInfo fcinfo);
+static void warn_of_lost_kinds(DataMap *map);
 static void commit(void);
 static bool run_batch(EnforcementRun *run);
 static List *get_steps(DataMap *map);
@@ -140,6 +141,7 @@ effaced_enforce_retention(PG_FUNCTION_ARGS)
 	run.batch = AllocSetContextCreate(run.context, "effaced retention batch", ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(run.context);
 
+	warn_of_lost_kinds(EffGraphGet());
 	/* labels that cannot be carried out stop the run before it has begun */
 	EffPinBegin(&bracket);
 	foreach(lc, get_steps(EffGraphGet()))
@@ -190,6 +192,23 @@ require_own_transactions(FunctionCallInfo fcinfo)
 				 errdetail("The snapshot of a transaction would hide rows that are committed while locks are waited for."),
 				 errhint("SET default_transaction_isolation = 'read committed';"),
 				 errhidestmt(true)));
+}
+
+/*
+ * warn_of_lost_kinds: a table that is renamed may be of another kind since.  It
+ * is no error, since the restricted may be gone for good with their table.
+ */
+static void
+warn_of_lost_kinds(DataMap *map)
+{
+	ListCell   *lc;
+
+	foreach(lc, EffLedgerLostKinds(map, LEDGER_RESTRICTIONS))
+		ereport(WARNING,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("restrictions are in force for subjects of kind %s, which no table has", EffQuoteLiteral(lfirst(lc))),
+				 errdetail("They keep no rows."),
+				 errhint("SELECT hint FROM %s.effaced_lint() WHERE code = 'lost_kind';", EffExtensionSchemaSql())));
 }
 
 /* commit ends the transaction of a batch and begins the next one. */

@@ -30,9 +30,6 @@ PG_FUNCTION_INFO_V1(effaced_lift_restriction);
 PG_FUNCTION_INFO_V1(effaced_restriction_status);
 PG_FUNCTION_INFO_V1(effaced_restriction_history);
 
-#define CONSENTS "effaced_consent_records"
-#define RESTRICTIONS "effaced_restriction_records"
-
 /* A record has the id and the time of its event in the trail */
 #define RECORD_EVENT \
 	" RETURNING *), event AS (INSERT INTO %s.effaced_audit_events" \
@@ -77,7 +74,7 @@ effaced_consent_status(PG_FUNCTION_ARGS)
 	ParamListInfo params = subject_params(fcinfo, 2, 3);
 
 	set_text(params, 2, EffLedgerPurpose(fcinfo, 1, true));
-	PG_RETURN_BOOL(ask_ledger(CONSENTS, psprintf("SELECT COALESCE((SELECT pg_catalog.bool_and(r.granted) FROM %s." CONSENTS " r"
+	PG_RETURN_BOOL(ask_ledger(LEDGER_CONSENTS, psprintf("SELECT COALESCE((SELECT pg_catalog.bool_and(r.granted) FROM %s." LEDGER_CONSENTS " r"
 												 " WHERE r.subject = $1 AND r.subject_ref = $2 AND r.purpose = $3"
 												 " GROUP BY r.recorded_at ORDER BY r.recorded_at DESC LIMIT 1), false)",
 												 EffExtensionSchemaSql()), params));
@@ -86,7 +83,7 @@ effaced_consent_status(PG_FUNCTION_ARGS)
 Datum
 effaced_consent_history(PG_FUNCTION_ARGS)
 {
-	give_history(fcinfo, CONSENTS);
+	give_history(fcinfo, LEDGER_CONSENTS);
 	return (Datum) 0;
 }
 
@@ -112,7 +109,7 @@ effaced_restriction_status(PG_FUNCTION_ARGS)
 	ParamListInfo params = subject_params(fcinfo, 2, 3);
 
 	set_text(params, 2, EffLedgerPurpose(fcinfo, 1, false));
-	PG_RETURN_BOOL(ask_ledger(RESTRICTIONS, psprintf("SELECT EXISTS (SELECT FROM %s.effaced_restrictions r"
+	PG_RETURN_BOOL(ask_ledger(LEDGER_RESTRICTIONS, psprintf("SELECT EXISTS (SELECT FROM %s.effaced_restrictions r"
 													 " WHERE r.subject = $1 AND r.subject_ref = $2"
 													 " AND (r.purpose IS NULL OR r.purpose = $3))",
 													 EffExtensionSchemaSql()), params));
@@ -121,7 +118,7 @@ effaced_restriction_status(PG_FUNCTION_ARGS)
 Datum
 effaced_restriction_history(PG_FUNCTION_ARGS)
 {
-	give_history(fcinfo, RESTRICTIONS);
+	give_history(fcinfo, LEDGER_RESTRICTIONS);
 	return (Datum) 0;
 }
 
@@ -135,7 +132,7 @@ record_consent(FunctionCallInfo fcinfo, bool granted)
 	set_bool(params, 3, granted);
 	set_text(params, 4, granted ? "consent_granted" : "consent_withdrawn");
 	set_text(params, 5, text_argument(fcinfo, 2));
-	return write_record(CONSENTS, psprintf("WITH record AS (INSERT INTO %s." CONSENTS
+	return write_record(LEDGER_CONSENTS, psprintf("WITH record AS (INSERT INTO %s." LEDGER_CONSENTS
 										   " (subject, subject_ref, purpose, granted, source)"
 										   " VALUES ($1, $2, $3, $4, $6)" RECORD_EVENT, schema, schema), params);
 }
@@ -151,7 +148,7 @@ record_restriction(FunctionCallInfo fcinfo, bool restricted)
 	set_text(params, 4, restricted ? "restriction_placed" : "restriction_lifted");
 	set_text(params, 5, text_argument(fcinfo, 2));
 	set_text(params, 6, text_argument(fcinfo, 3));
-	return write_record(RESTRICTIONS, psprintf("WITH record AS (INSERT INTO %s." RESTRICTIONS
+	return write_record(LEDGER_RESTRICTIONS, psprintf("WITH record AS (INSERT INTO %s." LEDGER_RESTRICTIONS
 											   " (subject, subject_ref, purpose, restricted, reason, source)"
 											   " VALUES ($1, $2, $3, $4, $6, $7)" RECORD_EVENT, schema, schema), params);
 }
@@ -306,4 +303,38 @@ EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
 		PG_END_TRY();
 	}
 	return restricted;
+}
+
+/*
+ * EffLedgerLostKinds: a table that is renamed, or labelled otherwise, may have
+ * become one of another kind.
+ */
+List *
+EffLedgerLostKinds(DataMap *map, const char *ledger)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Datum	   *kinds = palloc(sizeof(Datum) * Max(map->ntables, 1));
+	Oid			types[] = {TEXTARRAYOID};
+	Datum		values[1];
+	List	   *lost = NIL;
+	int			n = 0;
+	MemoryContext spi;
+	EffBracket	bracket;
+
+	for (int i = 0; i < map->ntables; i++)
+		if (map->tables[i]->is_subject && map->tables[i]->kind != NULL)
+			kinds[n++] = CStringGetTextDatum(map->tables[i]->kind);
+	values[0] = PointerGetDatum(construct_array(kinds, n, TEXTOID, -1, false, TYPALIGN_INT));
+	EffSpiBeginAsOwner(&bracket);
+	if (SPI_execute_with_args(psprintf(strcmp(ledger, LEDGER_RESTRICTIONS) == 0 ?
+									   "SELECT DISTINCT r.subject FROM %s.effaced_restrictions r WHERE r.subject <> ALL ($1) ORDER BY 1" :
+									   "SELECT DISTINCT r.subject FROM %s." LEDGER_CONSENTS " r WHERE r.subject <> ALL ($1) ORDER BY 1",
+									   EffExtensionSchemaSql()), 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read a ledger");
+	spi = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		lost = lappend(lost, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	MemoryContextSwitchTo(spi);
+	EffSpiEnd(&bracket);
+	return lost;
 }

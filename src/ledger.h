@@ -17,4 +17,11 @@ extern char *EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required)
  */
 extern RestrictedSubjects *EffLedgerRestricted(MapTable *subject, const char *purpose, bool any);
 
+/* Ledgers, by the word for what they record */
+#define LEDGER_CONSENTS "effaced_consent_records"
+#define LEDGER_RESTRICTIONS "effaced_restriction_records"
+
+/* Kinds (char *) that have consents or restrictions in force, and no table any more */
+extern List *EffLedgerLostKinds(DataMap *map, const char *ledger);
+
 #endif							/* EFF_LEDGER_H */

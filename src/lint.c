@@ -54,6 +54,7 @@ static const struct
 	[LINT_HOP_WITHOUT_FOREIGN_KEY] = {"hop_without_foreign_key", SEVERITY_WARNING},
 	[LINT_INDEX_COPIES_LABELLED] = {"index_copies_labelled", SEVERITY_INFO},
 	[LINT_INFERRED_LINK] = {"inferred_link", SEVERITY_INFO},
+	[LINT_LOST_KIND] = {"lost_kind", SEVERITY_ERROR},
 	[LINT_MATVIEW_COPIES_LABELLED] = {"matview_copies_labelled", SEVERITY_WARNING},
 	[LINT_NO_PRIMARY_KEY] = {"no_primary_key", SEVERITY_WARNING},
 	[LINT_NOT_SAMPLED] = {"not_sampled", SEVERITY_INFO},
@@ -101,7 +102,7 @@ static const LintCheck checks[] = {
 	EffLintPaths, EffLintReferences, EffLintCascades, EffLintPrimaryKeys, EffLintAnchors,
 	EffLintViews, EffLintTriggers, EffLintRules, EffLintForeignTables,
 	EffLintStatistics, EffLintIndexes, EffLintReplication, EffLintReaders,
-	EffLintDeletionAnchors, EffLintProducers,
+	EffLintLedgers, EffLintDeletionAnchors, EffLintProducers,
 	EffLintPlans, EffLintExemptions
 };
 

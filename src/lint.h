@@ -27,6 +27,7 @@ typedef enum LintCode
 	LINT_HOP_WITHOUT_FOREIGN_KEY,
 	LINT_INDEX_COPIES_LABELLED,
 	LINT_INFERRED_LINK,
+	LINT_LOST_KIND,
 	LINT_MATVIEW_COPIES_LABELLED,
 	LINT_NO_PRIMARY_KEY,
 	LINT_NOT_SAMPLED,
@@ -139,6 +140,7 @@ extern void EffLintIndexes(LintRun *run);
 extern void EffLintReplication(LintRun *run);
 extern void EffLintReaders(LintRun *run);
 extern void EffLintExemptions(LintRun *run);	/* lint_exempt.c: the last one */
+extern void EffLintLedgers(LintRun *run);	/* lint_ledger.c */
 extern void EffLintDeletionAnchors(LintRun *run);	/* lint_governance.c */
 extern void EffLintProducers(LintRun *run);
 
