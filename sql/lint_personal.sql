@@ -15,6 +15,7 @@ CREATE TABLE words (id int PRIMARY KEY, email text, e_mail text, "eMail2" text, 
 	street text, zip text, postal_code int, "billing address" jsonb, address_id int, streetlight text,
 	passport text, ssn text, gender char(1), sex smallint, tax_id text, national_id text, nationality text, marital_status text,
 	dateofbirth date, homeAddress text, postalcode text, "userIPAddress" text, "IBANNumber" text, "EMail" text, microphone text,
+	phonenumber text, mobilephone text, streetaddress text, d_o_b date, geohash text, phoneme text, street_lamp_number int,
 	user_agent text, password text, device_id uuid, credit_card text, salary numeric, religion text, avatar bytea);
 :findings
 DROP TABLE words;
