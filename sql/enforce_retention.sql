@@ -88,6 +88,10 @@ CALL effaced_enforce_retention('2024-01-01', 2);
 CREATE OR REPLACE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'SECRET %', OLD.who; END $$;
 CALL effaced_enforce_retention('2024-01-01', 2);
 DROP TRIGGER keep ON invoice;
+-- one that is deferred
+CREATE CONSTRAINT TRIGGER keep AFTER UPDATE ON invoice DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION keep();
+CALL effaced_enforce_retention('2024-01-01', 2);
+DROP TRIGGER keep ON invoice;
 CALL effaced_enforce_retention('2024-01-01', 2);
 SELECT count(*) FROM invoice WHERE who = 'who' AND issued < '2014-01-01';
 SELECT effaced_remove_labels() > 0;

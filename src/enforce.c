@@ -211,13 +211,28 @@ warn_of_lost_kinds(DataMap *map)
 				 errhint("SELECT hint FROM %s.effaced_lint() WHERE code = 'lost_kind';", EffExtensionSchemaSql())));
 }
 
-/* commit ends the transaction of a batch and begins the next one. */
+/*
+ * commit ends the transaction of a batch and begins the next one.  Deferred
+ * triggers and constraints run now, and what they raise may quote a row.
+ */
 static void
 commit(void)
 {
+	const EffStatementPlace place = {.action = "commit of", .relation = "an enforcement of retention", .batch = true};
+	MemoryContext context = CurrentMemoryContext;
+
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	SPI_commit();
+	PG_TRY();
+	{
+		SPI_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(&place);
+	}
+	PG_END_TRY();
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 	EnsurePortalSnapshotExists();
