@@ -197,6 +197,39 @@ SELECT string_agg(id::text, ' ' ORDER BY id) AS addresses FROM address;
 SELECT event_type, payload -> 'tables' AS tables, payload ->> 'target' AS target, payload ->> 'strategy' AS strategy
 	FROM effaced_audit_events WHERE subject_ref = '4' AND seq > (SELECT max(seq) FROM effaced_audit_events WHERE subject_ref = '3') ORDER BY seq;
 
+-- The type of a key may run its maker's code: as the caller, never as effaced's owner.
+SET client_min_messages = error;
+CREATE FUNCTION app.whoami(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF current_user = 'postgres' THEN RAISE WARNING 'runs as the owner'; END IF;
+	RETURN true;
+END $$;
+CREATE DOMAIN app.number AS int CHECK (app.whoami(VALUE));
+CREATE TABLE app.patient (id app.number PRIMARY KEY, name text);
+SECURITY LABEL FOR effaced ON TABLE patient IS '{"path": "", "owned": true}';
+SECURITY LABEL FOR effaced ON COLUMN patient.name IS '{"category": "identity"}';
+INSERT INTO patient SELECT i, 'Name ' || i FROM generate_series(1, 3) i;
+CREATE FUNCTION app.patient_verdicts(candidates text[]) RETURNS TABLE (subject_id text, verdict text) STABLE LANGUAGE sql AS $$
+	SELECT '0' || c, 'ready_for_deletion' FROM pg_catalog.unnest(candidates) AS c
+$$;
+SELECT effaced_register_bucket('care', 'patient');
+SELECT effaced_register_anchor('patient', 'patient');
+SELECT effaced_register_producer('ward', 'care', 'patient_verdicts(text[])', '{patient}');
+SELECT effaced_restrict('1', reason => 'complaint', subject => 'patient') IS NOT NULL AS restricted;
+GRANT SELECT ON patient TO regress_clerk;
+GRANT SELECT, UPDATE, DELETE ON patient TO regress_runner;
+GRANT EXECUTE ON FUNCTION patient_verdicts TO regress_clerk, regress_runner;
+RESET client_min_messages;
+SET SESSION AUTHORIZATION regress_clerk;
+SELECT effaced_create_deletion_records('care') AS records;
+SELECT effaced_create_deletion_batches('care') AS batches;
+SET SESSION AUTHORIZATION regress_officer;
+SELECT effaced_review_batch(5, 'accepted');
+SET SESSION AUTHORIZATION regress_runner;
+CALL effaced_apply_batch(5);
+RESET SESSION AUTHORIZATION;
+SELECT string_agg(id::text, ' ') AS patients FROM patient;
+
 RESET search_path;
 DROP OWNED BY regress_clerk, regress_officer, regress_runner;
 DROP ROLE regress_clerk, regress_officer, regress_runner;

@@ -1,26 +1,50 @@
 /*
  * governance.c
  *	  What deletion at scale, which is tables and PL/pgSQL, needs of C: its
- *	  settings, and errors that keep the caller's statement out of the log.
+ *	  settings, errors that keep the caller's statement out of the log, a lock
+ *	  on one subject, and producers that are asked without being planned anew.
  */
 #include "postgres.h"
 
 #include "governance.h"
+#include "exec.h"
+#include "graph.h"
+#include "identifier.h"
+#include "plan.h"
+#include "spi.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(effaced_four_eyes);
 PG_FUNCTION_INFO_V1(effaced_alert_resolver);
 PG_FUNCTION_INFO_V1(effaced_refuse);
 PG_FUNCTION_INFO_V1(effaced_require_own_transactions);
+PG_FUNCTION_INFO_V1(effaced_lock_subject);
+PG_FUNCTION_INFO_V1(effaced_ask_producer);
+
+/* How a producer is asked about one subject; kept for the session */
+typedef struct ProducerCall
+{
+	char	   *sql;
+	Oid			role;			/* whose right to call the function was checked in planning */
+	SPIPlanPtr	plan;
+} ProducerCall;
 
 static bool four_eyes = true;
 static char *alert_resolver = NULL;
+static List *producer_calls = NIL;
 
+static SPIPlanPtr producer_plan(const char *sql);
 static char *text_argument(FunctionCallInfo fcinfo, int argno);
 
 /*
@@ -98,6 +122,94 @@ effaced_require_own_transactions(PG_FUNCTION_ARGS)
 				 errhidestmt(true)));
 	}
 	PG_RETURN_VOID();
+}
+
+/*
+ * effaced_lock_subject(subject_id, subject, tables) locks the subject's row as
+ * the erasure of these tables will.  Whoever has changed the subject, or added
+ * rows that reference it, is waited for before producers are asked.
+ */
+Datum
+effaced_lock_subject(PG_FUNCTION_ARGS)
+{
+	DataMap    *map = EffGraphGet();
+	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+	ErasurePlan *plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 2));
+	ErasureCall *call = EffExecNew(map, plan, &key, 1);
+	EffBracket	bracket;
+
+	EffSpiBegin(&bracket);
+	(void) EffExecLock(call->all, plan->lock_subject);
+	EffSpiEnd(&bracket);
+	PG_RETURN_VOID();
+}
+
+/*
+ * effaced_ask_producer(call, candidates) runs the statement that asks a producer,
+ * as the caller and under the caller's search_path.  For many candidates it is
+ * planned for them; for one the generic plan is kept, since planning would cost
+ * more than the answer, the more so the more dead rows wait for VACUUM.
+ */
+Datum
+effaced_ask_producer(PG_FUNCTION_ARGS)
+{
+	char	   *sql = text_argument(fcinfo, 0);
+	Oid			types[] = {TEXTARRAYOID};
+	Datum		values[] = {PG_GETARG_DATUM(1)};
+	TupleDesc	desc;
+	HeapTuple	answer;
+	int			result;
+
+	if (sql == NULL || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	desc = BlessTupleDesc(desc);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (ArrayGetNItems(ARR_NDIM(PG_GETARG_ARRAYTYPE_P(1)), ARR_DIMS(PG_GETARG_ARRAYTYPE_P(1))) == 1)
+	{
+		int			level = NewGUCNestLevel();
+
+		/* for the statements of its PL/pgSQL, too */
+		(void) set_config_option("plan_cache_mode", "force_generic_plan", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+		result = SPI_execute_plan(producer_plan(sql), values, NULL, false, 0);
+		AtEOXact_GUC(true, level);
+	}
+	else
+		result = SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
+	if (result != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "a producer was not asked: %s", SPI_result_code_string(result));
+	answer = SPI_copytuple(SPI_tuptable->vals[0]);
+	SPI_finish();
+	PG_RETURN_DATUM(heap_copy_tuple_as_datum(answer, desc));
+}
+
+static SPIPlanPtr
+producer_plan(const char *sql)
+{
+	ProducerCall *call;
+	MemoryContext context;
+	SPIPlanPtr	plan;
+	ListCell   *lc;
+
+	foreach(lc, producer_calls)
+	{
+		call = lfirst(lc);
+		if (call->role == GetUserId() && strcmp(call->sql, sql) == 0)
+			return call->plan;
+	}
+	plan = EffSpiPrepare(sql, 1, (Oid[]) {TEXTARRAYOID});
+	context = MemoryContextSwitchTo(TopMemoryContext);
+	call = palloc(sizeof(ProducerCall));
+	call->sql = pstrdup(sql);
+	call->role = GetUserId();
+	call->plan = plan;
+	producer_calls = lappend(producer_calls, call);
+	MemoryContextSwitchTo(context);
+	return plan;
 }
 
 static char *

@@ -147,15 +147,6 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_deletion_steps(text, regclass, text[]) IS
     'Part of effaced_apply_batch(): the sets of tables that are erased one after the other, or the error that all records would fail with';
 
-CREATE FUNCTION @extschema@.effaced_is_held(subject_id text, subject regclass) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    -- the ledger knows the purposes; that of all purposes is one of them
-    SELECT coalesce(bool_or(@extschema@.effaced_restriction_status($1, p.purpose, $2)), false)
-    FROM (SELECT DISTINCT h.purpose FROM @extschema@.effaced_restriction_history($1, $2) AS h) AS p
-$$;
-COMMENT ON FUNCTION @extschema@.effaced_is_held(text, regclass) IS
-    'Whether a subject is under a restriction, of whatever purpose, that keeps a batch from erasing it';
-
 CREATE FUNCTION @extschema@.effaced_claim_record(run_id bigint, after bigint,
                                                  OUT record_id bigint, OUT subject_id text, OUT held boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -164,10 +155,9 @@ DECLARE
     profile bigint;
 BEGIN
     -- batches before records, as everywhere; a review waits from here on, or is heeded
-    SELECT b.id, k.subject INTO batch
+    SELECT b.id INTO batch
     FROM @extschema@.effaced_batch_runs AS u
     JOIN @extschema@.effaced_deletion_batch_rows AS b ON b.id = u.batch_id
-    JOIN @extschema@.effaced_buckets AS k ON k.bucket_type = b.bucket_type
     WHERE u.id = $1 AND b.reviewed_status = 'accepted'
     FOR SHARE OF b;
     IF NOT FOUND THEN
@@ -182,12 +172,19 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    SELECT p.subject_id INTO subject_id FROM @extschema@.effaced_compliance_profiles AS p WHERE p.id = profile;
-    held := @extschema@.effaced_is_held(subject_id, to_regclass(batch.subject));
+    -- the ledger writes subjects as profiles do; any purpose counts
+    SELECT p.subject_id, EXISTS (SELECT FROM @extschema@.effaced_restrictions AS h
+                                 WHERE h.subject = p.subject AND h.subject_ref = p.subject_id)
+    INTO subject_id, held FROM @extschema@.effaced_compliance_profiles AS p WHERE p.id = profile;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_claim_record(bigint, bigint) IS
     'Part of effaced_apply_batch(): locks the next record that is to be erased and that no other session has';
+
+CREATE FUNCTION @extschema@.effaced_lock_subject(subject_id text, subject regclass, tables regclass[]) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_lock_subject(text, regclass, regclass[]) IS
+    'Part of effaced_apply_batch(): locks the subject''s row, so that producers are asked about what is erased';
 
 CREATE FUNCTION @extschema@.effaced_settle_record(run_id bigint, record_id bigint, outcome text, sqlstate text)
 RETURNS void
@@ -272,6 +269,7 @@ BEGIN
             outcome := 'restricted';
         ELSE
             BEGIN
+                PERFORM @extschema@.effaced_lock_subject(due.subject_id, run.subject, run.steps[1]::pg_catalog.regclass[]);
                 SELECT a.verdict INTO outcome
                 FROM @extschema@.effaced_ask_producers(run.bucket_type, ARRAY[due.subject_id]) AS a
                 WHERE a.verdict OPERATOR(pg_catalog.=) 'ready_for_deletion';
@@ -341,15 +339,15 @@ COMMENT ON FUNCTION @extschema@.effaced_batch_progress(bigint) IS
 CREATE FUNCTION @extschema@.effaced_grant_deletion(role regrole, duty text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    asking text[] := '{effaced_ask_producers, effaced_subject_ref, effaced_eligibility_calls, effaced_weigh_verdicts,
-                       effaced_bucket, effaced_bucket_subject}';
+    asking text[] := '{effaced_ask_producers, effaced_ask_producer, effaced_subject_ref, effaced_eligibility_calls,
+                       effaced_weigh_verdicts, effaced_bucket, effaced_bucket_subject}';
     routines text[] := CASE $2
         WHEN 'prepare' THEN asking || '{effaced_create_deletion_records, effaced_create_deletion_batches, effaced_bucket_eligibility,
                                         effaced_producer_order, effaced_open_bucket, effaced_candidates, effaced_subject_ids,
                                         effaced_record_subjects, effaced_unreviewed_batches, effaced_alert_unreviewed_batches}'::text[]
         WHEN 'review' THEN '{effaced_review_batch, effaced_review_record, effaced_unreviewed_batches, effaced_batch_progress}'
         WHEN 'apply' THEN asking || '{effaced_apply_batch, effaced_require_own_transactions, effaced_begin_batch_run, effaced_deletion_steps,
-                                      effaced_claim_record, effaced_settle_record, effaced_end_batch_run, effaced_batch_progress,
+                                      effaced_claim_record, effaced_lock_subject, effaced_settle_record, effaced_end_batch_run, effaced_batch_progress,
                                       "effaced_plan(text, regclass, regclass[])", "effaced_erase(text, jsonb, regclass, regclass[])"}'::text[]
         END;
     routine text;

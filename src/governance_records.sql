@@ -165,6 +165,11 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_weigh_verdicts(text, text[], text[], text[], text[]) IS
     'What several producers'' verdicts come to: ready where one says so and none says not yet';
 
+CREATE FUNCTION @extschema@.effaced_ask_producer(call text, candidates text[], OUT subject_ids text[], OUT verdicts text[])
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_ask_producer(text, text[]) IS
+    'Runs the statement that asks a producer about some candidates, with the caller''s privileges';
+
 CREATE FUNCTION @extschema@.effaced_ask_producers(bucket_type text, candidates text[])
 RETURNS TABLE (subject_id text, verdict text, opinions jsonb)
 LANGUAGE plpgsql AS $$
@@ -184,7 +189,7 @@ BEGIN
     BEGIN
         FOR i IN 1 .. coalesce(pg_catalog.cardinality(names), 0) LOOP
             asked := names[i];
-            EXECUTE calls[i] INTO ids, words USING $2;
+            SELECT a.subject_ids, a.verdicts INTO ids, words FROM @extschema@.effaced_ask_producer(calls[i], $2) AS a;
             producers := pg_catalog.array_cat(producers, pg_catalog.array_fill(asked, ARRAY[coalesce(pg_catalog.cardinality(ids), 0)]));
             subject_ids := pg_catalog.array_cat(subject_ids, ids);
             verdicts := pg_catalog.array_cat(verdicts, words);
