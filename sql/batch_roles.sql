@@ -230,6 +230,34 @@ CALL effaced_apply_batch(5);
 RESET SESSION AUTHORIZATION;
 SELECT string_agg(id::text, ' ') AS patients FROM patient;
 
+-- Rows that are hidden from the caller would make a producer silent: that is an error.
+CREATE OR REPLACE FUNCTION app.whoami(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+SELECT (effaced_purge_compliance_data('care')).records;
+CREATE TABLE app.hold (patient_id int PRIMARY KEY);
+INSERT INTO hold VALUES (1);
+ALTER TABLE hold ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON hold TO regress_clerk, regress_runner;
+CREATE FUNCTION app.hold_verdicts(candidates text[]) RETURNS TABLE (subject_id text, verdict text) STABLE LANGUAGE sql AS $$
+	SELECT patient_id::text, 'not_ready_yet' FROM hold WHERE patient_id::text = ANY (candidates)
+$$;
+GRANT EXECUTE ON FUNCTION hold_verdicts TO regress_clerk, regress_runner;
+SELECT effaced_register_producer('lawyers', 'care', 'hold_verdicts(text[])');
+SET SESSION AUTHORIZATION regress_clerk;
+SELECT effaced_create_deletion_records('care') AS records;
+\echo :LAST_ERROR_SQLSTATE
+RESET SESSION AUTHORIZATION;
+SELECT effaced_create_deletion_records('care') AS records;
+CREATE POLICY runner ON hold TO regress_runner USING (patient_id > 1);
+DELETE FROM hold;
+SELECT effaced_create_deletion_records('care') AS records;
+SELECT effaced_review_batch((effaced_create_deletion_batches('care'))[1], 'accepted');
+INSERT INTO hold VALUES (1);
+SELECT effaced_lift_restriction('1', subject => 'patient') IS NOT NULL AS lifted;
+SET SESSION AUTHORIZATION regress_runner;
+CALL effaced_apply_batch(6);
+RESET SESSION AUTHORIZATION;
+SELECT deletion_error FROM effaced_deletion_records WHERE deletion_batch_id = 6;
+
 RESET search_path;
 DROP OWNED BY regress_clerk, regress_officer, regress_runner;
 DROP ROLE regress_clerk, regress_officer, regress_runner;

@@ -44,6 +44,7 @@ static bool four_eyes = true;
 static char *alert_resolver = NULL;
 static List *producer_calls = NIL;
 
+static void set_for_call(const char *name, const char *value);
 static SPIPlanPtr producer_plan(const char *sql);
 static char *text_argument(FunctionCallInfo fcinfo, int argno);
 
@@ -156,35 +157,46 @@ effaced_ask_producer(PG_FUNCTION_ARGS)
 {
 	char	   *sql = text_argument(fcinfo, 0);
 	Oid			types[] = {TEXTARRAYOID};
-	Datum		values[] = {PG_GETARG_DATUM(1)};
+	ArrayType  *candidates;
+	Datum		values[1];
 	TupleDesc	desc;
 	HeapTuple	answer;
+	int			level;
 	int			result;
 
 	if (sql == NULL || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
+	candidates = PG_GETARG_ARRAYTYPE_P(1);
+	values[0] = PointerGetDatum(candidates);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (ArrayGetNItems(ARR_NDIM(PG_GETARG_ARRAYTYPE_P(1)), ARR_DIMS(PG_GETARG_ARRAYTYPE_P(1))) == 1)
+	level = NewGUCNestLevel();
+	/* rows that are hidden from it would make a producer silent, which blocks nothing */
+	set_for_call("row_security", "off");
+	if (ArrayGetNItems(ARR_NDIM(candidates), ARR_DIMS(candidates)) == 1)
 	{
-		int			level = NewGUCNestLevel();
-
 		/* for the statements of its PL/pgSQL, too */
-		(void) set_config_option("plan_cache_mode", "force_generic_plan", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		set_for_call("plan_cache_mode", "force_generic_plan");
 		result = SPI_execute_plan(producer_plan(sql), values, NULL, false, 0);
-		AtEOXact_GUC(true, level);
 	}
 	else
 		result = SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
+	AtEOXact_GUC(true, level);
 	if (result != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "a producer was not asked: %s", SPI_result_code_string(result));
 	answer = SPI_copytuple(SPI_tuptable->vals[0]);
 	SPI_finish();
 	PG_RETURN_DATUM(heap_copy_tuple_as_datum(answer, desc));
+}
+
+/* set_for_call changes a setting until its nesting level ends. */
+static void
+set_for_call(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 static SPIPlanPtr

@@ -202,7 +202,9 @@ BEGIN
         RAISE EXCEPTION 'producer % failed to give its verdicts', pg_catalog.quote_literal(asked)
             USING ERRCODE = state,
                   DETAIL = pg_catalog.format('SQLSTATE %s.  The original message is withheld, since it may hold personal data.', state),
-                  HINT = 'Call its function with a few candidates to see what is wrong.';
+                  HINT = CASE WHEN state OPERATOR(pg_catalog.=) '42501'
+                              THEN 'Grant the calling role what the function reads; policies of row-level security must not hide any of it.'
+                              ELSE 'Call its function with a few candidates to see what is wrong.' END;
     END IF;
     RETURN QUERY SELECT w.subject_id, w.verdict, w.opinions
                  FROM @extschema@.effaced_weigh_verdicts($1, $2, producers, subject_ids, verdicts) AS w;
