@@ -193,6 +193,17 @@ EffMapColumn(MapTable *table, AttrNumber attnum)
 	return NULL;
 }
 
+bool
+EffMapHoldsRefs(MapTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		if (((MapColumn *) lfirst(lc))->label->ref != NULL)
+			return true;
+	return false;
+}
+
 /*
  * EffMapIsCovered tells whether a column is labelled, or a member of the
  * primary key or of a foreign key.

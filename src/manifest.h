@@ -116,6 +116,7 @@ extern EffRelation *EffMapLoad(DataMap *map, Oid relid);
 extern MapTable *EffMapTable(DataMap *map, Oid relid);
 extern MapTable *EffMapTableOver(DataMap *map, Oid relid);
 extern MapColumn *EffMapColumn(MapTable *table, AttrNumber attnum);
+extern bool EffMapHoldsRefs(MapTable *table);	/* identifiers in external systems */
 extern bool EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum);
 
 extern bool EffTypeIsAnchor(Oid type);

@@ -271,7 +271,9 @@ EffPlanMakeSubjectLock(PlanBuild *build)
 
 /*
  * EffPlanMakeLocks: where rows survive that children hang from, they are locked from
- * the subject outward, so that no child slips in unseen.
+ * the subject outward, so that no child slips in unseen.  So are rows that go, where
+ * the children hold references: one that came after those were read would be deleted
+ * here, and nobody else told of it.
  */
 void
 EffPlanMakeLocks(PlanBuild *build)
@@ -302,7 +304,8 @@ EffPlanMakeLocks(PlanBuild *build)
 					continue;
 				more = true;
 				hop = list_nth(link->hops, i - 1);
-				if (hop->fk == NULL || hop->reverse || EffPlanDeletes(hop->target->oid, build->plan))
+				if (hop->fk == NULL || hop->reverse ||
+					(EffPlanDeletes(hop->target->oid, build->plan) && !EffMapHoldsRefs(planned->table)))
 					continue;
 				st = EffStatementNew(SPI_OK_SELECT, "locking rows of", hop->target);
 				appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", hop->target->sql);

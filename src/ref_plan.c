@@ -126,12 +126,8 @@ add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner)
 {
 	MapTable   *subject = build->plan->subject;
 	PlannedTable *planned = palloc0(sizeof(PlannedTable));
-	bool		any = false;
-	ListCell   *lc;
 
-	foreach(lc, table->columns)
-		any |= ((MapColumn *) lfirst(lc))->label->ref != NULL;
-	if (!any)
+	if (!EffMapHoldsRefs(table))
 		return;
 	planned->table = table;
 	planned->own_links = own_links;
