@@ -111,6 +111,20 @@ SELECT event, id FROM news();
 SELECT effaced_rectify(6, '[{"category": "contact", "value": "6@again"}]', '[{"kind": "crm", "value": "6"}]') -> 'skipped_resolvers';
 UPDATE customer SET mail = '6@back', stripe = 'cus_66' WHERE id = 6;
 SELECT correct(6, '6@again', 'x');
+-- a system that a correction never reached knows the subject as before, and is told of both;
+-- one that it did reach is not. Who that was is forgotten with the corrections.
+TRUNCATE effaced_outbox, told;
+INSERT INTO customer (id, mail, stripe) VALUES (10, '10@old', 'cus_10');
+SELECT effaced_register_resolver('s3');
+SELECT count(effaced_rectify(10, '[{"category": "financial", "value": "cus_10new"}]', '[{"kind": "crm", "value": "10"}, {"kind": "s3", "value": "10"}]'));
+SELECT effaced_outbox_fail(entry_id, 'gone', false) FROM effaced_outbox_claim('crm');
+SELECT effaced_outbox_succeed(entry_id) FROM effaced_outbox_claim('s3');
+SELECT e ->> 'resolver' AS resolver FROM jsonb_array_elements(effaced_erase(10) -> 'enqueued') e;
+SELECT resolver, ref ->> 'value' AS ref, operation, status, last_error FROM effaced_outbox ORDER BY seq;
+SELECT payload -> 'enqueued' AS enqueued FROM effaced_audit_events WHERE event_type = 'erasure_local_completed' AND subject_ref = '10';
+-- once
+SELECT effaced_erase(10) -> 'enqueued';
+DELETE FROM effaced_resolvers WHERE name = 's3';
 
 -- 5. Shared rows: a reference that two living owners have is for neither to correct.
 TRUNCATE effaced_outbox, told;

@@ -184,6 +184,7 @@ enqueue(ErasureCall *call, List *refs)
 {
 	List	   *entries = NIL;
 	List	   *subjects = NIL;
+	int			n;
 	bool	   *waiting;
 
 	for (int i = 0; i < call->nkeys; i++)
@@ -196,9 +197,16 @@ enqueue(ErasureCall *call, List *refs)
 		if (call->plan->restricted == NIL)
 			subjects = lappend(subjects, run->key->text);
 	}
-	waiting = EffOutboxEnqueue("erase", call->plan->subject->kind, entries, NULL, subjects);
+	n = list_length(entries);
+	waiting = EffOutboxEnqueue("erase", call->plan->subject->kind, &entries, NULL, subjects);
 	for (int i = 0; i < list_length(subjects); i++)
+	{
 		call->runs[i]->waits = waiting[i];
+		/* those that were added */
+		for (int more = n; more < list_length(entries); more++)
+			if (strcmp(((OutboxEntry *) list_nth(entries, more))->subject_id, call->runs[i]->key->text) == 0)
+				call->runs[i]->enqueued++;
+	}
 	return entries;
 }
 

@@ -37,13 +37,14 @@ typedef struct ClaimedEntry
 } ClaimedEntry;
 
 static EffOwnStatement enqueue_entries = {
-	"SELECT q.entry_ids::pg_catalog.text[], q.waiting"
+	"SELECT q.entry_ids::pg_catalog.text[], q.waiting, q.more_subject_ids, q.more_resolvers"
 	" FROM %s.effaced_outbox_enqueue($1, $2, $3, $4, $5::pg_catalog.jsonb[], $6::pg_catalog.jsonb, $7) q"
 };
 
 static EffOwnStatement find_left = {
 	"SELECT FROM %s.effaced_outbox o"
-	" WHERE o.subject_id = ANY ($2) AND o.subject = $1 AND o.status <> 'succeeded' LIMIT 1"
+	" WHERE o.subject_id = ANY ($2) AND o.subject = $1"
+	" AND (o.status <> 'succeeded' OR o.operation = 'rectify' AND (o.ref ->> 'value') IS NOT NULL) LIMIT 1"
 };
 
 /* What a constraint would quote in its error are references */
@@ -53,6 +54,8 @@ static int	max_attempts = 8;
 static int	backoff = 30;
 static int	max_backoff = 3600;
 
+static List *add_more(List *entries, List *subject_ids, List *resolvers);
+static List *result_texts(int column);
 static bool is_anything_left(Datum kind, Datum subjects);
 static Datum text_datums(List *entries, int member);
 static Datum text_list(List *texts);
@@ -188,7 +191,7 @@ EffOutboxEntries(List *entries, const char *subject_id, List *refs)
  * request.
  */
 bool *
-EffOutboxEnqueue(const char *operation, const char *kind, List *entries, const char *payload, List *subjects)
+EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const char *payload, List *subjects)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid			types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTARRAYOID};
@@ -201,12 +204,12 @@ EffOutboxEnqueue(const char *operation, const char *kind, List *entries, const c
 	Datum	   *elements;
 	int			n;
 
-	if (entries == NIL && subjects == NIL)
+	if (*entries == NIL && subjects == NIL)
 		return waiting;
 	values[0] = CStringGetTextDatum(operation);
 	values[1] = CStringGetTextDatum(kind);
 	for (int member = 0; member < 3; member++)
-		values[2 + member] = text_datums(entries, member);
+		values[2 + member] = text_datums(*entries, member);
 	values[5] = payload ? CStringGetTextDatum(payload) : (Datum) 0;
 	nulls[5] = payload ? ' ' : 'n';
 	values[6] = text_list(subjects);
@@ -214,7 +217,7 @@ EffOutboxEnqueue(const char *operation, const char *kind, List *entries, const c
 
 	EffSpiBeginAsOwner(&bracket);
 	/* in most calls there is nothing to do, and nothing to wait for */
-	if (entries == NIL && !is_anything_left(values[1], values[6]))
+	if (*entries == NIL && !is_anything_left(values[1], values[6]))
 	{
 		EffSpiEnd(&bracket);
 		return waiting;
@@ -225,11 +228,12 @@ EffOutboxEnqueue(const char *operation, const char *kind, List *entries, const c
 	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	if (!isnull)
 	{
+		*entries = add_more(*entries, result_texts(3), result_texts(4));
 		deconstruct_array(DatumGetArrayTypeP(result), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
-		if (n != list_length(entries))
-			elog(ERROR, "%d of %d entries were made", n, list_length(entries));
+		if (n != list_length(*entries))
+			elog(ERROR, "%d of %d entries were made", n, list_length(*entries));
 		for (int i = 0; i < n; i++)
-			((OutboxEntry *) list_nth(entries, i))->entry_id = TextDatumGetCString(elements[i]);
+			((OutboxEntry *) list_nth(*entries, i))->entry_id = TextDatumGetCString(elements[i]);
 	}
 	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
 	if (!isnull)
@@ -276,7 +280,43 @@ EffOutboxWrite(StringInfo buf, List *entries, List *resolvers)
 	EffJsonStrings(buf, skipped);
 }
 
-/* is_anything_left: an entry of one of these subjects, whatever the operation. */
+/* add_more: entries that were made besides those asked for. */
+static List *
+add_more(List *entries, List *subject_ids, List *resolvers)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	forboth(lc, subject_ids, lc2, resolvers)
+	{
+		OutboxEntry *entry = palloc0(sizeof(OutboxEntry));
+
+		entry->subject_id = lfirst(lc);
+		entry->resolver = lfirst(lc2);
+		entries = lappend(entries, entry);
+	}
+	return entries;
+}
+
+/* result_texts gives the texts of an array in the first row of SPI's result. */
+static List *
+result_texts(int column)
+{
+	List	   *texts = NIL;
+	bool		isnull;
+	Datum		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+	Datum	   *elements;
+	int			n;
+
+	if (isnull)
+		return NIL;
+	deconstruct_array(DatumGetArrayTypeP(result), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+		texts = lappend(texts, TextDatumGetCString(elements[i]));
+	return texts;
+}
+
+/* is_anything_left: an entry of one of these subjects, or what one still says of them. */
 static bool
 is_anything_left(Datum kind, Datum subjects)
 {

@@ -30,9 +30,10 @@ extern List *EffOutboxEntries(List *entries, const char *subject_id, List *refs)
  * Make the entries of a request, in its transaction.  subjects are the
  * identifiers of those for whom it was carried out in all tables, NIL where it
  * was restricted; returned is for each of them whether an entry is left, be it
- * of an earlier request.
+ * of an earlier request.  An erasure may add entries, by references of
+ * corrections that did not reach a system.
  */
-extern bool *EffOutboxEnqueue(const char *operation, const char *kind, List *entries, const char *payload,
+extern bool *EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const char *payload,
 							  List *subjects);
 
 /* "enqueued" and "skipped_resolvers" of a result; resolvers are all that are registered */

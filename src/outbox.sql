@@ -154,16 +154,17 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_abandon(uuid[], text) IS
     'Ends entries that are not tried again, records it, and drops the corrected values';
 
--- Called by requests, in their transaction. entry_ids are in the order of the arrays.
--- whole are the subjects for whom the operation was carried out in all tables;
+-- Called by requests, in their transaction. entry_ids are in the order of the arrays,
+-- then come those that more_subject_ids and more_resolvers tell of. whole are the subjects for whom the operation was carried out in all tables;
 -- waiting are the places of those of whom an entry is left, be it of an earlier request.
 CREATE FUNCTION @extschema@.effaced_outbox_enqueue(
     operation text, subject text, subject_ids text[], resolvers text[], refs jsonb[], payload jsonb, whole text[],
-    OUT entry_ids uuid[], OUT waiting int[])
+    OUT entry_ids uuid[], OUT more_subject_ids text[], OUT more_resolvers text[], OUT waiting int[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     superseded uuid[] := '{}';
+    more_refs  jsonb[];
 BEGIN
     -- Who is erased is not corrected any more: a correction that comes late would write the data anew.
     IF effaced_outbox_enqueue.operation = 'erase' AND effaced_outbox_enqueue.whole IS NOT NULL THEN
@@ -175,6 +176,26 @@ BEGIN
         IF superseded <> '{}' THEN
             PERFORM @extschema@.effaced_outbox_abandon(superseded, 'erased');
         END IF;
+        -- A system that a correction never reached still knows the subject as it was known then.
+        SELECT array_agg(n.subject_id ORDER BY n.seq), array_agg(n.resolver ORDER BY n.seq), array_agg(n.ref ORDER BY n.seq)
+          INTO effaced_outbox_enqueue.more_subject_ids, effaced_outbox_enqueue.more_resolvers, more_refs
+          FROM (SELECT DISTINCT ON (o.subject_id, o.resolver, o.ref -> 'value') o.subject_id, o.resolver, o.ref, o.seq
+                  FROM @extschema@.effaced_outbox o
+                 WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
+                   AND o.operation = 'rectify' AND o.status = 'abandoned' AND o.ref ->> 'value' IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM ROWS FROM (unnest(effaced_outbox_enqueue.subject_ids),
+                                                          unnest(effaced_outbox_enqueue.refs)) AS n (subject_id, ref)
+                                    WHERE n.subject_id = o.subject_id AND n.ref -> 'kind' = o.ref -> 'kind'
+                                      AND n.ref -> 'value' = o.ref -> 'value')
+                 ORDER BY o.subject_id, o.resolver, o.ref -> 'value', o.seq DESC) AS n;
+        effaced_outbox_enqueue.subject_ids := effaced_outbox_enqueue.subject_ids || effaced_outbox_enqueue.more_subject_ids;
+        effaced_outbox_enqueue.resolvers := effaced_outbox_enqueue.resolvers || effaced_outbox_enqueue.more_resolvers;
+        effaced_outbox_enqueue.refs := effaced_outbox_enqueue.refs || more_refs;
+        -- Corrections that have ended need not be known by whom any more.
+        UPDATE @extschema@.effaced_outbox o
+           SET ref = jsonb_build_object('kind', o.ref -> 'kind', 'value', NULL, 'extra', NULL)
+         WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
+           AND o.operation = 'rectify' AND (o.ref ->> 'value' IS NOT NULL OR o.ref ->> 'extra' IS NOT NULL);
     END IF;
 
     IF effaced_outbox_enqueue.subject_ids <> '{}' THEN

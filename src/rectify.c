@@ -173,7 +173,7 @@ rectify(FunctionCallInfo fcinfo)
 		results = run_plan(call->runs[0], plan);
 	}
 	entries = corrections == NIL ? NIL : EffOutboxEntries(NIL, key->text, refs);
-	(void) EffOutboxEnqueue("rectify", subject->kind, entries,
+	(void) EffOutboxEnqueue("rectify", subject->kind, &entries,
 							   entries != NIL ? JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0) : NULL,
 							   list_make1(key->text))[0];
 	(void) EffAuditAppend(make_events(subject, key, corrections, results, requested_at,
