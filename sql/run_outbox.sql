@@ -102,6 +102,21 @@ CALL effaced_run_outbox();
 RESET ROLE;
 SELECT resolver, status, last_error FROM entries;
 ALTER FUNCTION crm.erase_customer(jsonb) RENAME TO erase;
+-- what a function sets is not for the next one, nor for the report
+TRUNCATE effaced_outbox, crm.asked, crm.child;
+CREATE FUNCTION crm.set(ref jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+	SET search_path = pg_catalog;
+	SET transaction_read_only = on;
+	SET ROLE regress_runner;
+	RETURN '{}';
+END $$;
+SELECT effaced_register_resolver('outside', erase => 'crm.set(jsonb)');
+SELECT erase('set', NULL, 'outside'), erase('next', '{}');
+CALL effaced_run_outbox();
+SELECT resolver, status, last_error FROM entries;
+SELECT current_user = session_user, current_setting('search_path');
+SELECT effaced_register_resolver('outside');
 
 -- 5. The record of the outcome fails: nothing has happened, but for the attempt.
 TRUNCATE effaced_outbox, crm.asked, crm.child;

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -57,7 +58,8 @@ EffResolverByName(List *resolvers, const char *name)
 
 /*
  * EffResolverCall: the message of an error may hold anything, so only its
- * SQLSTATE is kept.  A cancel is raised again.
+ * SQLSTATE is kept.  A cancel is raised again.  What the function sets, its role
+ * too, is not for the next one.
  */
 Jsonb *
 EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char **sqlstate)
@@ -81,6 +83,7 @@ EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char
 		char	   *name;
 		bool		isnull;
 		EffBracket	bracket;
+		int			guc_level = NewGUCNestLevel();
 
 		/* read as it was written, and then called with the caller's settings */
 		EffPinBegin(&bracket);
@@ -101,6 +104,7 @@ EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char
 		if (at_end)
 			SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
 		SPI_finish();
+		AtEOXact_GUC(false, guc_level);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
