@@ -257,7 +257,8 @@ BEGIN
                   HINT = 'If this database has replaced the original: SELECT effaced_outbox_adopt();';
     END IF;
     IF effaced_outbox_take.max_entries IS NULL OR effaced_outbox_take.max_entries < 1 THEN
-        RAISE EXCEPTION 'max_entries must be at least 1' USING ERRCODE = 'ZE006';
+        RAISE EXCEPTION 'max_entries must be at least 1'
+            USING ERRCODE = 'ZE006', HINT = 'SELECT * FROM effaced_outbox_claim(max_entries => 10);';
     END IF;
     IF effaced_outbox_take.lease IS NULL OR effaced_outbox_take.lease < '0' THEN
         RAISE EXCEPTION 'lease must be an interval from 0 on'

@@ -19,6 +19,7 @@
 
 static ErasurePlan *build_plan(DataMap *map, MapTable *subject, List *tables);
 static List *choose_tables(PlanBuild *build, List *tables);
+static bool may_slip_in(MapTable *table, TableLink *link);
 static PlannedTable *plan_own_links(PlanBuild *build, List *links);
 static PlannedTable *plan_table(PlanBuild *build, MapTable *table);
 static void choose_surrogates(PlanBuild *build, PlannedTable *planned);
@@ -315,6 +316,7 @@ plan_table(PlanBuild *build, MapTable *table)
 
 			planned->reads = list_concat(planned->reads,
 										 EffScopeReads(build->map, build->plan->subject, link));
+			planned->find_first |= may_slip_in(table, link);
 		}
 	}
 
@@ -339,6 +341,26 @@ plan_table(PlanBuild *build, MapTable *table)
 	else
 		planned->why = "the row survives: it has columns that are neither labelled nor keys";
 	return planned;
+}
+
+/*
+ * may_slip_in: where no foreign key keeps rows from coming in, one with a
+ * reference may come after those were read, and must not go unheard with them.
+ */
+static bool
+may_slip_in(MapTable *table, TableLink *link)
+{
+	AttrNumber *key;
+	ListCell   *lc;
+
+	/* rows that have no key cannot be told apart; none holds across inheritance children */
+	if (!EffMapHoldsRefs(table) || EffRowKey(table, &key) == 0 ||
+		(table->rel->relkind != RELKIND_PARTITIONED_TABLE && list_length(table->rel->inheritors) > 1))
+		return false;
+	foreach(lc, link->hops)
+		if (((JoinHop *) lfirst(lc))->fk == NULL)
+			return true;
+	return false;
 }
 
 /* plan_own_links: other rows of the subject table belong to the subject by its links. */

@@ -43,7 +43,7 @@ typedef struct PlannedTable
 	bool		own_links;		/* other rows of the subject table, by its own links */
 	MapError   *pinned_error;	/* raised where a row had to be anonymized in place */
 	List	   *reads;			/* of ScopeRead: what finding the rows reads */
-	bool		find_first;		/* a step before changes what finding reads */
+	bool		find_first;		/* a step before changes what finding reads, or what it found must not grow */
 	RowSet	   *rows;			/* where find_first */
 	Statement  *verify;			/* made at the first verification */
 } PlannedTable;
