@@ -162,8 +162,13 @@ EffExecFindRows(ErasureCall *call, bool lock)
 	if (plan->rowsets == NIL)
 		return;
 	foreach(lc, plan->rowsets)
+	{
+		/* rows that calls have in common are locked by all in the same order, whoever's they are */
+		if (lock && call->nkeys > 1)
+			(void) EffExecLock(call->all, ((RowSet *) lfirst(lc))->find_lock);
 		for (int i = 0; i < call->nkeys; i++)
 			EffExecFind(call->runs[i], lfirst(lc), lock);
+	}
 	for (int i = 0; i < call->nkeys; i++)
 	{
 		ErasureRun *run = call->runs[i];
