@@ -259,10 +259,11 @@ run_batch(EnforcementRun *run)
 	EffPinBegin(&bracket);
 	step = next_step(run, get_steps(values.map));
 	EffPinEnd(&bracket);
-	if (step == NULL)
+	/* where the map has changed, the next batch goes by the new one */
+	if (step == NULL || !EffMapHold(values.map, list_make1(((RetentionTerm *) linitial(step->terms))->table->rel)))
 	{
 		MemoryContextSwitchTo(previous);
-		return false;
+		return step != NULL;
 	}
 	values.restricted = restricted_of(step);
 	values.batch = rows;

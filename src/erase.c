@@ -58,10 +58,13 @@ effaced_erase(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 
 	EffExecRequireReadCommitted("effaced_erase");
-	map = EffGraphGet();
-	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
-	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
-	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
+	do
+	{
+		map = EffGraphGet();
+		subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
+		key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+		plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
+	} while (!EffMapHold(map, plan->written));
 	EffPinBegin(&pin);			/* once for all brackets in it */
 	resolvers = EffResolvers();
 	EffRefPlanForErasure(map, plan);
@@ -116,8 +119,6 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 
 	EffExecRequireReadCommitted("effaced_erase_many");
-	map = EffGraphGet();
-	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
@@ -125,13 +126,16 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 				 errhint("Give an array of identifiers, which may be empty.")));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 	keys = palloc(sizeof(SubjectKey *) * Max(n, 1));
-	for (int i = 0; i < n; i++)
+	do
 	{
-		keys[i] = EffIdentifierResolve(subject,
-									   EffIdentifierFromText(nulls[i] ? NULL : TextDatumGetCString(elements[i])));
-	}
+		map = EffGraphGet();
+		subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
+		for (int i = 0; i < n; i++)
+			keys[i] = EffIdentifierResolve(subject,
+										   EffIdentifierFromText(nulls[i] ? NULL : TextDatumGetCString(elements[i])));
+		plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
+	} while (!EffMapHold(map, plan->written));
 	nkeys = EffIdentifierUnique(keys, n);
-	plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
 	EffPinBegin(&pin);			/* once for all brackets in it */
 	resolvers = EffResolvers();
 	EffRefPlanForErasure(map, plan);

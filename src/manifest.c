@@ -12,6 +12,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -106,6 +107,26 @@ EffMapGet(void)
 			break;				/* used once, then built anew */
 	}
 	return current_map;
+}
+
+/*
+ * EffMapHold takes the locks that writing into tables and their children needs
+ * anyway, before anything is built on what the map says of them.  Whoever
+ * changes one of them may have committed while its lock was waited for; after
+ * that nobody adds a column, a foreign key or a trigger until the transaction
+ * ends.
+ */
+bool
+EffMapHold(DataMap *map, List *relations)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	CHECK_FOR_INTERRUPTS();
+	foreach(lc, relations)
+		foreach(lc2, ((EffRelation *) lfirst(lc))->inheritors)
+			LockRelationOid(lfirst_oid(lc2), RowExclusiveLock);
+	return EffMapGet() == map;
 }
 
 /*

@@ -111,6 +111,10 @@ typedef struct DataMap
 
 extern void EffMapInit(void);
 extern DataMap *EffMapGet(void);
+
+/* Lock relations (EffRelation) for writing; false where the map is no longer true, and is to be fetched again */
+extern bool EffMapHold(DataMap *map, List *relations);
+
 extern MapRelation *EffMapRelation(DataMap *map, Oid relid);
 extern EffRelation *EffMapLoad(DataMap *map, Oid relid);
 extern MapTable *EffMapTable(DataMap *map, Oid relid);

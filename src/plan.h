@@ -106,6 +106,7 @@ typedef struct ErasurePlan
 	bool		refs_known;
 	List	   *refs;			/* of RefSource, made by ref_plan.c */
 	List	   *steps;			/* of ErasureStep */
+	List	   *written;		/* of EffRelation: what the steps may write into */
 	List	   *defer;			/* of ForeignKey, to be checked at the end */
 	List	   *check_now;		/* of ForeignKey that may be deferred */
 } ErasurePlan;

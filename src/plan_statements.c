@@ -366,6 +366,8 @@ EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation)
 			break;
 	}
 	build->plan->steps = lappend(build->plan->steps, step);
+	if (step->strategy != STEP_BLOCKER && step->strategy != STEP_SIDE_EFFECT)
+		build->plan->written = list_append_unique_ptr(build->plan->written, step->rel);
 }
 
 static void

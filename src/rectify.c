@@ -66,6 +66,7 @@ static List *read_corrections(FunctionCallInfo fcinfo, int argno);
 static char *text_member(JsonbContainer *object, const char *key, int number);
 static void bad_correction(int number, const char *what) pg_attribute_noreturn();
 static List *matching_columns(DataMap *map, MapTable *subject, List *corrections);
+static List *relations_of(List *columns);
 static void check_facts(Correction *correction, List *columns);
 static void check_once(List *columns);
 static void check_generated(RectifyColumn *column, List *columns);
@@ -138,15 +139,18 @@ rectify(FunctionCallInfo fcinfo)
 	ListCell   *lc;
 
 	EffExecRequireReadCommitted("effaced_rectify");
-	map = EffGraphGet();
-	subject = EffGraphSubject(map, PG_ARGISNULL(3) ? InvalidOid : PG_GETARG_OID(3));
-	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
-	corrections = read_corrections(fcinfo, 1);
+	do
+	{
+		map = EffGraphGet();
+		subject = EffGraphSubject(map, PG_ARGISNULL(3) ? InvalidOid : PG_GETARG_OID(3));
+		key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+		corrections = read_corrections(fcinfo, 1);
+		columns = matching_columns(map, subject, corrections);
+	} while (!EffMapHold(map, relations_of(columns)));
 	resolvers = EffResolvers();
 	ref_plan = EffRefPlanGet(map, subject, REF_ALONE);
 	EffRefPlanCheck(ref_plan, resolvers);
 	refs = EffRefsArgument(fcinfo, 2, resolvers);
-	columns = matching_columns(map, subject, corrections);
 
 	initStringInfo(&buf);		/* outlives the bracket, as all else does not */
 	EffSpiBegin(&bracket);
@@ -327,6 +331,18 @@ matching_columns(DataMap *map, MapTable *subject, List *corrections)
 		if (((RectifyColumn *) lfirst(lc))->column->column->generated)
 			result = foreach_delete_current(result, lc);
 	return result;
+}
+
+/* relations_of lists the tables of columns. */
+static List *
+relations_of(List *columns)
+{
+	List	   *relations = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		relations = list_append_unique_ptr(relations, ((RectifyColumn *) lfirst(lc))->table->rel);
+	return relations;
 }
 
 /* check_facts: one value cannot be several facts. */
