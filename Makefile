@@ -35,6 +35,7 @@ SQL_PARTS   = src/audit.sql \
               src/governance_review.sql \
               src/governance_apply.sql \
               src/lint.sql \
+              src/citus.sql \
               src/privileges.sql
 DATA        = $(wildcard effaced--*--*.sql)
 DATA_built  = effaced--$(EXTVERSION).sql

@@ -6,19 +6,25 @@
 
 #include "audit.h"
 #include "catalog.h"
+#include "citus.h"
 #include "spi.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #define SECRET_BYTES 32
+#define CITUS_MARKER "effaced_citus_commit"	/* made by effaced_enable_citus() */
 
 PG_FUNCTION_INFO_V1(effaced_is_event_type);
 
@@ -40,6 +46,11 @@ static EffOwnStatement append_events = {
 	" pg_catalog.unnest($5), $7, pg_catalog.unnest($6)"
 };
 
+/* nothing is there to delete: Citus commits in two phases what such a table was written to in */
+static EffOwnStatement join_commit = {
+	"DELETE FROM %s." CITUS_MARKER
+};
+
 static EffOwnStatement find_erasures = {
 	"SELECT e.subject_ref, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
 	" FROM %s.effaced_audit_events e"
@@ -51,6 +62,7 @@ static EffOwnStatement find_erasures = {
 /* A refused INSERT must not have the caller's statement logged */
 static const EffStatementPlace trail = {.action = "writing to", .relation = "the audit trail"};
 
+static bool is_committed_with_citus(void);
 static Datum *make_ids(int n);
 static int	compare_refs(const void *a, const void *b, void *refs);
 static Datum text_array(List *events, int member);
@@ -120,8 +132,28 @@ EffAuditAppend(List *events)
 
 	EffSpiBeginAsOwner(&bracket);
 	(void) EffSpiExecuteOwn(&append_events, lengthof(types), types, values, NULL, SPI_OK_INSERT, &trail);
+	if (EffCitusPresent() && is_committed_with_citus())
+		(void) EffSpiExecuteOwn(&join_commit, 0, NULL, NULL, NULL, SPI_OK_DELETE, &trail);
 	EffSpiEnd(&bracket);
 	return DatumGetCString(DirectFunctionCall1(uuid_out, ids[n - 1]));
+}
+
+/*
+ * is_committed_with_citus: effaced_enable_citus() was called.  A table of that
+ * name that is somebody else's would run its triggers as the trail's owner.
+ */
+static bool
+is_committed_with_citus(void)
+{
+	Oid			relid = get_relname_relid(CITUS_MARKER, EffExtensionSchema());
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		own;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	own = ((Form_pg_class) GETSTRUCT(tuple))->relowner == GetUserId();
+	ReleaseSysCache(tuple);
+	return own && EffCitusKindOf(relid) == CITUS_LOCAL;
 }
 
 /*

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "citus.h"
 #include "graph.h"
 #include "provider.h"
 #include "spi.h"
@@ -222,6 +223,9 @@ warn_of_broken_labels(List *relids)
 			warned = list_append_unique_oid(warned, label->relid);
 		}
 	}
+	/* the coordinator, whose DDL a worker is sent, warns of the rest */
+	if (EffCitusIsWorker())
+		return;
 	map = EffGraphGet();
 	for (int i = 0; i < map->ntables; i++)
 	{

@@ -13,6 +13,7 @@
 
 #include "audit.h"
 #include "catalog.h"
+#include "citus.h"
 #include "graph.h"
 #include "json.h"
 #include "ledger.h"
@@ -362,7 +363,7 @@ make_steps(DataMap *map)
 	return list_concat(deletions, anonymizations);
 }
 
-/* require_local: rows of a foreign table cannot be locked and passed by. */
+/* require_local: rows of a foreign table, or of another node, cannot be locked and passed by. */
 static void
 require_local(RetentionTerm *term)
 {
@@ -374,6 +375,15 @@ require_local(RetentionTerm *term)
 				 errmsg("retention of column %s.%s cannot be enforced on a foreign table",
 						rel->name, quote_identifier(term->column->column->name)),
 				 errhint("Set \"on_expiry\" to \"report\" here, and enforce it where the table is."),
+				 errhidestmt(true)));
+	/* the place of a row means another row on another node */
+	if (EffCitusIsRemote(rel->oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("retention of column %s.%s cannot be enforced on a table that Citus distributes",
+						rel->name, quote_identifier(term->column->column->name)),
+				 errdetail("Rows of several shards cannot be locked and passed by."),
+				 errhint("Set \"on_expiry\" to \"report\", and erase the subjects that effaced_sweep() names."),
 				 errhidestmt(true)));
 }
 

@@ -6,6 +6,7 @@
 
 #include "exec.h"
 #include "audit.h"
+#include "citus.h"
 #include "constraints.h"
 #include "refs.h"
 
@@ -20,7 +21,8 @@
 
 static Datum *bind_params(ErasureRun *run, Statement *st, const char **nulls);
 static ErasureRun *new_run(ErasureCall *call, SubjectKey *key);
-static void lock_subjects(ErasureCall *call);
+static void lock_rows(ErasureCall *call, ErasureRun *run);
+static void lock_subjects(ErasureCall *call, ErasureRun *run);
 static void run_for_all(ErasureCall *call, ErasureStep *step, int number);
 static ErasureRun *run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row);
 static void unite_rows(ErasureCall *call, RowSet *rows);
@@ -101,9 +103,12 @@ EffExecRun(ErasureCall *call)
 	ErasurePlan *plan = call->plan;
 	ListCell   *lc;
 
-	lock_subjects(call);
-	foreach(lc, plan->locks)
-		(void) EffExecLock(call->all, lfirst(lc));
+	/* Citus locks rows of one shard at a time; the keys are in order */
+	if (call->nkeys > 1 && EffCitusPresent())
+		for (int i = 0; i < call->nkeys; i++)
+			lock_rows(call, call->runs[i]);
+	else
+		lock_rows(call, call->all);
 	EffExecFindRows(call, true);
 	foreach(lc, plan->refs)
 		for (int i = 0; i < call->nkeys; i++)
@@ -335,11 +340,22 @@ EffExecLock(ErasureRun *run, Statement *st)
 	return rows;
 }
 
-/* lock_subjects locks the subjects' rows of a call in the order of their key. */
+/* lock_rows locks subjects, and then what their children hang from. */
 static void
-lock_subjects(ErasureCall *call)
+lock_rows(ErasureCall *call, ErasureRun *run)
 {
-	uint64		n = EffExecStatement(call->all, call->plan->lock_subject);
+	ListCell   *lc;
+
+	lock_subjects(call, run);
+	foreach(lc, call->plan->locks)
+		(void) EffExecLock(run, lfirst(lc));
+}
+
+/* lock_subjects locks the subjects' rows of a run in the order of their key. */
+static void
+lock_subjects(ErasureCall *call, ErasureRun *run)
+{
+	uint64		n = EffExecStatement(run, call->plan->lock_subject);
 	SPITupleTable *rows = SPI_tuptable;
 
 	for (uint64 row = 0; row < n; row++)

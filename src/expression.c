@@ -17,6 +17,7 @@
 #include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -33,6 +34,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -65,6 +67,7 @@ typedef struct CheckContext
 static Node *parse_expression(const char *text);
 static Node *analyze(Relation relation, Node *raw, EffColumn *target);
 static Node *without_constraints(Node *node);
+static Node *concatenate_text(Node *node, void *context);
 static void evaluate(Node *node);
 static void invalid(EffRelation *rel, const char *text, const char *key, MemoryContext context) pg_attribute_noreturn();
 static bool forbidden_walker(Node *node, CheckContext *context);
@@ -156,6 +159,7 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 	}
 	if (target)
 		node = without_constraints(node);
+	node = concatenate_text(node, NULL);
 	result->sql = deparse_expression(node, deparse_context_for(alias, rel->oid), true, target != NULL);
 
 	if (target && result->is_null && target->not_null)
@@ -186,6 +190,38 @@ without_constraints(Node *node)
 		((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST &&
 		(type == VARCHAROID || type == BPCHAROID))
 		node = linitial(((FuncExpr *) node)->args);
+	return node;
+}
+
+/*
+ * concatenate_text writes text || anything, which is stable whatever it is made
+ * of, as the || of two texts that it is inlined to: Citus updates several
+ * shards by immutable functions of columns only.
+ */
+static Node *
+concatenate_text(Node *node, void *context)
+{
+	OpExpr	   *concatenation;
+	int			other;
+	Node	   *text;
+
+	if (node == NULL)
+		return NULL;
+	node = expression_tree_mutator(node, concatenate_text, context);
+	if (!IsA(node, OpExpr))
+		return node;
+	concatenation = (OpExpr *) node;
+	if (concatenation->opfuncid != F_TEXTANYCAT && concatenation->opfuncid != F_ANYTEXTCAT)
+		return node;
+	other = concatenation->opfuncid == F_TEXTANYCAT ? 1 : 0;
+	text = list_nth(concatenation->args, other);
+	text = coerce_to_target_type(NULL, text, exprType(text), TEXTOID, -1,
+								 COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
+	if (text == NULL)
+		return node;
+	lfirst(list_nth_cell(concatenation->args, other)) = text;
+	concatenation->opno = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("||")), TEXTOID, TEXTOID);
+	concatenation->opfuncid = F_TEXTCAT;
 	return node;
 }
 

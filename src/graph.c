@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "graph.h"
+#include "citus.h"
 #include "path.h"
 
 #include "catalog/pg_class.h"
@@ -52,15 +53,18 @@ static char *all_columns(EffRelation *rel);
 static bool comparable(EffColumn *a, EffColumn *b);
 
 /*
- * EffGraphGet returns the data map with all links resolved.
+ * EffGraphGet returns the data map with all links resolved.  Every request
+ * begins here, so that it is refused here where the rows are not.
  */
 DataMap *
 EffGraphGet(void)
 {
-	DataMap    *map = EffMapGet();
+	DataMap    *map;
 	MemoryContext context;
 	HTAB	   *reaching;
 
+	EffCitusRefuseWorker();
+	map = EffMapGet();
 	if (map->resolved)
 		return map;
 	context = MemoryContextSwitchTo(map->context);

@@ -51,6 +51,7 @@ typedef enum LintCode
 	LINT_SURROGATE_MISSING,
 	LINT_TIED_TO_ACCESSOR,
 	LINT_TRIGGER_COPIES_LABELLED,
+	LINT_UNENFORCED_REFERENCE,
 	LINT_UNINDEXED_ANCHOR,
 	LINT_UNINDEXED_PATH,
 	LINT_UNINDEXED_REFERENCE,
@@ -143,6 +144,7 @@ extern void EffLintExemptions(LintRun *run);	/* lint_exempt.c: the last one */
 extern void EffLintLedgers(LintRun *run);	/* lint_ledger.c */
 extern void EffLintDeletionAnchors(LintRun *run);	/* lint_governance.c */
 extern void EffLintProducers(LintRun *run);
+extern void EffLintUnenforced(LintRun *run);	/* lint_citus.c */
 
 /* File a finding, about no relation where rel is NULL; false where it is not to be shown */
 extern bool EffLintAdd(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum,

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "scope.h"
+#include "citus.h"
 #include "expression.h"
 
 #include "catalog/pg_class.h"
@@ -17,6 +18,7 @@ static void join_begin(Statement *st, const char *alias, EffRelation *rel, const
 					   bool by_key, bool by_row);
 static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
 					   const ScopeOwner *owner);
+static void append_carried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner);
 static void append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 					   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind);
 static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind);
@@ -120,6 +122,7 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 						 EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse), hop->target->sql, inner);
 		EffScopeLink(map, st, inner, link, i + 1, owner);
 		appendStringInfoString(&st->text, "))");
+		append_carried(st, alias, link, i, owner);
 	}
 	else
 	{
@@ -129,6 +132,48 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 				   owner->end != SCOPE_MINE && owner->end != SCOPE_CALL);
 		EffScopeLink(map, st, inner, link, i + 1, owner);
 		appendStringInfoChar(&st->text, ')');
+		append_carried(st, alias, link, i, owner);
+	}
+}
+
+/*
+ * append_carried: where every hop carries the subject's identifier along, as
+ * keys of distributed tables do, rows are known by it themselves.  It changes
+ * nothing, but leads Citus to the one shard, without which it locks no row.
+ */
+static void
+append_carried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+{
+	MapTable   *subject = link->subject;
+
+	if ((owner->end != SCOPE_MINE && owner->end != SCOPE_CALL) || !EffCitusPresent())
+		return;
+	for (int k = 0; k < subject->nkey; k++)
+	{
+		EffColumn  *key = EffRelationColumn(subject->rel, subject->key[k]);
+		AttrNumber	attnum = key->attnum;
+		EffColumn  *column;
+
+		for (int h = list_length(link->hops) - 1; h >= i && attnum != InvalidAttrNumber; h--)
+		{
+			JoinHop    *hop = list_nth(link->hops, h);
+			AttrNumber	source = InvalidAttrNumber;
+
+			for (int place = 0; place < hop->n; place++)
+				if (hop->target_columns[place] == attnum)
+					source = hop->source_columns[place];
+			attnum = source;
+		}
+		if (attnum == InvalidAttrNumber)
+			continue;
+		column = EffRelationColumn(((JoinHop *) list_nth(link->hops, i))->source, attnum);
+		if (column->type != key->type || column->collation != key->collation)
+			continue;
+		appendStringInfoString(&st->text, " AND ");
+		append_equal(&st->text, psprintf("%s.%s", alias, quote_identifier(column->name)),
+					 psprintf("ANY (%s)", EffStatementParam(st, owner->end == SCOPE_MINE ? PARAM_KEY : PARAM_CALL,
+															k, NULL, 0, getBaseType(key->type))),
+					 key->type);
 	}
 }
 

@@ -11,6 +11,7 @@
 
 #include "spi.h"
 #include "catalog.h"
+#include "citus.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -200,12 +201,14 @@ EffSpiEnd(EffBracket *bracket)
 /*
  * EffSpiPrepare prepares a statement that is kept until SPI_freeplan().  The
  * plan is always the generic one: a call must not pay for planning, and the
- * statements look rows up by key.
+ * statements look rows up by key.  Citus, though, has to see the keys to know
+ * their shards.
  */
 SPIPlanPtr
 EffSpiPrepare(const char *sql, int nargs, Oid *types)
 {
-	SPIPlanPtr	plan = SPI_prepare_cursor(sql, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+	SPIPlanPtr	plan = SPI_prepare_cursor(sql, nargs, types,
+											 EffCitusPresent() ? CURSOR_OPT_CUSTOM_PLAN : CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));

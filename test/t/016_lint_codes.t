@@ -27,7 +27,9 @@ is($changes, scalar @codes, 'CHANGELOG.md counts them');
 
 # In what the tests print a finding has its code in a column or line of its own.
 my $printed = join "\n", map { slurp($_) } glob('expected/lint*.out');
-is_deeply([ grep { $printed !~ /^ ?(?:code +\| $_| ?(?:\w+ +\| )?$_ +\|)/m } @codes ], [], 'each is found by a test');
+# (This one only where Citus is: test/t/081_citus.t finds it.)
+my @elsewhere = ('unenforced_reference');
+is_deeply([ grep { my $code = $_; !grep { $code eq $_ } @elsewhere } grep { $printed !~ /^ ?(?:code +\| $_| ?(?:\w+ +\| )?$_ +\|)/m } @codes ], [], 'each is found by a test');
 
 # The exit status.
 my ($sh) = slurp('README.md') =~ /(psql -X -v ON_ERROR_STOP=1 -d shop <<'SQL'\n.*?^SQL\n)/ms;
