@@ -11,7 +11,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
@@ -23,7 +22,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 static List *deferrable_of(Oid relid, List *constraints);
@@ -40,8 +38,7 @@ void
 EffConstraintsCheck(List *relids)
 {
 	static const EffStatementPlace place = {.action = "checking deferred constraints of", .relation = "the changed rows"};
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	EffSubtransaction sub;
 	List	   *constraints = NIL;
 	char	   *sql;
 	ListCell   *lc;
@@ -51,28 +48,17 @@ EffConstraintsCheck(List *relids)
 	if (constraints == NIL)
 		return;
 	sql = command_for(constraints);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		EffSpiCommand(sql, &place);
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		ReThrowError(error);
+		ReThrowError(EffSubCatch(&sub));
 	}
 	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	EffSubEnd(&sub, false);
 }
 
 /* deferrable_of adds the constraints whose triggers on a relation may be put off. */

@@ -14,7 +14,6 @@
 #include "resolver.h"
 #include "spi.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -23,7 +22,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #define SCHEMA_VERSION 3
@@ -152,30 +150,20 @@ effaced_export(PG_FUNCTION_ARGS)
 static void
 add_source(Bundle *bundle, ErasureRun *run, ExportSource *source)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	EffSubtransaction sub;
 	int			length = bundle->records.len;
 	uint64		count = bundle->count;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		read_source(bundle, run, source);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
+		EffSubEnd(&sub, true);
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *error = EffSubCatch(&sub);
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 		if (is_callers_concern(error->sqlerrcode))
 			ReThrowError(error);
 		MemoryContextReset(run->call->scratch);

@@ -10,7 +10,6 @@
 #include "provider.h"
 #include "spi.h"
 
-#include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -28,7 +27,6 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(effaced_lint);
 
@@ -399,36 +397,26 @@ EffLintDeletes(MapTable *table)
 ErrorData *
 EffLintTry(void (*body) (void *arg), void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	EffSubtransaction sub;
 	ErrorData  *volatile error = NULL;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		body(arg);
-		ReleaseCurrentSubTransaction();
+		EffSubEnd(&sub, true);
 	}
 	PG_CATCH();
 	{
 		int			category;
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		/* also before raising it again: whoever catches it knows nothing of this level */
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
+		error = EffSubCatch(&sub);
 		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 		if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
 			category == ERRCODE_SYSTEM_ERROR)
 			ReThrowError(error);
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	return error;
 }
 

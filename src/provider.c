@@ -115,32 +115,20 @@ EffProviderSetLabel(Oid relid, AttrNumber attnum, const char *json)
 MapError *
 EffProviderTry(Oid relid, AttrNumber attnum, const char *json)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	EffSubtransaction sub;
 	MapError   *volatile error = NULL;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		EffProviderCheck(relid, attnum, json);
-		ReleaseCurrentSubTransaction();
+		EffSubEnd(&sub, true);
 	}
 	PG_CATCH();
 	{
-		ErrorData  *caught;
-
-		MemoryContextSwitchTo(context);
-		caught = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		error = EffMapErrorFrom(caught);
+		error = EffMapErrorFrom(EffSubCatch(&sub));
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	return error;
 }
 

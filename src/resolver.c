@@ -7,13 +7,11 @@
 #include "resolver.h"
 #include "spi.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 static EffOwnStatement read_resolvers = {
 	"SELECT name, export FROM %s.effaced_resolvers ORDER BY name"
@@ -64,8 +62,7 @@ EffResolverByName(List *resolvers, const char *name)
 Jsonb *
 EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char **sqlstate)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	EffSubtransaction sub;
 	Oid			types[2] = {JSONBOID, JSONBOID};
 	Datum		values[2];
 	Jsonb	   *volatile result = NULL;
@@ -75,8 +72,7 @@ EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char
 	for (int i = 0; i < nargs; i++)
 		values[i] = JsonbPGetDatum(args[i]);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		Oid			oid;
@@ -98,27 +94,19 @@ EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char
 		values[0] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 		if (!isnull)
 		{
-			MemoryContextSwitchTo(context);
+			MemoryContextSwitchTo(sub.context);
 			result = DatumGetJsonbPCopy(values[0]);
 		}
 		if (at_end)
 			SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
 		SPI_finish();
 		AtEOXact_GUC(false, guc_level);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
+		EffSubEnd(&sub, true);
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *error = EffSubCatch(&sub);
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(error);
 		*sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));

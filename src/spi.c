@@ -29,6 +29,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/resowner.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
@@ -424,6 +425,40 @@ EffCatchUserError(MemoryContext context)
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		PG_RE_THROW();
 	FlushErrorState();
+	return error;
+}
+
+void
+EffSubBegin(EffSubtransaction *sub)
+{
+	sub->context = CurrentMemoryContext;
+	sub->owner = CurrentResourceOwner;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(sub->context);
+}
+
+/* EffSubEnd keeps what was done, or takes it back. */
+void
+EffSubEnd(const EffSubtransaction *sub, bool keep)
+{
+	if (keep)
+		ReleaseCurrentSubTransaction();
+	else
+		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(sub->context);
+	CurrentResourceOwner = sub->owner;
+}
+
+/* EffSubCatch gives the error in the context of the beginning. */
+ErrorData *
+EffSubCatch(const EffSubtransaction *sub)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(sub->context);
+	error = CopyErrorData();
+	FlushErrorState();
+	EffSubEnd(sub, false);
 	return error;
 }
 

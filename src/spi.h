@@ -93,6 +93,22 @@ extern uint64 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datu
 
 extern void EffSpiCommand(const char *sql, const EffStatementPlace *place);
 
+/*
+ * A subtransaction around what may fail and be gone on from: begin it before
+ * PG_TRY, end it at the end of the block or, in PG_CATCH, take the error.  Either
+ * restores the memory context and the resource owner of the beginning; whoever
+ * raises the error again leaves no level open.
+ */
+typedef struct EffSubtransaction
+{
+	MemoryContext context;
+	struct ResourceOwnerData *owner;
+} EffSubtransaction;
+
+extern void EffSubBegin(EffSubtransaction *sub);
+extern void EffSubEnd(const EffSubtransaction *sub, bool keep);
+extern ErrorData *EffSubCatch(const EffSubtransaction *sub);
+
 /* In PG_CATCH around what a user's text makes PostgreSQL compute: takes the error, but
  * raises a cancel or a lack of resources again */
 extern ErrorData *EffCatchUserError(MemoryContext context);
