@@ -190,6 +190,7 @@ enqueue(ErasureCall *call, List *refs)
 	List	   *subjects = NIL;
 	int			n;
 	bool	   *waiting;
+	ListCell   *lc;
 
 	for (int i = 0; i < call->nkeys; i++)
 	{
@@ -204,13 +205,10 @@ enqueue(ErasureCall *call, List *refs)
 	n = list_length(entries);
 	waiting = EffOutboxEnqueue("erase", call->plan->subject->kind, &entries, NULL, subjects);
 	for (int i = 0; i < list_length(subjects); i++)
-	{
 		call->runs[i]->waits = waiting[i];
-		/* those that were added */
-		for (int more = n; more < list_length(entries); more++)
-			if (strcmp(((OutboxEntry *) list_nth(entries, more))->subject_id, call->runs[i]->key->text) == 0)
-				call->runs[i]->enqueued++;
-	}
+	/* those that were added */
+	for_each_from(lc, entries, n)
+		EffExecRunOf(call, ((OutboxEntry *) lfirst(lc))->subject_id)->enqueued++;
 	return entries;
 }
 

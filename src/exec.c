@@ -39,7 +39,6 @@ static void erase_what_triggers_wrote(ErasureRun *run);
 static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_noreturn();
 static uint64 count_distinct(RowSet *rows, const Datum *arrays);
 static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
-static List *changed_relations(ErasurePlan *plan);
 static void set_constraints(List *foreign_keys, const char *mode);
 
 /*
@@ -148,7 +147,6 @@ EffExecRun(ErasureCall *call)
 			erase_what_triggers_wrote(call->runs[i]);
 
 	EffExecCheckConstraints(plan);
-	EffConstraintsCheck(changed_relations(plan));
 }
 
 /*
@@ -381,8 +379,8 @@ run_for_all(ErasureCall *call, ErasureStep *step, int number)
 }
 
 /*
- * run_of_row finds the subject whose key a result row begins with.  The call's
- * are in order of their text; a type may take several texts for equal, though.
+ * run_of_row finds the subject whose key a result row begins with, by its text
+ * or, where its type takes several texts for equal, by that.
  */
 static ErasureRun *
 run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
@@ -390,30 +388,43 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
 	MapTable   *subject = call->plan->subject;
 	MemoryContext previous;
 	SubjectKey *key;
-	int			low = 0;
-	int			high = call->nkeys - 1;
+	ErasureRun *run;
 
 	if (call->nkeys == 1)
 		return call->runs[0];
 	previous = MemoryContextSwitchTo(call->scratch);
 	key = key_of_row(subject, rows, row);
+	run = EffExecRunOf(call, key->text);
+	for (int i = 0; run == NULL && i < call->nkeys; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (EffIdentifierEqual(subject, call->keys[i], key))
+			run = call->runs[i];
+	}
+	if (run == NULL)
+		elog(ERROR, "a row of relation %u belongs to none of the subjects of the call", subject->rel->oid);
+	MemoryContextSwitchTo(previous);
+	MemoryContextReset(call->scratch);
+	return run;
+}
+
+/* EffExecRunOf: the call's subjects are in order of their text. */
+ErasureRun *
+EffExecRunOf(ErasureCall *call, const char *text)
+{
+	int			low = 0;
+	int			high = call->nkeys;
+
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
 
-		if (strcmp(call->keys[middle]->text, key->text) < 0)
+		if (strcmp(call->keys[middle]->text, text) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (strcmp(call->keys[low]->text, key->text) != 0)
-		for (low = 0; low < call->nkeys && !EffIdentifierEqual(subject, call->keys[low], key); low++)
-			CHECK_FOR_INTERRUPTS();
-	if (low == call->nkeys)
-		elog(ERROR, "a row of relation %u belongs to none of the subjects of the call", subject->rel->oid);
-	MemoryContextSwitchTo(previous);
-	MemoryContextReset(call->scratch);
-	return call->runs[low];
+	return low < call->nkeys && strcmp(call->keys[low]->text, text) == 0 ? call->runs[low] : NULL;
 }
 
 /*
@@ -850,23 +861,7 @@ EffExecCheckConstraints(ErasurePlan *plan)
 			declared = lappend(declared, lfirst(lc));
 	if (declared != NIL)
 		set_constraints(declared, "DEFERRED");
-}
-
-/* changed_relations lists what the steps write to, with the children. */
-static List *
-changed_relations(ErasurePlan *plan)
-{
-	List	   *relids = NIL;
-	ListCell   *lc;
-
-	foreach(lc, plan->steps)
-	{
-		ErasureStep *step = lfirst(lc);
-
-		if (step->strategy != STEP_BLOCKER && step->strategy != STEP_SIDE_EFFECT && step->strategy != STEP_RETAIN)
-			relids = list_concat_unique_oid(relids, step->rel->inheritors);
-	}
-	return relids;
+	EffConstraintsCheck(plan->changed);
 }
 
 /* set_constraints issues SET CONSTRAINTS for foreign keys. */

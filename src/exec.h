@@ -75,6 +75,9 @@ extern void EffExecRun(ErasureCall *call);
 /* Find the rows that must be known beforehand, and what becomes of them */
 extern void EffExecFindRows(ErasureCall *call, bool lock);
 
+/* The run of a subject of the call by its canonical identifier, NULL where it is none */
+extern ErasureRun *EffExecRunOf(ErasureCall *call, const char *text);
+
 /* The parts of it: lock rows and count them, keep the keys of a row set, find out which owners are erased */
 extern uint64 EffExecLock(ErasureRun *run, Statement *st);
 extern void EffExecFind(ErasureRun *run, RowSet *rows, bool lock);

@@ -367,7 +367,11 @@ EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation)
 	}
 	build->plan->steps = lappend(build->plan->steps, step);
 	if (step->strategy != STEP_BLOCKER && step->strategy != STEP_SIDE_EFFECT)
+	{
 		build->plan->written = list_append_unique_ptr(build->plan->written, step->rel);
+		if (step->strategy != STEP_RETAIN)
+			build->plan->changed = list_concat_unique_oid(build->plan->changed, step->rel->inheritors);
+	}
 }
 
 static void
@@ -976,19 +980,15 @@ static char *
 set_condition(EffRelation *rel, EffColumn *column, EffExpression *expression)
 {
 	char	   *value = EffColumnSql("t", rel, column->attnum);
-	const char *schema;
 
 	if (expression->moving)
 		return psprintf("%s IS NULL", value);
 	if (expression->is_null)
 		return psprintf("%s IS NOT NULL", value);
-	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
-		return psprintf("%s::text IS DISTINCT FROM (%s)::text", value, expression->sql);
-	if ((schema = EffForeignEquality(column->type)) != NULL)
-		return psprintf("(%s OPERATOR(%s.=) (%s)) IS NOT TRUE", value, schema, expression->sql);
-	return psprintf("%s IS DISTINCT FROM (%s)%s", value, expression->sql,
-					OidIsValid(column->collation) && exprCollation(expression->node) != column->collation ?
-					psprintf(" COLLATE %s", EffCollationSql(column->collation)) : "");
+	return EffDistinctSql(rel, column,
+						  psprintf("(%s)%s", expression->sql,
+								   OidIsValid(column->collation) && exprCollation(expression->node) != column->collation ?
+								   psprintf(" COLLATE %s", EffCollationSql(column->collation)) : ""));
 }
 
 static const char *

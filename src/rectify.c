@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "audit.h"
-#include "constraints.h"
 #include "exec.h"
 #include "json.h"
 #include "outbox.h"
@@ -700,7 +699,6 @@ run_plan(ErasureRun *run, RectifyPlan *plan)
 			more |= correct_aftermath(run, lfirst(lc), again, result_for(&results, ((RectifyTable *) lfirst(lc))->table));
 	}
 	EffExecCheckConstraints(&plan->base);
-	EffConstraintsCheck(plan->relations);
 	return results;
 }
 

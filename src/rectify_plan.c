@@ -65,7 +65,6 @@ static bool is_chosen(PlanBuild *build, RectifyColumn *column, PlannedTable *pla
 static char *guard_condition(PlanBuild *build, RectifyPlan *plan, Statement *st, PlannedTable *planned,
 							 MapColumn *column, RectifyPart part, TableLink *link);
 static bool may_be_left_by_others(MapTable *table, Surrogate *surrogate);
-static char *distinct_condition(EffRelation *rel, EffColumn *column, const char *value);
 static void add_deferrable(DataMap *map, RectifyPlan *plan);
 static bool key_changes(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n);
 static bool key_follows(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n);
@@ -149,14 +148,14 @@ build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns)
 		MapTable   *table = lfirst(lc);
 
 		plan->triggers |= table->rel->has_triggers;
-		plan->relations = list_concat_unique_oid(plan->relations, table->rel->inheritors);
+		plan->base.changed = list_concat_unique_oid(plan->base.changed, table->rel->inheritors);
 		plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, false));
 		/* the subject's own row, and other subjects' rows that belong to it */
 		if (table == subject && EffGraphRoleLinks(subject, subject, ROLE_OWNER) != NIL)
 			plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, true));
 	}
 	foreach(lc, plan->follows)
-		plan->relations = list_append_unique_oid(plan->relations, ((ScopeRead *) lfirst(lc))->relid);
+		plan->base.changed = list_append_unique_oid(plan->base.changed, ((ScopeRead *) lfirst(lc))->relid);
 	EffPlanMakeLocks(&build);
 	foreach(lc, plan->base.tables)
 		add_table(&build, plan, lfirst(lc));
@@ -630,7 +629,7 @@ wrong_condition(PlanBuild *build, RectifyPlan *plan, Statement *st, PlannedTable
 		guard = guard_condition(build, plan, st, planned, column->column, step->part, step->link);
 		if (guard != NULL && keys_changed)
 			continue;
-		differs = distinct_condition(rel, c, EffStatementParam(st, PARAM_VALUE, foreach_current_index(lc), NULL, 0, c->type));
+		differs = EffDistinctSql(rel, c, EffStatementParam(st, PARAM_VALUE, foreach_current_index(lc), NULL, 0, c->type));
 		appendStringInfo(&buf, "%s(%s%s%s)", buf.len > 0 ? " OR " : "", differs, guard ? " AND " : "", guard ? guard : "");
 	}
 	return buf.len > 0 ? buf.data : pstrdup("false");
@@ -881,21 +880,6 @@ may_be_left_by_others(MapTable *table, Surrogate *surrogate)
 			return true;
 	}
 	return false;
-}
-
-/* distinct_condition: the column does not hold the value; by text where the type has no equality. */
-static char *
-distinct_condition(EffRelation *rel, EffColumn *column, const char *value)
-{
-	char	   *current = EffColumnSql("t", rel, column->attnum);
-	const char *schema;
-
-	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
-		return psprintf("%s::text IS DISTINCT FROM (%s)::text", current, value);
-	if ((schema = EffForeignEquality(column->type)) != NULL)
-		return psprintf("((%s OPERATOR(%s.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))",
-						current, schema, value, current, value);
-	return psprintf("%s IS DISTINCT FROM %s", current, value);
 }
 
 /* key_changes: a correction changes columns by which rows are found, or they follow one. */

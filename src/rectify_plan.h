@@ -66,7 +66,6 @@ typedef struct RectifyPlan
 	List	   *row_sets;		/* of RowSet: all rows of a table, to be locked */
 	List	   *parts;			/* of RowSet: those of them that a step writes */
 	List	   *tables;			/* of RectifyTable, in the order of the changes */
-	List	   *relations;		/* of Oid: what is written to */
 	bool		triggers;		/* some table has any */
 } RectifyPlan;
 

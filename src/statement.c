@@ -177,6 +177,21 @@ EffForeignEquality(Oid type)
 		quote_identifier(get_namespace_name(schema));
 }
 
+/* EffDistinctSql compares by text where the type has no equality. */
+char *
+EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value)
+{
+	char	   *current = EffColumnSql("t", rel, column->attnum);
+	const char *schema;
+
+	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
+		return psprintf("%s::text IS DISTINCT FROM %s::text", current, value);
+	if ((schema = EffForeignEquality(column->type)) != NULL)
+		return psprintf("((%s OPERATOR(%s.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))",
+						current, schema, value, current, value);
+	return psprintf("%s IS DISTINCT FROM %s", current, value);
+}
+
 static void
 free_plan(void *arg)
 {

@@ -90,6 +90,9 @@ extern char *EffTypeSql(Oid type, int32 typmod);
 /* name of a collation, qualified */
 extern char *EffCollationSql(Oid collation);
 
+/* The condition that a value, as SQL, is not what alias t holds in a column; NULLs are alike */
+extern char *EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value);
+
 /* Schema of the = of a type where it is not pg_catalog, quoted; NULL otherwise */
 extern const char *EffForeignEquality(Oid type);
 
