@@ -103,7 +103,7 @@ typedef struct DataMap
 	List	   *plans;			/* of ErasurePlan, kept by plan.c */
 	List	   *exports;		/* of ExportPlan, kept by export_plan.c */
 	List	   *rectifications;	/* of RectifyPlan, kept by rectify_plan.c */
-	List	   *enforcement;	/* of EnforcementStep, kept by enforce.c */
+	List	   *enforcement;	/* of EnforcementStep, kept by enforce_plan.c */
 	List	   *refs_of_one;	/* of ErasurePlan, kept by ref_plan.c */
 	List	   *refs_of_any;	/* likewise */
 	char	   *secret;			/* kept by audit.c, gone after a rollback */
