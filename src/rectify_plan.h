@@ -25,11 +25,21 @@ typedef enum RectifyPart
 	PART_LINK					/* columns tied to a link */
 } RectifyPart;
 
+/* Which of them */
+typedef enum StepColumns
+{
+	COLUMNS_ALL,
+	COLUMNS_FREE,				/* of no key, neither the row's nor a foreign one */
+	COLUMNS_KEYS
+} StepColumns;
+
 /* Rows of a table that get values in the same columns */
 typedef struct RectifyStep
 {
+	PlannedTable *planned;
 	RectifyPart part;
 	TableLink  *link;			/* of PART_LINK */
+	StepColumns which;
 	RowSet	   *rows;			/* NULL where they are looked up when their turn comes */
 	bool		anew;			/* they are looked up although they were found: their key has changed */
 	bool		early;			/* before any key changes */
