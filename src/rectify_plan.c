@@ -65,25 +65,6 @@ EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state, List *col
 	return plan;
 }
 
-/*
- * EffRectifyOwns: a column that is tied to a link is about that link's subject,
- * any other about every owner of the row.
- */
-bool
-EffRectifyOwns(MapTable *table, MapColumn *column, MapTable *subject)
-{
-	List	   *links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
-	ListCell   *lc;
-
-	if (column->label->link == NULL)
-		return table == subject || links != NIL;
-	foreach(lc, links)
-		if (((TableLink *) lfirst(lc))->name != NULL &&
-			strcmp(((TableLink *) lfirst(lc))->name, column->label->link) == 0)
-			return true;
-	return false;
-}
-
 static RectifyPlan *
 build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns)
 {

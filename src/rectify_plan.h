@@ -81,7 +81,4 @@ typedef struct RectifyPlan
 
 extern RectifyPlan *EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state, List *columns);
 
-/* Whether the subject may own what a column of a table holds */
-extern bool EffRectifyOwns(MapTable *table, MapColumn *column, MapTable *subject);
-
 #endif							/* EFF_RECTIFY_PLAN_H */
