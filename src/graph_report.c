@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "arrays.h"
 #include "graph.h"
 #include "json.h"
 
@@ -109,7 +110,6 @@ effaced_deletion_order(PG_FUNCTION_ARGS)
 	Datum	   *elements;
 	bool	   *nulls;
 	int			n;
-	ListCell   *lc;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -125,11 +125,7 @@ effaced_deletion_order(PG_FUNCTION_ARGS)
 		relids = list_append_unique_oid(relids, DatumGetObjectId(elements[i]));
 	}
 	relids = EffGraphOrder(map, relids, NULL, NULL, &broken);
-	elements = palloc(sizeof(Datum) * Max(n, 1));
-	foreach(lc, relids)
-		elements[foreach_current_index(lc)] = ObjectIdGetDatum(lfirst_oid(lc));
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, list_length(relids), REGCLASSOID,
-										  sizeof(Oid), true, TYPALIGN_INT));
+	PG_RETURN_DATUM(EffOidArray(relids, REGCLASSOID));
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "identifier.h"
+#include "arrays.h"
 #include "spi.h"
 
 #include "catalog/dependency.h"
@@ -37,27 +38,20 @@ static void null_identifier(void) pg_attribute_noreturn();
 Datum
 effaced_subject_id(PG_FUNCTION_ARGS)
 {
-	Datum	   *elements;
-	bool	   *nulls;
 	int			n;
 	char	  **parts;
 
 	if (PG_ARGISNULL(0))
 		null_identifier();
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &n);
+	parts = EffTextArrayRead(PG_GETARG_DATUM(0), &n);
 	if (n == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("subject identifier has no values"),
 				 errhint("Give the values of the key in the order of its columns.")));
-	parts = palloc(sizeof(char *) * n);
 	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
+		if (parts[i] == NULL)
 			null_identifier();
-		parts[i] = TextDatumGetCString(elements[i]);
-	}
 	PG_RETURN_TEXT_P(cstring_to_text(join_parts(parts, n)));
 }
 
@@ -71,7 +65,6 @@ effaced_parse_subject_id(PG_FUNCTION_ARGS)
 	char	   *serialized;
 	char	  **parts;
 	int			n;
-	Datum	   *elements;
 
 	if (PG_ARGISNULL(0))
 		null_identifier();
@@ -105,10 +98,7 @@ effaced_parse_subject_id(PG_FUNCTION_ARGS)
 					 errhint("Make the identifier with effaced_subject_id()."),
 					 errhidestmt(true)));
 	}
-	elements = palloc(sizeof(Datum) * n);
-	for (int i = 0; i < n; i++)
-		elements[i] = CStringGetTextDatum(parts[i]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+	PG_RETURN_DATUM(EffTextArray(parts, n));
 }
 
 /*
@@ -124,18 +114,10 @@ EffIdentifierArgument(FunctionCallInfo fcinfo, int argno)
 		identifier->is_null = true;
 	else if (type == TEXTARRAYOID)
 	{
-		Datum	   *elements;
-		bool	   *nulls;
-
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(argno), TEXTOID, -1, false, TYPALIGN_INT,
-						  &elements, &nulls, &identifier->n);
+		identifier->parts = EffTextArrayRead(PG_GETARG_DATUM(argno), &identifier->n);
 		identifier->is_null = identifier->n == 0;
-		identifier->parts = palloc(sizeof(char *) * Max(identifier->n, 1));
 		for (int i = 0; i < identifier->n; i++)
-		{
-			identifier->is_null |= nulls[i];
-			identifier->parts[i] = nulls[i] ? NULL : TextDatumGetCString(elements[i]);
-		}
+			identifier->is_null |= identifier->parts[i] == NULL;
 	}
 	else if (!OidIsValid(type) || type == TEXTOID)
 		identifier->serialized = text_to_cstring(PG_GETARG_TEXT_PP(argno));

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "ledger.h"
+#include "arrays.h"
 #include "catalog.h"
 #include "graph.h"
 #include "identifier.h"
@@ -313,18 +314,17 @@ List *
 EffLedgerLostKinds(DataMap *map, const char *ledger)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Datum	   *kinds = palloc(sizeof(Datum) * Max(map->ntables, 1));
+	List	   *kinds = NIL;
 	Oid			types[] = {TEXTARRAYOID};
 	Datum		values[1];
 	List	   *lost = NIL;
-	int			n = 0;
 	MemoryContext spi;
 	EffBracket	bracket;
 
 	for (int i = 0; i < map->ntables; i++)
 		if (map->tables[i]->is_subject && map->tables[i]->kind != NULL)
-			kinds[n++] = CStringGetTextDatum(map->tables[i]->kind);
-	values[0] = PointerGetDatum(construct_array(kinds, n, TEXTOID, -1, false, TYPALIGN_INT));
+			kinds = lappend(kinds, map->tables[i]->kind);
+	values[0] = EffTextArrayOfList(kinds);
 	EffSpiBeginAsOwner(&bracket);
 	if (SPI_execute_with_args(psprintf(strcmp(ledger, LEDGER_RESTRICTIONS) == 0 ?
 									   "SELECT DISTINCT r.subject FROM %s.effaced_restrictions r WHERE r.subject <> ALL ($1) ORDER BY 1" :

@@ -7,6 +7,7 @@
 #include <ctype.h>
 
 #include "lint.h"
+#include "arrays.h"
 #include "provider.h"
 #include "spi.h"
 
@@ -108,7 +109,6 @@ static const LintCheck checks[] = {
 static List *schemas_argument(FunctionCallInfo fcinfo, int argno);
 static int	sample_argument(FunctionCallInfo fcinfo, int argno);
 static void collect_labelled(LintRun *run);
-static Datum oid_array(List *oids);
 static HTAB *collect_connected(DataMap *map);
 static bool connect_over(HTAB *connected, DataMap *map);
 static int	compare_findings(const ListCell *a, const ListCell *b);
@@ -428,14 +428,9 @@ char *
 EffLintRelabel(LintRun *run, EffRelation *rel, AttrNumber attnum, List *keys, const char *value)
 {
 	char	   *json = stored_json(run, rel->oid, attnum);
-	Datum	   *elements = palloc(sizeof(Datum) * list_length(keys));
-	Datum		path;
+	Datum		path = EffTextArrayOfList(keys);
 	Datum		label;
-	ListCell   *lc;
 
-	foreach(lc, keys)
-		elements[foreach_current_index(lc)] = CStringGetTextDatum((char *) lfirst(lc));
-	path = PointerGetDatum(construct_array(elements, list_length(keys), TEXTOID, -1, false, TYPALIGN_INT));
 	label = DirectFunctionCall1(jsonb_in, CStringGetDatum(json ? json : "{}"));
 	label = value == NULL ? DirectFunctionCall2(jsonb_delete_path, label, path) :
 		DirectFunctionCall4(jsonb_set, label, path,
@@ -605,20 +600,9 @@ collect_labelled(LintRun *run)
 			}
 		}
 	}
-	run->labelled[0] = oid_array(relids);
+	run->labelled[0] = EffOidArray(relids, OIDOID);
 	run->labelled[1] = PointerGetDatum(construct_array(attnums, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	run->labelled[2] = oid_array(tables);
-}
-
-static Datum
-oid_array(List *oids)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(list_length(oids), 1));
-	ListCell   *lc;
-
-	foreach(lc, oids)
-		elements[foreach_current_index(lc)] = ObjectIdGetDatum(lfirst_oid(lc));
-	return PointerGetDatum(construct_array(elements, list_length(oids), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	run->labelled[2] = EffOidArray(tables, OIDOID);
 }
 
 /*

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "arrays.h"
 #include "audit.h"
 #include "catalog.h"
 #include "graph.h"
@@ -14,7 +15,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
@@ -155,8 +155,7 @@ static void
 erase_kind(MapTable *table, List *subjects)
 {
 	LOCAL_FCINFO(erase, 4);
-	Datum	   *identifiers = palloc(sizeof(Datum) * Max(list_length(subjects), 1));
-	int			n = 0;
+	List	   *identifiers = NIL;
 	ListCell   *lc;
 
 	foreach(lc, subjects)
@@ -164,7 +163,7 @@ erase_kind(MapTable *table, List *subjects)
 		ReplayedSubject *subject = lfirst(lc);
 
 		if (subject->replayable && strcmp(subject->kind, table->kind) == 0)
-			identifiers[n++] = CStringGetTextDatum(subject->identifier);
+			identifiers = lappend(identifiers, subject->identifier);
 	}
 	InitFunctionCallInfoData(*erase, NULL, 4, InvalidOid, NULL, NULL);
 	for (int i = 0; i < 4; i++)
@@ -172,7 +171,7 @@ erase_kind(MapTable *table, List *subjects)
 		erase->args[i].value = (Datum) 0;
 		erase->args[i].isnull = true;
 	}
-	erase->args[0].value = PointerGetDatum(construct_array(identifiers, n, TEXTOID, -1, false, TYPALIGN_INT));
+	erase->args[0].value = EffTextArrayOfList(identifiers);
 	erase->args[0].isnull = false;
 	erase->args[2].value = ObjectIdGetDatum(table->rel->oid);
 	erase->args[2].isnull = false;

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "arrays.h"
 #include "catalog.h"
 #include "expression.h"
 #include "graph.h"
@@ -48,7 +49,6 @@ static char *make_fingerprint(MapTable *table, List *claims);
 static void open_keys_function(bool open);
 static void run(EffRelation *rel, const char *sql);
 static List *keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, RestrictedSubjects *restricted);
-static Datum text_array(char **texts, int n);
 
 /*
  * effaced_restriction_policy(relation, purpose) hides the rows of subjects
@@ -460,7 +460,7 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, RestrictedSubjec
 				getTypeOutputInfo(EffKeyType(subject, place), &output, &varlena);
 				texts[i] = OidOutputFunctionCall(output, restricted->keys[k]->values[place]);
 			}
-			keys = lappend(keys, DatumGetPointer(text_array(texts, n)));
+			keys = lappend(keys, DatumGetPointer(EffTextArray(texts, n)));
 		}
 		EffPinEnd(&bracket);
 		return keys;
@@ -483,19 +483,9 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, RestrictedSubjec
 		for (int i = 0; i < n; i++)
 			texts[i] = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1);
 		previous = MemoryContextSwitchTo(context);
-		keys = lappend(keys, DatumGetPointer(text_array(texts, n)));
+		keys = lappend(keys, DatumGetPointer(EffTextArray(texts, n)));
 		MemoryContextSwitchTo(previous);
 	}
 	EffSpiEnd(&bracket);
 	return keys;
-}
-
-static Datum
-text_array(char **texts, int n)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * n);
-
-	for (int i = 0; i < n; i++)
-		elements[i] = CStringGetTextDatum(texts[i]);
-	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "spi.h"
+#include "arrays.h"
 #include "catalog.h"
 #include "citus.h"
 
@@ -23,7 +24,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "tcop/pquery.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -648,23 +648,18 @@ setting_of(Oid function, const char *name, bool *any)
 	bool		found = false;
 	Datum		config;
 	bool		isnull;
-	Datum	   *elements;
-	int			n;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", function);
 	config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
 	if (!isnull)
 	{
-		*any = true;
-		deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT,
-						  &elements, NULL, &n);
-		for (int i = 0; i < n; i++)
-		{
-			char	   *setting = TextDatumGetCString(elements[i]);
+		int			n;
+		char	  **settings = EffTextArrayRead(config, &n);
 
-			found |= pg_strncasecmp(setting, name, length) == 0 && setting[length] == '=';
-		}
+		*any = true;
+		for (int i = 0; i < n; i++)
+			found |= pg_strncasecmp(settings[i], name, length) == 0 && settings[i][length] == '=';
 	}
 	ReleaseSysCache(tuple);
 	return found;
