@@ -26,7 +26,6 @@ static char *kept_condition(EnforcementStep *step, Statement *st);
 static uint64 anonymize_rows(EnforcementStep *step, const RetentionValues *values, uint64 picked);
 static uint64 delete_rows(EnforcementStep *step, const RetentionValues *values);
 static void join_batch(Statement *st);
-static uint64 count_in(int column);
 static void not_enforced(EnforcementStep *step) pg_attribute_noreturn();
 
 /*
@@ -136,11 +135,11 @@ EffEnforceRest(EnforcementStep *step, List *steps, const RetentionValues *values
 					 restricted, step->deletes ? kept_condition(step, st) : "false", told.data, step->table->rel->sql,
 					 due_condition(values->map, step, st));
 	(void) EffRetentionExecute(st, values, false, NULL);
-	rest.first_restricted = count_in(1);
-	rest.first_kept = count_in(2);
-	rest.first_left = count_in(3);
-	rest.restricted = count_in(4);
-	rest.kept = count_in(5);
+	rest.first_restricted = EffSpiNumber(1);
+	rest.first_kept = EffSpiNumber(2);
+	rest.first_left = EffSpiNumber(3);
+	rest.restricted = EffSpiNumber(4);
+	rest.kept = EffSpiNumber(5);
 	return rest;
 }
 
@@ -268,8 +267,8 @@ anonymize_rows(EnforcementStep *step, const RetentionValues *values, uint64 pick
 	appendStringInfo(&st->text, " RETURNING (%s) AS held) SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE held) FROM done",
 					 held.data);
 	(void) EffRetentionExecute(st, values, false, NULL);
-	done = count_in(1);
-	still_held = count_in(2);
+	done = EffSpiNumber(1);
+	still_held = EffSpiNumber(2);
 	if (done != picked || still_held > 0)
 		not_enforced(step);
 	return done;
@@ -299,7 +298,7 @@ delete_rows(EnforcementStep *step, const RetentionValues *values)
 		appendStringInfo(&st->text, " AND NOT %s AND (%s) IS NOT TRUE%s", kept, restricted,
 						 check ? "" : " RETURNING 1) SELECT pg_catalog.count(*) FROM done");
 		(void) EffRetentionExecute(st, values, false, NULL);
-		count = count_in(1);
+		count = EffSpiNumber(1);
 		if (!check)
 			done = count;
 		else if (count > 0)
@@ -316,15 +315,6 @@ join_batch(Statement *st)
 					 " WHERE t.tableoid = b.tab AND t.ctid = b.place",
 					 EffStatementParam(st, PARAM_BATCH, 0, NULL, 0, OIDARRAYOID),
 					 EffStatementParam(st, PARAM_BATCH, 1, NULL, 0, TIDARRAYOID));
-}
-
-/* count_in reads a column of the one row that a statement gave. */
-static uint64
-count_in(int column)
-{
-	bool		isnull;
-
-	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
 }
 
 static void

@@ -366,7 +366,6 @@ count_excluded(void *arg)
 {
 	RowCount   *count = arg;
 	EffBracket	bracket;
-	bool		isnull;
 
 	count->condition = excluded_condition(count->table);
 	if (count->condition == NULL)
@@ -375,6 +374,6 @@ count_excluded(void *arg)
 	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM %s t WHERE %s",
 							 count->table->rel->sql, count->condition), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not count rows");
-	count->rows = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	count->rows = EffSpiNumber(1);
 	EffSpiEnd(&bracket);
 }

@@ -113,12 +113,10 @@ run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, R
 		result->columns = list_concat_unique_ptr(result->columns, step->columns);
 	if (step->check != NULL)
 	{
-		bool		isnull;
-
 		if (EffExecStatement(run, step->check) != 1)
 			elog(ERROR, "a count returned no row");
-		wrong = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		present = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+		wrong = EffSpiNumber(1);
+		present = EffSpiNumber(2);
 		SPI_freetuptable(SPI_tuptable);
 	}
 	if (wrong > 0 || (due != NULL && (step->check == NULL ? rows != *due :

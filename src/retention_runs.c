@@ -65,13 +65,12 @@ write_run(const char *sql, int n, Oid *types, Datum *values)
 {
 	EffBracket	bracket;
 	int64		id = 0;
-	bool		isnull;
 
 	EffSpiBeginAsOwner(&bracket);
 	if (SPI_execute_with_args(psprintf(sql, EffExtensionSchemaSql()), n, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not note the progress of the enforcement");
 	if (SPI_processed == 1)
-		id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		id = EffSpiNumber(1);
 	EffSpiEnd(&bracket);
 	return id;
 }

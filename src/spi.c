@@ -387,6 +387,20 @@ EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, con
 }
 
 /*
+ * EffSpiNumber is for counts and the like.
+ */
+int64
+EffSpiNumber(int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+
+	if (isnull)
+		elog(ERROR, "a number is missing in a result");
+	return DatumGetInt64(value);
+}
+
+/*
  * EffSpiCommand runs a utility command.
  */
 void

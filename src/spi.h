@@ -91,6 +91,9 @@ typedef struct EffOwnStatement
 extern uint64 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, const char *nulls,
 							   int expected, const EffStatementPlace *place);
 
+/* An int8 that is not NULL in the first row of the result, by its column */
+extern int64 EffSpiNumber(int column);
+
 extern void EffSpiCommand(const char *sql, const EffStatementPlace *place);
 
 /*
