@@ -122,7 +122,7 @@ effaced_write_access_folder(PG_FUNCTION_ARGS)
 
 	check_caller();
 	map = EffGraphGet();
-	subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
+	subject = EffGraphSubjectArgument(map, fcinfo, 2);
 	key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	name = folder_name(PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1)), key->text);
 	/* what cannot be written is not asked for */

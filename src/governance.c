@@ -134,7 +134,7 @@ Datum
 effaced_lock_subject(PG_FUNCTION_ARGS)
 {
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	ErasurePlan *plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 2));
 	ErasureCall *call = EffExecNew(map, plan, &key, 1);

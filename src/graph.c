@@ -138,6 +138,15 @@ EffGraphSubject(DataMap *map, Oid relid)
 }
 
 /*
+ * EffGraphSubjectArgument: NULL stands for the only subject table.
+ */
+MapTable *
+EffGraphSubjectArgument(DataMap *map, FunctionCallInfo fcinfo, int argno)
+{
+	return EffGraphSubject(map, PG_ARGISNULL(argno) ? InvalidOid : PG_GETARG_OID(argno));
+}
+
+/*
  * EffGraphTables lists the tables of a subject by name.  A table anywhere in
  * the map that is broken fails the call: its rows might be the subject's.
  */

@@ -7,6 +7,7 @@
 #define EFF_GRAPH_H
 
 #include "effaced.h"
+#include "fmgr.h"
 #include "manifest.h"
 
 /* How a reference in a cycle is got out of the way; best first */
@@ -33,6 +34,9 @@ extern DataMap *EffGraphGet(void);
 
 /* The subject table meant by relid, or the only one; ERROR ZE002 otherwise */
 extern MapTable *EffGraphSubject(DataMap *map, Oid relid);
+
+/* The same for argument argno of a function, which may be NULL */
+extern MapTable *EffGraphSubjectArgument(DataMap *map, FunctionCallInfo fcinfo, int argno);
 
 /* Tables with a link to the subject, itself included; raises what is broken */
 extern List *EffGraphTables(DataMap *map, MapTable *subject);

@@ -35,7 +35,7 @@ effaced_subject_graph(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 0);
 	int			ordinal = 0;
 	ListCell   *lc;
 
@@ -62,7 +62,7 @@ effaced_table_access(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	Oid			relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	bool		found = false;
 	int			ordinal = 0;
@@ -136,7 +136,7 @@ Datum
 effaced_graph_dot(PG_FUNCTION_ARGS)
 {
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 0);
 	StringInfoData buf;
 	List	   *seen = NIL;
 	ListCell   *lc;

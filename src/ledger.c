@@ -159,7 +159,7 @@ static ParamListInfo
 subject_params(FunctionCallInfo fcinfo, int argno, int n)
 {
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(argno) ? InvalidOid : PG_GETARG_OID(argno));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, argno);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	ParamListInfo params = makeParamList(n);
 

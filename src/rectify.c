@@ -82,7 +82,7 @@ rectify(FunctionCallInfo fcinfo)
 	do
 	{
 		map = EffGraphGet();
-		subject = EffGraphSubject(map, PG_ARGISNULL(3) ? InvalidOid : PG_GETARG_OID(3));
+		subject = EffGraphSubjectArgument(map, fcinfo, 3);
 		key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 		corrections = EffCorrectionsArgument(fcinfo, 1);
 		columns = EffCorrectionColumns(map, subject, corrections);

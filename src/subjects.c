@@ -46,7 +46,7 @@ effaced_subject_ids(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 0);
 	Statement  *st = identifiers_statement(map, subject);
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext batch = AllocSetContextCreate(context, "effaced identifiers", ALLOCSET_DEFAULT_SIZES);

@@ -27,7 +27,7 @@ Datum
 effaced_verify(PG_FUNCTION_ARGS)
 {
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	ErasurePlan *plan = EffPlanGet(map, subject, NIL);
 	ErasureCall *call = EffExecNew(map, plan, &key, 1);
