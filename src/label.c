@@ -58,6 +58,7 @@ static char *parse_duration(JsonbContainer *object);
 static LinkLabel *parse_link(JsonbContainer *object);
 static List *parse_links(JsonbContainer *object);
 static List *parse_hops(JsonbContainer *object);
+static List *objects_member(JsonbContainer *object, const char *key, const char *const *keys, const char *hint);
 static List *parse_set(JsonbContainer *object);
 static char *join_words(const char *const *words);
 
@@ -611,31 +612,16 @@ parse_link(JsonbContainer *object)
 static List *
 parse_links(JsonbContainer *object)
 {
-	JsonbValue *value = EffJsonbMember(object, "links");
 	List	   *result = NIL;
-	int			n;
+	ListCell   *entry;
 
-	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) ||
-		JsonContainerIsScalar(value->val.binary.data) ||
-		(n = JsonContainerSize(value->val.binary.data)) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"links\" must be an array of objects"),
-				 errhint("Allowed keys of each: %s.", join_words(link_keys))));
-	for (int i = 0; i < n; i++)
+	foreach(entry, objects_member(object, "links", link_keys,
+								  psprintf("Allowed keys of each: %s.", join_words(link_keys))))
 	{
-		JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
-		LinkLabel  *link;
+		LinkLabel  *link = parse_link(lfirst(entry));
 		ListCell   *lc;
 
-		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"links\" must be an array of objects"),
-					 errhint("Allowed keys of each: %s.", join_words(link_keys))));
-		EffJsonbCheckKeys(element->val.binary.data, link_keys, "entry of label key \"links\"");
-		link = parse_link(element->val.binary.data);
-		link->name = name_member(element->val.binary.data, "name", true);
+		link->name = name_member(lfirst(entry), "name", true);
 		if (link->path == NULL && link->hops == NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
@@ -655,32 +641,15 @@ parse_links(JsonbContainer *object)
 static List *
 parse_hops(JsonbContainer *object)
 {
-	JsonbValue *value = EffJsonbMember(object, "hops");
 	List	   *result = NIL;
-	int			n;
+	ListCell   *lc;
 
-	if (value == NULL)
-		return NIL;
-	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) ||
-		JsonContainerIsScalar(value->val.binary.data) ||
-		(n = JsonContainerSize(value->val.binary.data)) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"hops\" must be an array of objects"),
-				 errhint("Required keys of each: %s.", join_words(hop_keys))));
-	for (int i = 0; i < n; i++)
+	foreach(lc, objects_member(object, "hops", hop_keys,
+							   psprintf("Required keys of each: %s.", join_words(hop_keys))))
 	{
-		JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
+		JsonbContainer *inner = lfirst(lc);
 		HopLabel   *hop = palloc0(sizeof(HopLabel));
-		JsonbContainer *inner;
 
-		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"hops\" must be an array of objects"),
-					 errhint("Required keys of each: %s.", join_words(hop_keys))));
-		inner = element->val.binary.data;
-		EffJsonbCheckKeys(inner, hop_keys, "entry of label key \"hops\"");
 		hop->source_columns = strings_member(inner, "source_columns");
 		hop->target_table = name_member(inner, "target_table", true);
 		hop->target_columns = strings_member(inner, "target_columns");
@@ -698,6 +667,36 @@ parse_hops(JsonbContainer *object)
 		result = lappend(result, hop);
 	}
 	return result;
+}
+
+/* objects_member gives the objects of an array that holds nothing else, NIL where the key is not there. */
+static List *
+objects_member(JsonbContainer *object, const char *key, const char *const *keys, const char *hint)
+{
+	JsonbValue *value = EffJsonbMember(object, key);
+	char	   *what = psprintf("entry of label key \"%s\"", key);
+	List	   *objects = NIL;
+	bool		valid;
+
+	if (value == NULL)
+		return NIL;
+	valid = value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data) &&
+		!JsonContainerIsScalar(value->val.binary.data) && JsonContainerSize(value->val.binary.data) > 0;
+	for (int i = 0; valid && i < JsonContainerSize(value->val.binary.data); i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
+
+		valid = element->type == jbvBinary && JsonContainerIsObject(element->val.binary.data);
+		if (valid)
+			EffJsonbCheckKeys(element->val.binary.data, keys, what);
+		objects = lappend(objects, element->val.binary.data);
+	}
+	if (!valid)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must be an array of objects", key),
+				 errhint("%s", hint)));
+	return objects;
 }
 
 static List *
