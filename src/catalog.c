@@ -278,6 +278,20 @@ EffForeignKeysLoad(void)
 }
 
 /*
+ * EffForeignKeyHas: columns are those of the relation that the constraint is
+ * on, not of its partitions.
+ */
+bool
+EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum)
+{
+	for (int i = 0; i < fk->nkeys; i++)
+		if ((fk->relid == relid && fk->columns[i] == attnum) ||
+			(fk->target == relid && fk->target_columns[i] == attnum))
+			return true;
+	return false;
+}
+
+/*
  * EffLabelsLoad reads every label of the database, from security labels and
  * from comments; a comment behind a security label only marks it as shadowing.
  */

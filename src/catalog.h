@@ -105,6 +105,10 @@ extern bool EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum);
 extern char *EffRelationDisplayName(Oid relid);
 
 extern List *EffForeignKeysLoad(void);	/* of ForeignKey, by relation, then name */
+
+/* Whether the foreign key is about a column, on whichever end */
+extern bool EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum);
+
 extern List *EffLabelsLoad(void);		/* of StoredLabel, by relation, then attnum */
 extern List *EffLabelsOf(Oid relid);	/* the same for one relation */
 extern List *EffAncestors(Oid relid);	/* of Oid: every inheritance parent */

@@ -111,12 +111,8 @@ EffRectifyDefer(DataMap *map, RectifyPlan *plan)
 		foreach(lc2, list_concat_copy(relation->references, relation->referenced_by))
 		{
 			ForeignKey *fk = lfirst(lc2);
-			bool		touched = false;
 
-			for (int i = 0; i < fk->nkeys; i++)
-				touched |= (fk->relid == relation->oid && fk->columns[i] == attnum) ||
-					(fk->target == relation->oid && fk->target_columns[i] == attnum);
-			if (touched && fk->deferrable && !fk->namesake)
+			if (fk->deferrable && !fk->namesake && EffForeignKeyHas(fk, relation->oid, attnum))
 				plan->base.defer = list_append_unique_ptr(plan->base.defer, fk);
 		}
 	}

@@ -143,7 +143,6 @@ is_chosen(DataMap *map, RectifyColumn *column, RectifyStep *step)
 {
 	RowSet	   *rows = step->planned->rows;
 	AttrNumber	attnum = column->column->column->attnum;
-	const char *name = column->column->column->name;
 	bool		is_key = false;
 	ListCell   *lc;
 	ListCell   *lc2;
@@ -156,15 +155,10 @@ is_chosen(DataMap *map, RectifyColumn *column, RectifyStep *step)
 	{
 		EffRelation *part = EffMapLoad(map, lfirst_oid(lc));
 		MapRelation *relation = EffMapRelation(map, part->oid);
+		EffColumn  *same = EffRelationColumnByName(part, column->column->column->name);
 
 		foreach(lc2, list_concat_copy(relation->references, relation->referenced_by))
-		{
-			ForeignKey *fk = lfirst(lc2);
-
-			for (int i = 0; i < fk->nkeys; i++)
-				is_key |= (fk->relid == part->oid && strcmp(EffRelationColumn(part, fk->columns[i])->name, name) == 0) ||
-					(fk->target == part->oid && strcmp(EffRelationColumn(part, fk->target_columns[i])->name, name) == 0);
-		}
+			is_key |= EffForeignKeyHas(lfirst(lc2), part->oid, same->attnum);
 	}
 	return is_key == (step->which == COLUMNS_KEYS);
 }
