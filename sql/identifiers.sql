@@ -128,7 +128,7 @@ SELECT refused('k_int', 'secret');
 SELECT refused('k_int', '');
 SELECT refused('k_int', '4.2');
 SELECT refused('k_int', '3000000000');
-SELECT refused('k_int', '0x2a');
+SELECT refused('k_int', '2a');
 SELECT refused('k_uuid', 'a0eebc99-secret');
 SELECT refused('k_varchar', 'secret');
 SELECT refused('k_varchar', 'abc   ');

@@ -31,12 +31,12 @@ CREATE TABLE users (
 CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users, note text, at date, gone boolean);
 
 -- Labels of the column users.email and of the tables users and orders.
-CREATE FUNCTION col(json text) RETURNS text LANGUAGE sql AS
-$$ SELECT try(format('SECURITY LABEL FOR effaced ON COLUMN users.email IS %L', json)) $$;
-CREATE FUNCTION usr(json text) RETURNS text LANGUAGE sql AS
-$$ SELECT try(format('SECURITY LABEL FOR effaced ON TABLE users IS %L', json)) $$;
-CREATE FUNCTION ord(json text) RETURNS text LANGUAGE sql AS
-$$ SELECT try(format('SECURITY LABEL FOR effaced ON TABLE orders IS %L', json)) $$;
+CREATE FUNCTION col(label text) RETURNS text LANGUAGE sql AS
+$$ SELECT try(format('SECURITY LABEL FOR effaced ON COLUMN users.email IS %L', label)) $$;
+CREATE FUNCTION usr(label text) RETURNS text LANGUAGE sql AS
+$$ SELECT try(format('SECURITY LABEL FOR effaced ON TABLE users IS %L', label)) $$;
+CREATE FUNCTION ord(label text) RETURNS text LANGUAGE sql AS
+$$ SELECT try(format('SECURITY LABEL FOR effaced ON TABLE orders IS %L', label)) $$;
 
 -- 1. Column labels: text that is no JSON object
 SELECT col('');

@@ -78,10 +78,10 @@ SELECT try($$SELECT effaced_manifest_table(0)$$);
 
 -- 5. Durations are written as ISO 8601, however they were given.
 CREATE TABLE durations (v text);
-CREATE FUNCTION duration(json text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION duration(spec text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('SECURITY LABEL FOR effaced ON COLUMN durations.v IS %L',
-        '{"category": "contact", "erasure": "retain", "retention": {"reason": "x", "duration": ' || json || '}}');
+        '{"category": "contact", "erasure": "retain", "retention": {"reason": "x", "duration": ' || spec || '}}');
     RETURN effaced_manifest_table('durations') #>> '{columns,0,spec,retention,duration}';
 END $$;
 SELECT d, duration(d) FROM unnest(ARRAY['"10 years"', '"P10Y"', '"P3650D"', '"3 mons"', '"P1Y2M3DT4H5M6S"', '"90 minutes"',

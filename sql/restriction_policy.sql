@@ -82,9 +82,18 @@ SELECT array_agg(id ORDER BY id) FROM customer;
 ROLLBACK;
 
 -- 3. The set is looked up once per query, by a hashed subplan.
-EXPLAIN (COSTS OFF) SELECT * FROM line;
+CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        -- how a subplan is written out depends on the version
+        RETURN NEXT regexp_replace(line, 'Filter: .*(hashed SubPlan 1).*', 'Filter: \1');
+    END LOOP;
+END $$;
+SELECT plan('SELECT * FROM line');
 SET ROLE regress_app;
-EXPLAIN (COSTS OFF) SELECT * FROM invoice WHERE id = 3;
+SELECT plan('SELECT * FROM invoice WHERE id = 3');
 -- a view of the owner's shows all rows, as with any policy
 RESET ROLE;
 

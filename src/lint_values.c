@@ -18,6 +18,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "lib/stringinfo.h"
@@ -186,7 +187,7 @@ why_not(EffRelation *rel, List *columns, char **hint)
 	bool		all = pg_class_aclcheck(rel->oid, user, ACL_SELECT) == ACLCHECK_OK;
 	ListCell   *lc;
 
-	if (pg_namespace_aclcheck(get_rel_namespace(rel->oid), user, ACL_USAGE) != ACLCHECK_OK)
+	if (EffSchemaAclCheck(get_rel_namespace(rel->oid), user, ACL_USAGE) != ACLCHECK_OK)
 	{
 		*hint = psprintf("GRANT USAGE ON SCHEMA %s TO %s;", schema, role);
 		return psprintf("role %s may not use schema %s", role, schema);

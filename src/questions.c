@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
+#include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -610,26 +611,31 @@ static void
 check_caller(SPIPlanPtr plan, Oid caller)
 {
 	CachedPlan *cached = SPI_plan_get_cached_plan(plan);
-	List	   *tables = NIL;
+	List	   *statements;
 	Oid			role;
 	int			security_context;
 	ListCell   *lc;
+	ListCell   *lc2;
 
 	if (cached == NULL)
 		elog(ERROR, "could not plan a question");
-	foreach(lc, cached->stmt_list)
-		tables = list_concat(tables, copyObject(lfirst_node(PlannedStmt, lc)->rtable));
+	statements = copyObject(cached->stmt_list);
 	ReleaseCachedPlan(cached, NULL);	/* no owner: the plan is not saved */
 
 	GetUserIdAndSecContext(&role, &security_context);
 	SetUserIdAndSecContext(caller, security_context);
-	(void) ExecCheckRTPerms(tables, true);
-	foreach(lc, tables)
+	foreach(lc, statements)
 	{
-		RangeTblEntry *entry = lfirst(lc);
+		PlannedStmt *statement = lfirst_node(PlannedStmt, lc);
 
-		if (entry->rtekind == RTE_RELATION)
-			(void) check_enable_rls(entry->relid, entry->checkAsUser, false);
+		(void) EffCheckPermissions(statement);
+		foreach(lc2, statement->rtable)
+		{
+			RangeTblEntry *entry = lfirst(lc2);
+
+			if (entry->rtekind == RTE_RELATION)
+				(void) check_enable_rls(entry->relid, EffCheckAsUser(statement, entry), false);
+		}
 	}
 	SetUserIdAndSecContext(role, security_context);
 }

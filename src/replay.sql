@@ -13,8 +13,8 @@ BEGIN
         RAISE EXCEPTION 'backup_taken_at must be a moment, and slack an interval from 0 on'
             USING ERRCODE = 'ZE005', HINT = 'SELECT * FROM effaced_replay_plan(''2026-01-31 03:00+00'', ''saved_events'');';
     END IF;
-    SELECT string_agg(c.name, ', ') INTO missing
-      FROM unnest('{event_type,subject,subject_ref,occurred_at,payload}'::text[]) AS c (name)
+    SELECT string_agg(c.name, ', ' ORDER BY c.place) INTO missing
+      FROM unnest('{event_type,subject,subject_ref,occurred_at,payload}'::text[]) WITH ORDINALITY AS c (name, place)
      WHERE NOT EXISTS (SELECT FROM pg_attribute a
                         WHERE a.attrelid = events AND a.attname = c.name AND a.attnum > 0 AND NOT a.attisdropped);
     IF events IS NULL OR missing IS NOT NULL THEN

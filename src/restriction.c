@@ -128,7 +128,7 @@ effaced_drop_restriction_policy(PG_FUNCTION_ARGS)
 				 errmsg("relation must be a table that exists"),
 				 errhint("SELECT effaced_drop_restriction_policy('invoice');"),
 				 errhidestmt(true)));
-	if (!pg_class_ownercheck(rel->oid, GetUserId()))
+	if (!EffOwnsRelation(rel->oid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, rel->relname);
 	policies_of(rel, &enabled, &ours, &open, &others);
 	if (!ours && !open)
@@ -229,7 +229,7 @@ policy_table(FunctionCallInfo fcinfo)
 				 errmsg("table %s is not in the data map", name ? name : "(null)"),
 				 errhint("Only tables with a label of their own, or on a column, have subjects."),
 				 errhidestmt(true)));
-	if (!pg_class_ownercheck(relid, GetUserId()))
+	if (!EffOwnsRelation(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, table->rel->relname);
 	if (table->rel->relkind != RELKIND_RELATION && table->rel->relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,

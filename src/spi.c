@@ -173,7 +173,8 @@ begin_as(EffBracket *bracket, Oid relid, int security)
 /*
  * EffSpiBeginReader: inside, effaced's functions pin their settings anew, since
  * search_path is the query's.  Temporary tables come last in it, or any of them
- * could stand for a table of the same name.
+ * could stand for a table of the same name.  An error undoes all of it with the
+ * (sub)transaction.
  */
 void
 EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path)
@@ -181,7 +182,10 @@ EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path)
 	EffSpiBegin(bracket);
 	set_guc(CALLER_SETTINGS, "");
 	set_guc("search_path", psprintf("%s%spg_temp", search_path, search_path[0] != '\0' ? ", " : ""));
-	set_guc("transaction_read_only", "on");
+	/* its setting would do, but from 16 on takes no value for a while */
+	bracket->reader = true;
+	bracket->was_read_only = XactReadOnly;
+	XactReadOnly = true;
 	GetUserIdAndSecContext(&bracket->user, &bracket->security_context);
 	SetUserIdAndSecContext(role, bracket->security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
@@ -197,6 +201,8 @@ EffSpiEnd(EffBracket *bracket)
 	if (bracket->spi && SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 	EffPinEnd(bracket);
+	if (bracket->reader)
+		XactReadOnly = bracket->was_read_only;
 }
 
 /*

@@ -18,6 +18,8 @@ typedef struct EffBracket
 	bool		spi;
 	Oid			user;			/* to go back to, InvalidOid where not switched */
 	int			security_context;
+	bool		reader;			/* only reads; what the transaction was before */
+	bool		was_read_only;
 } EffBracket;
 
 /* A constraint or unique index, and those of its columns that a statement writes */
