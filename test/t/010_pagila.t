@@ -8,15 +8,8 @@ use EffacedTest;
 use JSON::PP;
 use Test::More;
 
-my @files = map { data_file($_) } 'pagila-schema.sql', 'pagila-data.sql';
-my $node = start_node('pagila');
+my $node = start_sample('pagila', 'pagila');
 sub query { return $node->safe_psql('pagila', $_[0]); }
-
-$node->safe_psql('postgres', q{DO $$ BEGIN
-	IF to_regrole('postgres') IS NULL THEN CREATE ROLE postgres SUPERUSER; END IF; END $$});
-$node->safe_psql('postgres', 'CREATE DATABASE pagila');
-load_file($node, 'pagila', $_) for @files;
-query('CREATE EXTENSION effaced');
 
 query(label('TABLE customer', '{"path": ""}')
 	. label('COLUMN customer.first_name', '{"category": "identity"}')

@@ -7,13 +7,8 @@ use EffacedTest;
 use JSON::PP;
 use Test::More;
 
-my $file = data_file('chinook.sql');
-my $node = start_node('chinook');
+my $node = start_sample('chinook', 'chinook');
 sub query { return $node->safe_psql('chinook', $_[0]); }
-
-$node->safe_psql('postgres', 'CREATE DATABASE chinook');
-load_file($node, 'chinook', $file);
-query('CREATE EXTENSION effaced');
 
 my %counts = (
 	album => 347, artist => 275, customer => 59, employee => 8, genre => 25, invoice => 412, invoice_line => 2240,

@@ -7,16 +7,9 @@ use EffacedTest;
 use JSON::PP;
 use Test::More;
 
-my @files = map { data_file($_) } 'pagila-schema.sql', 'pagila-data.sql';
-my $node = start_node('pagila_ownership');
+my $node = start_sample('pagila_ownership', 'pagila');
 sub query { return $node->safe_psql('pagila', $_[0]); }
 sub erase { return decode_json(query("SELECT effaced_erase($_[0])")); }
-
-$node->safe_psql('postgres', q{DO $$ BEGIN
-	IF to_regrole('postgres') IS NULL THEN CREATE ROLE postgres SUPERUSER; END IF; END $$});
-$node->safe_psql('postgres', 'CREATE DATABASE pagila');
-load_file($node, 'pagila', $_) for @files;
-query('CREATE EXTENSION effaced');
 
 my %counts = %{ row_counts($node, 'pagila') };
 is_deeply([ @counts{qw(customer address staff store rental payment)} ], [ 599, 603, 2, 2, 16044, 16049 ], 'row counts before');

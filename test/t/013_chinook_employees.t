@@ -7,14 +7,9 @@ use EffacedTest;
 use JSON::PP;
 use Test::More;
 
-my $file = data_file('chinook.sql');
-my $node = start_node('chinook_employees');
+my $node = start_sample('chinook_employees', 'chinook');
 sub query { return $node->safe_psql('chinook', $_[0]); }
 sub erase { return decode_json(query("SELECT effaced_erase($_[1], subject => '$_[0]')")); }
-
-$node->safe_psql('postgres', 'CREATE DATABASE chinook');
-load_file($node, 'chinook', $file);
-query('CREATE EXTENSION effaced');
 
 my %counts = %{ row_counts($node, 'chinook') };
 is_deeply([ @counts{qw(customer employee invoice invoice_line)} ], [ 59, 8, 412, 2240 ], 'row counts before');

@@ -7,19 +7,12 @@ use EffacedTest;
 use JSON::PP;
 use Test::More;
 
-my @files = map { data_file($_) } 'pagila-schema.sql', 'pagila-data.sql';
 # statistics come when the test wants them
-my $node = start_node('pagila_lint', 'autovacuum = off');
+my $node = start_sample('pagila_lint', 'pagila', 'autovacuum = off');
 sub query { return $node->safe_psql('pagila', $_[0]); }
 sub findings { return join "\n", sort split /\n/, query("SELECT code || ' ' || relation || coalesce('.' || column_name, '') FROM effaced_lint(sample => 1000)"); }
 sub is_found { my ($what, @expected) = @_; return is(findings(), join("\n", sort @expected), $what); }
 sub exempt { my ($code, $reason, @columns) = @_; return join '', map { my ($table, $column) = split /\./; "SELECT effaced_lint_exempt('$table', " . ($column ? "'$column'" : 'NULL') . ", '$code', '$reason');\n" } @columns; }
-
-$node->safe_psql('postgres', q{DO $$ BEGIN
-	IF to_regrole('postgres') IS NULL THEN CREATE ROLE postgres SUPERUSER; END IF; END $$});
-$node->safe_psql('postgres', 'CREATE DATABASE pagila');
-load_file($node, 'pagila', $_) for @files;
-query('CREATE EXTENSION effaced');
 
 # Without a label: whatever is about a customer, a staff member, an actor or an
 # address, and nothing about films, cities and shops. Telephone numbers in Pagila

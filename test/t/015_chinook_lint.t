@@ -7,15 +7,10 @@ use EffacedTest;
 use JSON::PP;
 use Test::More;
 
-my $file = data_file('chinook.sql');
-my $node = start_node('chinook_lint', 'autovacuum = off');
+my $node = start_sample('chinook_lint', 'chinook', 'autovacuum = off');
 sub query { return $node->safe_psql('chinook', $_[0]); }
 sub findings { return join "\n", sort split /\n/, query("SELECT code || ' ' || relation || coalesce('.' || column_name, '') FROM effaced_lint(sample => 1000)"); }
 sub is_found { my ($what, @expected) = @_; return is(findings(), join("\n", sort @expected), $what); }
-
-$node->safe_psql('postgres', 'CREATE DATABASE chinook');
-load_file($node, 'chinook', $file);
-query('CREATE EXTENSION effaced');
 
 # Customers, employees and invoices, and nothing of the catalogue: a track's
 # composer is named by no word that lint knows, and is as public as the artist.

@@ -7,16 +7,10 @@ use EffacedTest;
 use JSON::PP;
 use Test::More;
 
-my @files = map { data_file($_) } 'pagila-schema.sql', 'pagila-data.sql';
-my $node = start_node('pagila_access');
+my $node = start_sample('pagila_access', 'pagila');
 sub query { return $node->safe_psql('pagila', $_[0]); }
 sub rectify { my ($customer, $corrections) = @_; return decode_json(query("SELECT effaced_rectify($customer, '$corrections')")); }
 
-$node->safe_psql('postgres', q{DO $$ BEGIN
-	IF to_regrole('postgres') IS NULL THEN CREATE ROLE postgres SUPERUSER; END IF; END $$});
-$node->safe_psql('postgres', 'CREATE DATABASE pagila');
-load_file($node, 'pagila', $_) for @files;
-query('CREATE EXTENSION effaced');
 # tables set last_update by trigger, which is not what is looked at here
 query("DROP TRIGGER last_updated ON $_") for 'customer', 'address', 'rental';
 

@@ -7,13 +7,8 @@ use EffacedTest;
 use JSON::PP;
 use Test::More;
 
-my $file = data_file('chinook.sql');
-my $node = start_node('chinook_access');
+my $node = start_sample('chinook_access', 'chinook');
 sub query { return $node->safe_psql('chinook', $_[0]); }
-
-$node->safe_psql('postgres', 'CREATE DATABASE chinook');
-load_file($node, 'chinook', $file);
-query('CREATE EXTENSION effaced');
 
 my $tax = '"erasure": "retain", "retention": {"reason": "tax law", "duration": "P7Y", "anchor": "invoice_date"}';
 query(label('TABLE customer', '{"path": ""}')

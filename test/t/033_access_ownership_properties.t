@@ -37,7 +37,6 @@ $node->safe_psql('postgres', q{
 	END
 	$$;
 	CREATE FUNCTION records(kind regclass, id text) RETURNS SETOF text LANGUAGE sql AS $$
-		SELECT format('record %s %s|%s %s %s %s', kind, id, source, row_key ->> 'id', field, value #>> '{}') FROM effaced_export_records(id, kind);
 		SELECT format('record %s %s|%s %s %s %s', kind, id, source, row_key ->> 'id', field, value #>> '{}') FROM effaced_export_records(id, kind)
 		UNION ALL
 		SELECT format('differs %s %s', kind, id) FROM effaced_export(id, subject => kind) e

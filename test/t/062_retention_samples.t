@@ -7,19 +7,13 @@ use warnings;
 use EffacedTest;
 use Test::More;
 
-my @pagila = map { data_file($_) } 'pagila-schema.sql', 'pagila-data.sql';
-my $chinook = data_file('chinook.sql');
-my $node = start_node('samples');
+data_file('chinook.sql');
+my $node = start_sample('samples', 'pagila');
 my $database;
 sub query { return $node->safe_psql($database, $_[0]); }
 
 # Pagila: amounts are kept for seven years, returns of films for one.
 $database = 'pagila';
-$node->safe_psql('postgres', q{DO $$ BEGIN
-	IF to_regrole('postgres') IS NULL THEN CREATE ROLE postgres SUPERUSER; END IF; END $$});
-$node->safe_psql('postgres', "CREATE DATABASE $database");
-load_file($node, $database, $_) for @pagila;
-query('CREATE EXTENSION effaced');
 query(label('TABLE customer', '{"path": ""}')
 	. label('COLUMN customer.last_name', '{"category": "identity"}')
 	. label('TABLE rental', '{"path": "customer"}')
@@ -65,9 +59,7 @@ is(query(q{SET ROLE clerk; SELECT count(*) FROM customer}), '599', 'until it is 
 # Chinook: bills are kept for seven years, and go then; their lines, of which
 # nobody can tell the age, keep them.
 $database = 'chinook';
-$node->safe_psql('postgres', "CREATE DATABASE $database");
-load_file($node, $database, $chinook);
-query('CREATE EXTENSION effaced');
+load_sample($node, $database);
 my $tax = '{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "P7Y", "anchor": "invoice_date", "on_expiry": "%s"}}';
 my $label = sub {
 	my ($action) = @_;

@@ -11,7 +11,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(start_node load_file data_file row_counts checksums label);
+our @EXPORT = qw(start_node start_sample load_sample load_file data_file row_counts checksums label);
+
+# Files of the sample databases.
+my %samples = (pagila => [ 'pagila-schema.sql', 'pagila-data.sql' ], chinook => ['chinook.sql']);
 
 # A started server that preloads nothing; settings are lines of postgresql.conf.
 sub start_node
@@ -44,6 +47,29 @@ sub data_file
 	  unless $ENV{EFFACED_DATA};
 	plan skip_all => "EFFACED_DATA has no $name" unless -e "$ENV{EFFACED_DATA}/$name";
 	return "$ENV{EFFACED_DATA}/$name";
+}
+
+# A started server with a sample database of that name, and effaced in it; or skip
+# the whole test and say why.
+sub start_sample
+{
+	my ($name, $sample, $settings) = @_;
+	data_file($_) for @{ $samples{$sample} };
+	my $node = start_node($name, $settings);
+	load_sample($node, $sample);
+	return $node;
+}
+
+# The same database on a server that is there. Pagila's belongs to role postgres.
+sub load_sample
+{
+	my ($node, $sample) = @_;
+	$node->safe_psql('postgres', q{DO $$ BEGIN
+		IF to_regrole('postgres') IS NULL THEN CREATE ROLE postgres SUPERUSER; END IF; END $$});
+	$node->safe_psql('postgres', "CREATE DATABASE $sample");
+	load_file($node, $sample, data_file($_)) for @{ $samples{$sample} };
+	$node->safe_psql($sample, 'CREATE EXTENSION effaced');
+	return;
 }
 
 # {table => rows} of every table of schema public but effaced's own, partitions apart.
