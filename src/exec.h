@@ -83,6 +83,13 @@ extern uint64 EffExecLock(ErasureRun *run, Statement *st);
 extern void EffExecFind(ErasureRun *run, RowSet *rows, bool lock);
 extern void EffExecFindErased(ErasureRun *run);
 
+/* The erased subjects of a kind, none where nobody asked; an identifier out of a row's first columns */
+extern ErasedSubjects *EffExecErased(ErasureRun *run, const MapTable *subject);
+extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint64 row);
+
+/* Rows of a part of a row set, given as arrays of the key's columns, each counted once */
+extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
+
 /* Add what columns with "ref" hold to the run's references; ERROR ZE006 where it is too long */
 extern void EffExecReadRefs(ErasureRun *run, RefSource *source);
 
