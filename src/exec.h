@@ -45,6 +45,7 @@ typedef struct ErasureCall
 	struct ErasureRun *all;		/* for statements that are about all of them */
 	FoundRows  *found_rows;		/* of all runs, where there are several */
 	ExecValue  *values;			/* of PARAM_VALUE */
+	bool	   *nothing;		/* by probe of the plan: it found nothing; NULL where nobody looked */
 	bool		read_only;		/* all statements see the caller's snapshot */
 	MemoryContext scratch;		/* parameters of one statement */
 } ErasureCall;
@@ -93,9 +94,12 @@ extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
 /* Add what columns with "ref" hold to the run's references; ERROR ZE006 where it is too long */
 extern void EffExecReadRefs(ErasureRun *run, RefSource *source);
 
-/* Before changes and after them: what is deferrable is checked before the call returns */
+/*
+ * Before changes and after them: what is deferrable is checked before the call
+ * returns, of the relations (Oid) given
+ */
 extern void EffExecDeferConstraints(ErasurePlan *plan);
-extern void EffExecCheckConstraints(ErasurePlan *plan);
+extern void EffExecCheckConstraints(ErasurePlan *plan, List *changed);
 
 /* What is left of a subject in a table */
 typedef struct TableVerdict

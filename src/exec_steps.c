@@ -10,15 +10,20 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 
+static void probe(ErasureCall *call);
+static bool reaches_nothing(ErasureCall *call, List *probes);
+static bool has_nothing(ErasureRun *run, PlannedTable *planned);
+static List *changed_relations(ErasureCall *call);
+static bool has_rows(ErasureCall *call, int number);
 static void lock_rows(ErasureCall *call, ErasureRun *run);
 static void lock_subjects(ErasureCall *call, ErasureRun *run);
 static void run_for_all(ErasureCall *call, ErasureStep *step, int number);
 static ErasureRun *run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row);
 static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
 static void check_step(ErasureRun *run, ErasureStep *step);
-static bool has_triggers(ErasurePlan *plan);
 static void erase_what_triggers_wrote(ErasureRun *run);
 static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_noreturn();
 static void set_constraints(List *foreign_keys, const char *mode);
@@ -52,6 +57,8 @@ EffExecRun(ErasureCall *call)
 		ErasureStep *step = lfirst(lc);
 		bool		whole = step->whole != NULL && call->nkeys > 1;
 
+		if (step->statement != NULL && reaches_nothing(call, step->statement->probes))
+			continue;
 		if (call->nkeys > 1 && step->many != NULL)
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -75,11 +82,51 @@ EffExecRun(ErasureCall *call)
 				check_step(call->runs[i], step);
 		}
 	}
-	if (has_triggers(plan))
+	if (plan->has_triggers)
 		for (int i = 0; i < call->nkeys; i++)
 			erase_what_triggers_wrote(call->runs[i]);
 
-	EffExecCheckConstraints(plan);
+	EffExecCheckConstraints(plan, changed_relations(call));
+}
+
+/*
+ * probe looks for the subjects in the indexes of a large plan, once their rows
+ * are locked and no row that references them can come in.
+ */
+static void
+probe(ErasureCall *call)
+{
+	ErasurePlan *plan = call->plan;
+	ListCell   *lc;
+
+	if (plan->probes == NIL || !EffProbeGranted(plan->probe_accesses, plan->probe_schemas))
+		return;
+	AcceptInvalidationMessages();
+	call->nothing = palloc(sizeof(bool) * list_length(plan->probes));
+	foreach(lc, plan->probes)
+		call->nothing[foreach_current_index(lc)] = EffProbeNothing(lfirst(lc), call->keys, call->nkeys);
+}
+
+/*
+ * reaches_nothing: triggers may write what was not there at first, so that where
+ * there are some each statement is asked about when its turn comes.
+ */
+static bool
+reaches_nothing(ErasureCall *call, List *probes)
+{
+	ListCell   *lc;
+
+	if (call->nothing == NULL || probes == NIL)
+		return false;
+	foreach(lc, probes)
+	{
+		KeyProbe   *one = lfirst(lc);
+
+		if (!call->nothing[one->id] ||
+			(call->plan->has_triggers && !EffProbeNothing(one, call->keys, call->nkeys)))
+			return false;
+	}
+	return true;
 }
 
 /* lock_rows locks subjects, and then what their children hang from. */
@@ -89,8 +136,10 @@ lock_rows(ErasureCall *call, ErasureRun *run)
 	ListCell   *lc;
 
 	lock_subjects(call, run);
+	probe(call);
 	foreach(lc, call->plan->locks)
-		(void) EffExecLock(run, lfirst(lc));
+		if (!reaches_nothing(call, ((Statement *) lfirst(lc))->probes))
+			(void) EffExecLock(run, lfirst(lc));
 }
 
 /* lock_subjects locks the subjects' rows of a run in the order of their key. */
@@ -197,17 +246,6 @@ check_step(ErasureRun *run, ErasureStep *step)
 		not_as_planned(step->rel, EffStrategyWord(step->strategy));
 }
 
-static bool
-has_triggers(ErasurePlan *plan)
-{
-	ListCell   *lc;
-
-	foreach(lc, plan->steps)
-		if (((ErasureStep *) lfirst(lc))->rel->has_triggers)
-			return true;
-	return false;
-}
-
 /*
  * erase_what_triggers_wrote: a history trigger may have copied what was just
  * replaced into a table whose turn was before.  Such tables get their steps
@@ -231,6 +269,8 @@ erase_what_triggers_wrote(ErasureRun *run)
 				not_as_planned(planned->table->rel, "last");
 			continue;
 		}
+		if (has_nothing(run, planned))
+			continue;
 		EffExecVerify(run, planned, &verdict);
 		if (verdict.residual == 0)
 			continue;
@@ -248,6 +288,20 @@ erase_what_triggers_wrote(ErasureRun *run)
 		if (verdict.residual > 0)
 			not_as_planned(planned->table->rel, "last");
 	}
+}
+
+/* has_nothing: of the subject in a planned table, as its index shows now. */
+static bool
+has_nothing(ErasureRun *run, PlannedTable *planned)
+{
+	ListCell   *lc;
+
+	if (run->call->nothing == NULL || planned->probes == NIL)
+		return false;
+	foreach(lc, planned->probes)
+		if (!EffProbeNothing(lfirst(lc), &run->key, 1))
+			return false;
+	return true;
 }
 
 /*
@@ -278,6 +332,39 @@ not_as_planned(EffRelation *rel, const char *what)
 			 errhint("A row trigger or a rule on %s keeps the statement from its work; disable it for this call or let it pass.",
 					 rel->name),
 			 errhidestmt(true)));
+}
+
+/*
+ * changed_relations: where statements were left out, those that rows were written
+ * to.  Nobody knows what triggers wrote to.
+ */
+static List *
+changed_relations(ErasureCall *call)
+{
+	ErasurePlan *plan = call->plan;
+	List	   *changed = NIL;
+	ListCell   *lc;
+
+	if (call->nothing == NULL || plan->has_triggers)
+		return plan->changed;
+	foreach(lc, plan->steps)
+	{
+		ErasureStep *step = lfirst(lc);
+
+		if (step->strategy == STEP_SIDE_EFFECT ? !reaches_nothing(call, step->planned->probes) :
+			step->strategy != STEP_RETAIN && has_rows(call, foreach_current_index(lc)))
+			changed = list_concat_unique_oid(changed, step->rel->inheritors);
+	}
+	return changed;
+}
+
+static bool
+has_rows(ErasureCall *call, int number)
+{
+	for (int i = 0; i < call->nkeys; i++)
+		if (call->runs[i]->counts[number] > 0)
+			return true;
+	return false;
 }
 
 /*
@@ -313,7 +400,7 @@ EffExecDeferConstraints(ErasurePlan *plan)
  * a value.
  */
 void
-EffExecCheckConstraints(ErasurePlan *plan)
+EffExecCheckConstraints(ErasurePlan *plan, List *changed)
 {
 	List	   *declared = NIL;
 	ListCell   *lc;
@@ -327,7 +414,7 @@ EffExecCheckConstraints(ErasurePlan *plan)
 			declared = lappend(declared, lfirst(lc));
 	if (declared != NIL)
 		set_constraints(declared, "DEFERRED");
-	EffConstraintsCheck(plan->changed);
+	EffConstraintsCheck(changed);
 }
 
 /* set_constraints issues SET CONSTRAINTS for foreign keys. */

@@ -222,6 +222,7 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 		check_ways(&build);
 	find_conflicting_reads(&build);
 
+	EffPlanMakeProbes(&build);
 	EffPlanMakeSubjectLock(&build);
 	EffPlanMakeLocks(&build);
 	foreach(lc, plan->tables)
@@ -236,6 +237,7 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 		EffPlanMakeClassify(&build, plan->own_links);
 	foreach(lc, build.operations)
 		EffPlanMakeStep(&build, lfirst(lc));
+	EffPlanProbeSteps(&build);
 	foreach(lc, build.broken)
 	{
 		BrokenEdge *edge = lfirst(lc);

@@ -11,6 +11,7 @@
 #include "effaced.h"
 #include "fmgr.h"
 #include "graph.h"
+#include "probe.h"
 #include "scope.h"
 #include "statement.h"
 #include "surrogate.h"
@@ -45,6 +46,7 @@ typedef struct PlannedTable
 	List	   *reads;			/* of ScopeRead: what finding the rows reads */
 	bool		find_first;		/* a step before changes what finding reads, or what it found must not grow */
 	RowSet	   *rows;			/* where find_first */
+	List	   *probes;			/* of KeyProbe: where none finds a row nothing is there of the subject; NIL unknown */
 	Statement  *verify;			/* made at the first verification */
 } PlannedTable;
 
@@ -110,6 +112,10 @@ typedef struct ErasurePlan
 	List	   *changed;		/* of Oid: what they do, and its children */
 	List	   *defer;			/* of ForeignKey, to be checked at the end */
 	List	   *check_now;		/* of ForeignKey that may be deferred */
+	List	   *probes;			/* of KeyProbe, where there are very many tables */
+	List	   *probe_accesses; /* of ProbeAccess: what statements that have probes need */
+	List	   *probe_schemas;	/* of Oid: where their tables are */
+	bool		has_triggers;	/* on what the steps are about */
 } ErasurePlan;
 
 /* ERROR ZE001, ZE002, ZE003 or ZE004 where the labels conflict */

@@ -29,6 +29,7 @@ typedef struct PlanBuild
 	ErasurePlan *plan;
 	List	   *operations;		/* of PlannedOperation, in order */
 	List	   *broken;			/* of BrokenEdge */
+	bool		probing;		/* indexes are looked into before statements are run */
 } PlanBuild;
 
 extern PlannedOperation *EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned);
@@ -46,6 +47,15 @@ extern void EffPlanMakeLocks(PlanBuild *build);
 extern void EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned);
 extern void EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned);
 extern void EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation);
+
+/* References to the subject's own row that are found by its key alone */
+extern bool EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk);
+
+/* Find out what tells that tables, ways and statements reach nothing; in this order */
+extern void EffPlanMakeProbes(PlanBuild *build);
+extern List *EffPlanLinkProbes(PlanBuild *build, List *links);
+extern void EffPlanProbeLock(PlanBuild *build, Statement *lock, EffRelation *rel, PlannedTable *planned, List *probes);
+extern void EffPlanProbeSteps(PlanBuild *build);
 
 /* Columns (int attnums) that detach a kept row from the subject of a link */
 extern List *EffPlanLinkReference(DataMap *map, TableLink *link);

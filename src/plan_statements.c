@@ -313,8 +313,10 @@ EffPlanMakeLocks(PlanBuild *build)
 				appendStringInfoString(&st->text, " FOR UPDATE");
 				foreach(lc3, locks)
 					known |= strcmp(((Statement *) lfirst(lc3))->text.data, st->text.data) == 0;
-				if (!known)
-					locks = lappend(locks, st);
+				if (known)
+					continue;
+				EffPlanProbeLock(build, st, hop->target, planned, EffPlanLinkProbes(build, list_make1(link)));
+				locks = lappend(locks, st);
 			}
 		}
 	}
@@ -332,6 +334,7 @@ EffPlanMakeLocks(PlanBuild *build)
 		appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", planned->table->rel->sql);
 		EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
 		appendStringInfoString(&st->text, " FOR UPDATE");
+		EffPlanProbeLock(build, st, planned->table->rel, planned, planned->probes);
 		locks = lappend(locks, st);
 	}
 	build->plan->locks = locks;
@@ -366,6 +369,7 @@ EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation)
 			break;
 	}
 	build->plan->steps = lappend(build->plan->steps, step);
+	build->plan->has_triggers |= step->rel->has_triggers;
 	if (step->strategy != STEP_BLOCKER && step->strategy != STEP_SIDE_EFFECT)
 	{
 		build->plan->written = list_append_unique_ptr(build->plan->written, step->rel);
@@ -845,6 +849,15 @@ append_part(PlanBuild *build, Statement *st, const char *alias, PlannedTable *pl
 		EffPlanScopeNow(build->map, st, alias, build->plan, planned, &EffScopeMine);
 }
 
+bool
+EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk)
+{
+	MapTable   *subject = build->plan->subject;
+
+	return planned->table == subject && fk->target == subject->rel->oid && planned->rows == NULL &&
+		subject->label->subject_where == NULL && EffScopeIsKey(subject, fk->target_columns, fk->nkeys);
+}
+
 static void
 append_row_key(Statement *st, RowSet *rows)
 {
@@ -861,8 +874,7 @@ append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, Foreign
 	EffRelation *target = EffMapLoad(build->map, fk->target);
 	char	   *inner;
 
-	if (planned->table == subject && target == subject->rel && planned->rows == NULL &&
-		subject->label->subject_where == NULL && EffScopeIsKey(subject, fk->target_columns, fk->nkeys))
+	if (EffPlanIsKeyReference(build, planned, fk))
 	{
 		EffScopeKey(st, "t", rel, fk->columns, subject, fk->target_columns, fk->nkeys, &EffScopeMine);
 		return;

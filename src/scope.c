@@ -29,7 +29,6 @@ static char *join_side(const char *alias, EffRelation *rel, AttrNumber attnum,
 static void append_equal(StringInfo buf, const char *left, const char *right, Oid type);
 static void append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, const char *where);
 static char *where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **columns);
-static bool carries_key(TableLink *link);
 static List *add_read(List *reads, Oid relid, AttrNumber attnum);
 static List *add_where_reads(List *reads, EffRelation *rel, const char *where);
 static bool same_hop(JoinHop *a, JoinHop *b);
@@ -107,7 +106,7 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 	JoinHop    *hop = list_nth(link->hops, i);
 	char	   *inner;
 
-	if (i == list_length(link->hops) - 1 && carries_key(link))
+	if (i == list_length(link->hops) - 1 && EffScopeCarriesKey(link))
 		/* the row carries the key: it is found also where the subject's row is gone */
 		EffScopeKey(st, alias, hop->source, hop->source_columns,
 					link->subject, hop->target_columns, hop->n, owner);
@@ -383,7 +382,7 @@ EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *lin
 
 		if (condition != NULL)
 			appendStringInfo(&join->where, "(%s) AND ", condition);
-		if (i == list_length(link->hops) - 1 && carries_key(link))
+		if (i == list_length(link->hops) - 1 && EffScopeCarriesKey(link))
 		{
 			holder = hop->source;
 			carried = true;
@@ -435,7 +434,7 @@ EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 	List	   *reads = NIL;
 	ListCell   *lc;
 
-	if (link == NULL || !carries_key(link))
+	if (link == NULL || !EffScopeCarriesKey(link))
 	{
 		for (int i = 0; i < subject->nkey; i++)
 			reads = add_read(reads, subject->rel->oid, subject->key[i]);
@@ -454,7 +453,7 @@ EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 		for (int k = 0; k < hop->n; k++)
 		{
 			reads = add_read(reads, hop->source->oid, hop->source_columns[k]);
-			if (!last || !carries_key(link))
+			if (!last || !EffScopeCarriesKey(link))
 				reads = add_read(reads, hop->target->oid, hop->target_columns[k]);
 		}
 		(void) where_at(map, "t", link, i, &columns);
@@ -624,11 +623,11 @@ where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **co
 }
 
 /*
- * carries_key tells whether the last hop's source columns are the subject's
+ * EffScopeCarriesKey tells whether the last hop's source columns are the subject's
  * whole identifier, so that the subject table need not be read.
  */
-static bool
-carries_key(TableLink *link)
+bool
+EffScopeCarriesKey(TableLink *link)
 {
 	JoinHop    *last = llast(link->hops);
 

@@ -107,6 +107,9 @@ extern void EffScopeKey(Statement *st, const char *alias, EffRelation *rel, cons
 /* what a link's or a subject's condition reads, as a list of ScopeRead */
 extern List *EffScopeReads(DataMap *map, MapTable *subject, TableLink *link);
 
+/* whether the rows before the subject's own hold its identifier, so that its table is not read */
+extern bool EffScopeCarriesKey(TableLink *link);
+
 /* whether a link begins at one of the columns (int attnums) */
 extern bool EffScopeStartsAt(TableLink *link, List *columns);
 

@@ -46,6 +46,7 @@ typedef struct Statement
 	int			expected;		/* SPI_OK_* */
 	EffStatementPlace place;
 	SPIPlanPtr	plan;			/* prepared at the first run, freed with the context */
+	List	   *probes;			/* of KeyProbe: it reaches no row where none of them finds one; NIL where it is run */
 } Statement;
 
 /* What becomes of the rows of a row set */
