@@ -247,13 +247,12 @@ CREATE TABLE new_child () INHERITS (t4);
 INSERT INTO new_child VALUES (101, 101, 'a note');
 SELECT found(effaced_erase(101));
 
--- A constraint that is put off is checked where it is one of a table that was written to.
+-- A constraint that is put off is checked, also where nothing is of the subject.
 INSERT INTO t5 VALUES (90, 90, 'a note', NULL);
 ALTER TABLE t5 ADD UNIQUE (note) DEFERRABLE INITIALLY DEFERRED;
 BEGIN;
 INSERT INTO t5 VALUES (91, 91, 'twice', NULL), (92, 92, 'twice', NULL);
 SELECT found(effaced_erase(93));
-SELECT found(effaced_erase(90));
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
 

@@ -33,6 +33,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -54,7 +55,7 @@ static bool has_namesake(ForeignKey *fk);
 static List *load_indexes(Oid relid);
 static void set_uses(EffIndex *index, const char *predicate);
 static bool covers_all_rows(EffIndex *index, const char *predicate);
-static bool has_user_triggers(Oid relid);
+static void load_triggers(EffRelation *rel, Oid relid);
 static AttrNumber *attnum_array(Datum array, int *n);
 static int	compare_foreign_keys(const ListCell *a, const ListCell *b);
 static int	compare_labels(const ListCell *a, const ListCell *b);
@@ -103,7 +104,7 @@ EffRelationLoad(Oid relid)
 	rel->indexes = load_indexes(relid);
 	rel->inheritors = find_all_inheritors(relid, NoLock, NULL);
 	foreach(lc, rel->inheritors)
-		rel->has_triggers |= has_user_triggers(lfirst_oid(lc));
+		load_triggers(rel, lfirst_oid(lc));
 	return rel;
 }
 
@@ -506,6 +507,20 @@ EffOwnRelation(const char *relname)
 	return relid;
 }
 
+/*
+ * EffOwnRelationIsEmpty tells a table that holds no row, of whatever
+ * transaction, by its having no page.  One that was emptied may still have some.
+ */
+bool
+EffOwnRelationIsEmpty(const char *relname)
+{
+	Relation	relation = table_open(EffOwnRelation(relname), AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(relation) == 0;
+
+	table_close(relation, AccessShareLock);
+	return empty;
+}
+
 /* EffJoinNames lists quoted column names for a message. */
 char *
 EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n)
@@ -740,38 +755,40 @@ covers_all_rows(EffIndex *index, const char *predicate)
 	return true;
 }
 
-/* has_user_triggers finds enabled triggers and rules that are not the system's. */
-static bool
-has_user_triggers(Oid relid)
+/*
+ * load_triggers finds enabled triggers and rules that are not the system's, and
+ * constraints that may be checked later than a statement.
+ */
+static void
+load_triggers(EffRelation *rel, Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Relation	pg_trigger;
+	ScanKeyData key;
+	SysScanDesc scan;
 	bool		maybe_trigger;
-	bool		found;
 
 	if (!HeapTupleIsValid(tuple))
-		return false;
+		return;
 	maybe_trigger = ((Form_pg_class) GETSTRUCT(tuple))->relhastriggers;
-	found = ((Form_pg_class) GETSTRUCT(tuple))->relhasrules;
+	rel->has_triggers |= ((Form_pg_class) GETSTRUCT(tuple))->relhasrules;
 	ReleaseSysCache(tuple);
+	if (!maybe_trigger)
+		return;
 
-	if (maybe_trigger && !found)
+	pg_trigger = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(pg_trigger, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Relation	pg_trigger = table_open(TriggerRelationId, AccessShareLock);
-		ScanKeyData key;
-		SysScanDesc scan;
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-		scan = systable_beginscan(pg_trigger, TriggerRelidNameIndexId, true, NULL, 1, &key);
-		while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		{
-			Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-
-			found = !form->tgisinternal && form->tgenabled != TRIGGER_DISABLED;
-		}
-		systable_endscan(scan);
-		table_close(pg_trigger, AccessShareLock);
+		rel->has_triggers |= !form->tgisinternal && form->tgenabled != TRIGGER_DISABLED;
+		if (form->tgdeferrable && OidIsValid(form->tgconstraint))
+			rel->deferrable = list_append_unique_oid(rel->deferrable, form->tgconstraint);
 	}
-	return found;
+	systable_endscan(scan);
+	table_close(pg_trigger, AccessShareLock);
 }
 
 static AttrNumber *

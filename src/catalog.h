@@ -55,6 +55,7 @@ typedef struct EffRelation
 	char		persistence;
 	bool		is_partition;
 	bool		has_triggers;	/* user triggers or rules here or on a child */
+	List	   *deferrable;		/* of Oid: constraints, of children too, that may be deferred */
 	int			ncolumns;
 	EffColumn  *columns;		/* by attnum */
 	List	   *indexes;		/* of EffIndex, primary key first, then by oid */
@@ -126,5 +127,6 @@ extern Oid	EffRelationByName(const char *name);
 extern Oid	EffExtensionSchema(void);
 extern const char *EffExtensionSchemaSql(void);
 extern Oid	EffOwnRelation(const char *relname);
+extern bool EffOwnRelationIsEmpty(const char *relname);
 
 #endif							/* EFF_CATALOG_H */

@@ -21,10 +21,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/reltrigger.h"
 #include "utils/syscache.h"
 
-static List *deferrable_of(Oid relid, List *constraints);
 static char *command_for(List *constraints);
 static bool is_ambiguous(const char *name, Oid schema);
 static List *add_constraint(List *result, Oid relid, const char *name, const int16 *attnums, int n, List *columns);
@@ -35,16 +33,12 @@ static List *add_constraint(List *result, Oid relid, const char *name, const int
  * the course of its check is undone until it is done in earnest.
  */
 void
-EffConstraintsCheck(List *relids)
+EffConstraintsCheck(List *constraints)
 {
 	static const EffStatementPlace place = {.action = "checking deferred constraints of", .relation = "the changed rows"};
 	EffSubtransaction sub;
-	List	   *constraints = NIL;
 	char	   *sql;
-	ListCell   *lc;
 
-	foreach(lc, relids)
-		constraints = deferrable_of(lfirst_oid(lc), constraints);
 	if (constraints == NIL)
 		return;
 	sql = command_for(constraints);
@@ -59,25 +53,6 @@ EffConstraintsCheck(List *relids)
 	}
 	PG_END_TRY();
 	EffSubEnd(&sub, false);
-}
-
-/* deferrable_of adds the constraints whose triggers on a relation may be put off. */
-static List *
-deferrable_of(Oid relid, List *constraints)
-{
-	Relation	relation = try_table_open(relid, AccessShareLock);
-
-	if (relation == NULL)
-		return constraints;
-	for (int i = 0; relation->trigdesc != NULL && i < relation->trigdesc->numtriggers; i++)
-	{
-		Trigger    *trigger = &relation->trigdesc->triggers[i];
-
-		if (trigger->tgdeferrable && OidIsValid(trigger->tgconstraint))
-			constraints = list_append_unique_oid(constraints, trigger->tgconstraint);
-	}
-	table_close(relation, AccessShareLock);
-	return constraints;
 }
 
 /* command_for names the constraints, or all where a name would meet one that cannot be deferred. */

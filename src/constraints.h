@@ -10,11 +10,11 @@
 #include "nodes/pg_list.h"
 
 /*
- * ERROR where a deferrable constraint of the relations is violated, or of one
- * that references them.  Nothing else happens: all of them are checked again
- * when the caller has asked for it, which COMMIT does at the latest.
+ * ERROR where one of these deferrable constraints (a list of Oid) is violated.
+ * Nothing else happens: all of them are checked again when the caller has asked
+ * for it, which COMMIT does at the latest.
  */
-extern void EffConstraintsCheck(List *relids);
+extern void EffConstraintsCheck(List *constraints);
 
 /*
  * EffPlaceConstraint for the constraints and unique indexes of a relation that

@@ -94,12 +94,9 @@ extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
 /* Add what columns with "ref" hold to the run's references; ERROR ZE006 where it is too long */
 extern void EffExecReadRefs(ErasureRun *run, RefSource *source);
 
-/*
- * Before changes and after them: what is deferrable is checked before the call
- * returns, of the relations (Oid) given
- */
+/* Before changes and after them: what is deferrable is checked before the call returns */
 extern void EffExecDeferConstraints(ErasurePlan *plan);
-extern void EffExecCheckConstraints(ErasurePlan *plan, List *changed);
+extern void EffExecCheckConstraints(ErasurePlan *plan);
 
 /* What is left of a subject in a table */
 typedef struct TableVerdict

@@ -16,8 +16,6 @@
 static void probe(ErasureCall *call);
 static bool reaches_nothing(ErasureCall *call, List *probes);
 static bool has_nothing(ErasureRun *run, PlannedTable *planned);
-static List *changed_relations(ErasureCall *call);
-static bool has_rows(ErasureCall *call, int number);
 static void lock_rows(ErasureCall *call, ErasureRun *run);
 static void lock_subjects(ErasureCall *call, ErasureRun *run);
 static void run_for_all(ErasureCall *call, ErasureStep *step, int number);
@@ -86,7 +84,7 @@ EffExecRun(ErasureCall *call)
 		for (int i = 0; i < call->nkeys; i++)
 			erase_what_triggers_wrote(call->runs[i]);
 
-	EffExecCheckConstraints(plan, changed_relations(call));
+	EffExecCheckConstraints(plan);
 }
 
 /*
@@ -335,39 +333,6 @@ not_as_planned(EffRelation *rel, const char *what)
 }
 
 /*
- * changed_relations: where statements were left out, those that rows were written
- * to.  Nobody knows what triggers wrote to.
- */
-static List *
-changed_relations(ErasureCall *call)
-{
-	ErasurePlan *plan = call->plan;
-	List	   *changed = NIL;
-	ListCell   *lc;
-
-	if (call->nothing == NULL || plan->has_triggers)
-		return plan->changed;
-	foreach(lc, plan->steps)
-	{
-		ErasureStep *step = lfirst(lc);
-
-		if (step->strategy == STEP_SIDE_EFFECT ? !reaches_nothing(call, step->planned->probes) :
-			step->strategy != STEP_RETAIN && has_rows(call, foreach_current_index(lc)))
-			changed = list_concat_unique_oid(changed, step->rel->inheritors);
-	}
-	return changed;
-}
-
-static bool
-has_rows(ErasureCall *call, int number)
-{
-	for (int i = 0; i < call->nkeys; i++)
-		if (call->runs[i]->counts[number] > 0)
-			return true;
-	return false;
-}
-
-/*
  * EffExecTotal sums a step's rows up over the subjects of a call.  A row that
  * several of them share is one row.
  */
@@ -400,7 +365,7 @@ EffExecDeferConstraints(ErasurePlan *plan)
  * a value.
  */
 void
-EffExecCheckConstraints(ErasurePlan *plan, List *changed)
+EffExecCheckConstraints(ErasurePlan *plan)
 {
 	List	   *declared = NIL;
 	ListCell   *lc;
@@ -414,7 +379,7 @@ EffExecCheckConstraints(ErasurePlan *plan, List *changed)
 			declared = lappend(declared, lfirst(lc));
 	if (declared != NIL)
 		set_constraints(declared, "DEFERRED");
-	EffConstraintsCheck(changed);
+	EffConstraintsCheck(plan->deferrable);
 }
 
 /* set_constraints issues SET CONSTRAINTS for foreign keys. */

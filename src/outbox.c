@@ -204,7 +204,8 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 	Datum	   *elements;
 	int			n;
 
-	if (*entries == NIL && subjects == NIL)
+	/* in most calls there is nothing to do, and nothing to wait for */
+	if (*entries == NIL && (subjects == NIL || EffOwnRelationIsEmpty("effaced_outbox")))
 		return waiting;
 	values[0] = CStringGetTextDatum(operation);
 	values[1] = CStringGetTextDatum(kind);
@@ -216,7 +217,6 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 	nulls[6] = subjects != NIL ? ' ' : 'n';
 
 	EffSpiBeginAsOwner(&bracket);
-	/* in most calls there is nothing to do, and nothing to wait for */
 	if (*entries == NIL && !is_anything_left(values[1], values[6]))
 	{
 		EffSpiEnd(&bracket);

@@ -109,7 +109,7 @@ typedef struct ErasurePlan
 	List	   *refs;			/* of RefSource, made by ref_plan.c */
 	List	   *steps;			/* of ErasureStep */
 	List	   *written;		/* of EffRelation: what the steps may write into */
-	List	   *changed;		/* of Oid: what they do, and its children */
+	List	   *deferrable;		/* of Oid: constraints that what they do may violate later */
 	List	   *defer;			/* of ForeignKey, to be checked at the end */
 	List	   *check_now;		/* of ForeignKey that may be deferred */
 	List	   *probes;			/* of KeyProbe, where there are very many tables */

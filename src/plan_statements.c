@@ -374,7 +374,7 @@ EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation)
 	{
 		build->plan->written = list_append_unique_ptr(build->plan->written, step->rel);
 		if (step->strategy != STEP_RETAIN)
-			build->plan->changed = list_concat_unique_oid(build->plan->changed, step->rel->inheritors);
+			build->plan->deferrable = list_concat_unique_oid(build->plan->deferrable, step->rel->deferrable);
 	}
 }
 

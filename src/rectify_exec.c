@@ -79,7 +79,7 @@ EffRectifyRun(ErasureRun *run, RectifyPlan *plan)
 		foreach(lc, plan->tables)
 			more |= correct_aftermath(run, lfirst(lc), again, result_for(&results, ((RectifyTable *) lfirst(lc))->table));
 	}
-	EffExecCheckConstraints(&plan->base, plan->base.changed);
+	EffExecCheckConstraints(&plan->base);
 	return results;
 }
 

@@ -88,14 +88,15 @@ build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns)
 		MapTable   *table = lfirst(lc);
 
 		plan->triggers |= table->rel->has_triggers;
-		plan->base.changed = list_concat_unique_oid(plan->base.changed, table->rel->inheritors);
+		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable, table->rel->deferrable);
 		plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, false));
 		/* the subject's own row, and other subjects' rows that belong to it */
 		if (table == subject && EffGraphRoleLinks(subject, subject, ROLE_OWNER) != NIL)
 			plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, true));
 	}
 	foreach(lc, plan->follows)
-		plan->base.changed = list_append_unique_oid(plan->base.changed, ((ScopeRead *) lfirst(lc))->relid);
+		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable,
+													   EffMapLoad(map, ((ScopeRead *) lfirst(lc))->relid)->deferrable);
 	EffPlanMakeLocks(&build);
 	foreach(lc, plan->base.tables)
 		add_table(&build, plan, lfirst(lc));

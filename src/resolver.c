@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "resolver.h"
+#include "catalog.h"
 #include "spi.h"
 
 #include "catalog/pg_type.h"
@@ -27,6 +28,8 @@ EffResolvers(void)
 	List	   *resolvers = NIL;
 	EffBracket	bracket;
 
+	if (EffOwnRelationIsEmpty("effaced_resolvers"))
+		return NIL;
 	EffSpiBeginAsOwner(&bracket);
 	(void) EffSpiExecuteOwn(&read_resolvers, 0, NULL, NULL, NULL, SPI_OK_SELECT, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)

@@ -78,7 +78,6 @@ static bool is_in_bracket(void);
 static void set_guc(const char *name, const char *value);
 static bool is_trigger_in_bracket(Oid function);
 static void trigger_hook(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg);
-static char *current_settings(void);
 static int	give_caller_settings(Oid function);
 static bool setting_of(Oid function, const char *name, bool *any);
 
@@ -102,24 +101,37 @@ EffSpiInit(void)
 
 /*
  * EffPinBegin pins the settings; an error unwinds them with the transaction.
+ * In a bracket they are pinned already, and ending a level costs a look at each
+ * setting there is.
  */
 void
 EffPinBegin(EffBracket *bracket)
 {
+	StringInfoData settings;
+
 	memset(bracket, 0, sizeof(EffBracket));
-	bracket->guc_level = NewGUCNestLevel();
 	if (is_in_bracket())
 		return;
-	set_guc(CALLER_SETTINGS, current_settings());
+	bracket->guc_level = NewGUCNestLevel();
+	initStringInfo(&settings);
 	for (int i = 0; i < lengthof(pinned_settings); i++)
-		if (strcmp(GetConfigOption(pinned_settings[i].name, false, false), pinned_settings[i].value) != 0)
+	{
+		const char *value = GetConfigOption(pinned_settings[i].name, false, false);
+
+		appendStringInfoString(&settings, value);
+		appendStringInfoChar(&settings, SETTING_SEPARATOR);
+		if (strcmp(value, pinned_settings[i].value) != 0)
 			set_guc(pinned_settings[i].name, pinned_settings[i].value);
+	}
+	set_guc(CALLER_SETTINGS, settings.data);
+	pfree(settings.data);
 }
 
 void
 EffPinEnd(EffBracket *bracket)
 {
-	AtEOXact_GUC(true, bracket->guc_level);
+	if (bracket->guc_level > 0)
+		AtEOXact_GUC(true, bracket->guc_level);
 }
 
 /*
@@ -180,6 +192,8 @@ void
 EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path)
 {
 	EffSpiBegin(bracket);
+	if (bracket->guc_level == 0)
+		bracket->guc_level = NewGUCNestLevel();
 	set_guc(CALLER_SETTINGS, "");
 	set_guc("search_path", psprintf("%s%spg_temp", search_path, search_path[0] != '\0' ? ", " : ""));
 	/* its setting would do, but from 16 on takes no value for a while */
@@ -612,21 +626,6 @@ trigger_hook(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg)
 	/* after an error the aborting transaction takes the settings back */
 	if (event == FHET_END && call->guc_level > 0)
 		AtEOXact_GUC(true, call->guc_level);
-}
-
-/* current_settings writes down what the bracket changes. */
-static char *
-current_settings(void)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < lengthof(pinned_settings); i++)
-	{
-		appendStringInfoString(&buf, GetConfigOption(pinned_settings[i].name, false, false));
-		appendStringInfoChar(&buf, SETTING_SEPARATOR);
-	}
-	return buf.data;
 }
 
 /*

@@ -14,7 +14,7 @@
 
 typedef struct EffBracket
 {
-	int			guc_level;
+	int			guc_level;		/* 0 inside another bracket */
 	bool		spi;
 	Oid			user;			/* to go back to, InvalidOid where not switched */
 	int			security_context;
