@@ -105,8 +105,8 @@ CREATE FUNCTION change() RETURNS SETOF text LANGUAGE sql AS $$
         'DELETE FROM effaced_audit_events WHERE seq = 1',
         'TRUNCATE effaced_audit_events',
         'TRUNCATE effaced_audit_events RESTART IDENTITY CASCADE',
-        'INSERT INTO effaced_audit_events (event_id, event_type) SELECT event_id, event_type FROM effaced_audit_events LIMIT 1
-            ON CONFLICT (event_id) DO UPDATE SET subject_ref = ''x''',
+        'INSERT INTO effaced_audit_events (seq, event_type) OVERRIDING SYSTEM VALUE SELECT seq, event_type FROM effaced_audit_events LIMIT 1
+            ON CONFLICT (seq) DO UPDATE SET subject_ref = ''x''',
         'MERGE INTO effaced_audit_events e USING effaced_audit_events o ON e.seq = o.seq WHEN MATCHED THEN DELETE',
         'MERGE INTO effaced_audit_events e USING effaced_audit_events o ON e.seq = o.seq WHEN MATCHED THEN UPDATE SET actor = ''x''',
         'WITH gone AS (DELETE FROM effaced_audit_events RETURNING 1) SELECT * FROM gone',

@@ -10,6 +10,7 @@
 #include "spi.h"
 
 #include "access/htup_details.h"
+#include "access/tupdesc.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -19,8 +20,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/queryenvironment.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
 #define SECRET_BYTES 32
@@ -39,11 +42,27 @@ static const char *const event_types[] = {
 	"restriction_lifted", "retention_expired", "retention_enforced"
 };
 
+/* Events on their way into the trail */
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			event_columns[] =
+{
+	{"event_type", TEXTOID},
+	{"subject", TEXTOID},
+	{"subject_ref", TEXTOID},
+	{"occurred_at", TIMESTAMPTZOID},
+	{"event_id", UUIDOID},
+	{"payload", JSONBOID},
+};
+
+#define NCOLUMNS lengthof(event_columns)
+
 static EffOwnStatement append_events = {
 	"INSERT INTO %s.effaced_audit_events"
 	" (event_type, subject, subject_ref, occurred_at, event_id, actor, payload)"
-	" SELECT pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
-	" pg_catalog.unnest($5), $7, pg_catalog.unnest($6)"
+	" SELECT e.event_type, e.subject, e.subject_ref, e.occurred_at, e.event_id, $1, e.payload FROM events e"
 };
 
 /* nothing is there to delete: Citus commits in two phases what such a table was written to in */
@@ -63,9 +82,10 @@ static EffOwnStatement find_erasures = {
 static const EffStatementPlace trail = {.action = "writing to", .relation = "the audit trail"};
 
 static bool is_committed_with_citus(void);
-static Datum *make_ids(int n);
+static TupleDesc event_descriptor(void);
+static void put_event(Tuplestorestate *store, TupleDesc desc, AuditEvent *event, pg_uuid_t *id);
+static pg_uuid_t next_id(uint64 ms);
 static int	compare_refs(const void *a, const void *b, void *refs);
-static Datum text_array(List *events, int member);
 
 /* effaced_is_event_type(event_type) is the check of the trail's column. */
 Datum
@@ -84,14 +104,7 @@ effaced_is_event_type(PG_FUNCTION_ARGS)
 }
 
 AuditEvent *
-EffAuditEvent(const char *type, const char *subject, const char *subject_ref, const char *payload)
-{
-	return EffAuditEventOf(type, subject, subject_ref,
-						   DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(payload))));
-}
-
-AuditEvent *
-EffAuditEventOf(const char *type, const char *subject, const char *subject_ref, Jsonb *payload)
+EffAuditEvent(const char *type, const char *subject, const char *subject_ref, Jsonb *payload)
 {
 	AuditEvent *event = palloc(sizeof(AuditEvent));
 
@@ -105,37 +118,76 @@ EffAuditEventOf(const char *type, const char *subject, const char *subject_ref, 
 
 /*
  * EffAuditAppend inserts the events with one statement, in order of the list.
+ * It reads them from a tuplestore, for which values need not be put into arrays
+ * and taken out again.
  */
 char *
 EffAuditAppend(List *events)
 {
-	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, UUIDARRAYOID, JSONBARRAYOID, TEXTOID};
-	Datum		values[7];
-	int			n = list_length(events);
-	Datum	   *times = palloc(sizeof(Datum) * Max(n, 1));
-	Datum	   *payloads = palloc(sizeof(Datum) * Max(n, 1));
-	Datum	   *ids = make_ids(n);
+	Tuplestorestate *store = tuplestore_begin_heap(true, false, work_mem);
+	EphemeralNamedRelationData relation = {.reldata = store};
+	Oid			types[] = {TEXTOID};
+	Datum		actor = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	uint64		ms = (GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000;
+	pg_uuid_t	id = {{0}};
 	EffBracket	bracket;
 	ListCell   *lc;
 
+	relation.md.name = "events";
+	relation.md.tupdesc = event_descriptor();
+	relation.md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation.md.enrtuples = list_length(events);
 	foreach(lc, events)
 	{
-		times[foreach_current_index(lc)] = TimestampTzGetDatum(((AuditEvent *) lfirst(lc))->occurred_at);
-		payloads[foreach_current_index(lc)] = JsonbPGetDatum(((AuditEvent *) lfirst(lc))->payload);
+		id = next_id(ms);
+		put_event(store, relation.md.tupdesc, lfirst(lc), &id);
 	}
-	for (int member = 0; member < 3; member++)
-		values[member] = text_array(events, member);
-	values[3] = PointerGetDatum(construct_array(times, n, TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[4] = PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-	values[5] = PointerGetDatum(construct_array(payloads, n, JSONBOID, -1, false, TYPALIGN_INT));
-	values[6] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
 
 	EffSpiBeginAsOwner(&bracket);
-	(void) EffSpiExecuteOwn(&append_events, lengthof(types), types, values, NULL, SPI_OK_INSERT, &trail);
+	if (SPI_register_relation(&relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the events");
+	(void) EffSpiExecuteOwn(&append_events, lengthof(types), types, &actor, NULL, SPI_OK_INSERT, &trail);
 	if (EffCitusPresent() && is_committed_with_citus())
 		(void) EffSpiExecuteOwn(&join_commit, 0, NULL, NULL, NULL, SPI_OK_DELETE, &trail);
 	EffSpiEnd(&bracket);
-	return DatumGetCString(DirectFunctionCall1(uuid_out, ids[n - 1]));
+	tuplestore_end(store);
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id)));
+}
+
+/* event_descriptor describes the rows of event_columns, which never change. */
+static TupleDesc
+event_descriptor(void)
+{
+	static TupleDesc desc = NULL;
+
+	if (desc == NULL)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
+		TupleDesc	made = CreateTemplateTupleDesc(NCOLUMNS);
+
+		for (int i = 0; i < NCOLUMNS; i++)
+			TupleDescInitEntry(made, i + 1, event_columns[i].name, event_columns[i].type, -1, 0);
+		desc = made;
+		MemoryContextSwitchTo(previous);
+	}
+	return desc;
+}
+
+static void
+put_event(Tuplestorestate *store, TupleDesc desc, AuditEvent *event, pg_uuid_t *id)
+{
+	Datum		values[NCOLUMNS] = {0};
+	bool		nulls[NCOLUMNS] = {false, event->subject == NULL, event->subject_ref == NULL};
+
+	values[0] = CStringGetTextDatum(event->type);
+	if (event->subject != NULL)
+		values[1] = CStringGetTextDatum(event->subject);
+	if (event->subject_ref != NULL)
+		values[2] = CStringGetTextDatum(event->subject_ref);
+	values[3] = TimestampTzGetDatum(event->occurred_at);
+	values[4] = UUIDPGetDatum(id);
+	values[5] = JsonbPGetDatum(event->payload);
+	tuplestore_putvalues(store, desc, values, nulls);
 }
 
 /*
@@ -157,35 +209,35 @@ is_committed_with_citus(void)
 }
 
 /*
- * make_ids makes identifiers that begin with the time (version 7 of RFC 9562),
- * so that they go to one end of their index: 48 bits of milliseconds, and 74
- * of a random number that each one is one more than the last.
+ * next_id makes an identifier that begins with the time (version 7 of RFC 9562),
+ * so that it goes to one end of its index: 48 bits of milliseconds, and 74 that
+ * are random once per session and then count, as method 2 of its section 6.2
+ * has it for those of one millisecond.
  */
-static Datum *
-make_ids(int n)
+static pg_uuid_t
+next_id(uint64 ms)
 {
-	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
-	pg_uuid_t  *uuids = palloc(sizeof(pg_uuid_t) * Max(n, 1));
-	uint64		ms = (GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000;
-	uint16		high;
-	uint64		low;
+	static uint16 high = 0;
+	static uint64 low = 0;
+	uint64		first;
+	uint64		second;
+	pg_uuid_t	id = {{0}};
 
-	if (!pg_strong_random(&high, sizeof(high)) || !pg_strong_random(&low, sizeof(low)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
-	/* no carry: the topmost of the 62 bits is left for counting */
-	low >>= 3;
-	for (int i = 0; i < n; i++)
+	if (low == 0)
 	{
-		uint64		first = pg_hton64(ms << 16 | 0x7000 | (high & 0x0FFF));
-		uint64		second = pg_hton64(UINT64CONST(0x8000000000000000) | (low + i));
-
-		memcpy(uuids[i].data, &first, 8);
-		memcpy(uuids[i].data + 8, &second, 8);
-		ids[i] = UUIDPGetDatum(&uuids[i]);
+		if (!pg_strong_random(&high, sizeof(high)) || !pg_strong_random(&low, sizeof(low)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		/* no carry: the topmost of the 62 bits is left for counting */
+		low >>= 3;
 	}
-	return ids;
+	low++;
+	first = pg_hton64(ms << 16 | 0x7000 | (high & 0x0FFF));
+	second = pg_hton64(UINT64CONST(0x8000000000000000) | low);
+	memcpy(id.data, &first, 8);
+	memcpy(id.data + 8, &second, 8);
+	return id;
 }
 
 /*
@@ -286,26 +338,4 @@ EffSecret(DataMap *map)
 									  SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	EffSpiEnd(&bracket);
 	return map->secret;
-}
-
-/* text_array gathers one member of every event; NULLs stay. */
-static Datum
-text_array(List *events, int member)
-{
-	int			n = list_length(events);
-	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
-	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
-	int			lower = 1;
-	ListCell   *lc;
-
-	foreach(lc, events)
-	{
-		AuditEvent *event = lfirst(lc);
-		const char *text = member == 0 ? event->type : member == 1 ? event->subject : event->subject_ref;
-		int			i = foreach_current_index(lc);
-
-		nulls[i] = text == NULL;
-		values[i] = text ? CStringGetTextDatum(text) : (Datum) 0;
-	}
-	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
 }

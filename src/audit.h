@@ -19,13 +19,9 @@ typedef struct AuditEvent
 	Jsonb	   *payload;
 } AuditEvent;
 
-/* Make an event with the clock of now; payload is JSON text */
+/* Make an event with the clock of now */
 extern AuditEvent *EffAuditEvent(const char *type, const char *subject, const char *subject_ref,
-								 const char *payload);
-
-/* The same for a payload that is made already */
-extern AuditEvent *EffAuditEventOf(const char *type, const char *subject, const char *subject_ref,
-								   Jsonb *payload);
+								 Jsonb *payload);
 
 /* Write events in their order, in one statement; returns the last one's id as text */
 extern char *EffAuditAppend(List *events);

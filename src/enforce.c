@@ -14,8 +14,8 @@
 #include "audit.h"
 #include "enforce_rows.h"
 #include "graph.h"
-#include "json.h"
 #include "ledger.h"
+#include "object.h"
 #include "retention_runs.h"
 #include "spi.h"
 
@@ -329,19 +329,16 @@ count_left(EnforcementRun *run)
 static AuditEvent *
 make_event(EnforcementStep *step, const char *strategy, uint64 rows)
 {
-	StringInfoData buf;
+	EffObject	payload;
 	List	   *columns = NIL;
 	ListCell   *lc;
 
 	foreach(lc, step->terms)
 		columns = lappend(columns, ((RetentionTerm *) lfirst(lc))->column->column->name);
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "target", step->table->name);
-	EffJsonMember(&buf, "strategy", strategy);
-	EffJsonKey(&buf, "columns");
-	EffJsonStrings(&buf, columns);
-	EffJsonNumber(&buf, "rows", rows);
-	appendStringInfoChar(&buf, '}');
-	return EffAuditEvent("retention_enforced", NULL, NULL, buf.data);
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "target", step->table->name);
+	EffObjectText(&payload, "strategy", strategy);
+	EffObjectTexts(&payload, "columns", columns);
+	EffObjectNumber(&payload, "rows", rows);
+	return EffAuditEvent("retention_enforced", NULL, NULL, EffObjectDone(&payload));
 }

@@ -6,7 +6,7 @@
 
 #include "audit.h"
 #include "exec.h"
-#include "json.h"
+#include "object.h"
 #include "outbox.h"
 #include "ref_plan.h"
 #include "refs.h"
@@ -32,10 +32,10 @@ PG_FUNCTION_INFO_V1(effaced_erase_many);
 static List *enqueue(ErasureCall *call, List *refs);
 static List *run_events(ErasureRun *run, TimestampTz requested_at);
 static Jsonb *step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows);
-static void write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts);
-static void write_counts(StringInfo buf, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
+static void write_totals(EffObject *result, ErasurePlan *plan, const uint64 *counts);
+static void write_counts(EffObject *result, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
 static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
-static void write_restriction(StringInfo buf, DataMap *map, ErasurePlan *plan);
+static void write_restriction(EffObject *payload, ErasurePlan *plan);
 
 /*
  * effaced_erase(subject_id, refs, subject, tables) erases one subject in the
@@ -55,7 +55,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 	List	   *entries;
 	EffBracket	pin;
 	EffBracket	bracket;
-	StringInfoData buf;
+	EffObject	result;
 
 	EffExecRequireReadCommitted("effaced_erase");
 	do
@@ -79,16 +79,13 @@ effaced_erase(PG_FUNCTION_ARGS)
 	(void) EffAuditAppend(run_events(call->runs[0], requested_at));
 	EffPinEnd(&pin);
 
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "subject_id", key->text);
-	EffJsonMember(&buf, "subject", subject->kind);
-	EffJsonKey(&buf, "subject_found");
-	appendStringInfoString(&buf, call->runs[0]->found > 0 ? "true" : "false");
-	write_totals(&buf, plan, call->runs[0]->counts);
-	EffOutboxWrite(&buf, entries, resolvers);
-	appendStringInfoChar(&buf, '}');
-	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+	EffObjectBegin(&result);
+	EffObjectText(&result, "subject_id", key->text);
+	EffObjectText(&result, "subject", subject->kind);
+	EffObjectBool(&result, "subject_found", call->runs[0]->found > 0);
+	write_totals(&result, plan, call->runs[0]->counts);
+	EffOutboxWrite(&result, entries, resolvers);
+	PG_RETURN_JSONB_P(EffObjectDone(&result));
 }
 
 /*
@@ -116,7 +113,7 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	EffBracket	pin;
 	EffBracket	bracket;
 	MemoryContext chunk;
-	StringInfoData buf;
+	EffObject	result;
 
 	EffExecRequireReadCommitted("effaced_erase_many");
 	if (PG_ARGISNULL(0))
@@ -169,14 +166,12 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	}
 	EffPinEnd(&pin);
 
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonNumber(&buf, "subjects", nkeys);
-	EffJsonNumber(&buf, "not_found", not_found);
-	write_totals(&buf, plan, totals);
-	EffOutboxWrite(&buf, entries, resolvers);
-	appendStringInfoChar(&buf, '}');
-	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+	EffObjectBegin(&result);
+	EffObjectNumber(&result, "subjects", nkeys);
+	EffObjectNumber(&result, "not_found", not_found);
+	write_totals(&result, plan, totals);
+	EffOutboxWrite(&result, entries, resolvers);
+	PG_RETURN_JSONB_P(EffObjectDone(&result));
 }
 
 /*
@@ -224,14 +219,17 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 	const char *ref = run->key->text;
 	AuditEvent *requested;
 	List	   *events;
-	StringInfoData buf;
+	EffObject	payload;
+	uint64		deleted = sum_counts(plan, run->counts, STEP_DELETE);
+	uint64		anonymized = sum_counts(plan, run->counts, STEP_ANONYMIZE);
+	uint64		retained = sum_counts(plan, run->counts, STEP_RETAIN);
+	uint64		shared = sum_counts(plan, run->counts, STEP_SHARED);
+	AuditEvent *completed;
 	ListCell   *lc;
 
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	write_restriction(&buf, run->map, plan);
-	appendStringInfoChar(&buf, '}');
-	requested = EffAuditEvent("erasure_requested", kind, ref, buf.data);
+	EffObjectBegin(&payload);
+	write_restriction(&payload, plan);
+	requested = EffAuditEvent("erasure_requested", kind, ref, EffObjectDone(&payload));
 	requested->occurred_at = requested_at;
 	events = list_make1(requested);
 
@@ -242,30 +240,29 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 
 		if (rows == 0 && step->strategy != STEP_RETAIN)
 			continue;
-		events = lappend(events, EffAuditEventOf("erasure_step_succeeded", kind, ref, step_payload(plan, step, rows)));
+		events = lappend(events, EffAuditEvent("erasure_step_succeeded", kind, ref, step_payload(plan, step, rows)));
 	}
 
-	resetStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonKey(&buf, "subject_found");
-	appendStringInfoString(&buf, run->found > 0 ? "true" : "false");
-	EffJsonNumber(&buf, "deleted", sum_counts(plan, run->counts, STEP_DELETE));
-	EffJsonNumber(&buf, "anonymized", sum_counts(plan, run->counts, STEP_ANONYMIZE));
-	EffJsonNumber(&buf, "retained", sum_counts(plan, run->counts, STEP_RETAIN));
-	EffJsonNumber(&buf, "shared", sum_counts(plan, run->counts, STEP_SHARED));
-	EffJsonNumber(&buf, "enqueued", run->enqueued);
-	write_restriction(&buf, run->map, plan);
-	appendStringInfoChar(&buf, '}');
+	EffObjectBegin(&payload);
+	EffObjectBool(&payload, "subject_found", run->found > 0);
+	EffObjectNumber(&payload, "deleted", deleted);
+	EffObjectNumber(&payload, "anonymized", anonymized);
+	EffObjectNumber(&payload, "retained", retained);
+	EffObjectNumber(&payload, "shared", shared);
+	EffObjectNumber(&payload, "enqueued", run->enqueued);
+	write_restriction(&payload, plan);
+	completed = EffAuditEvent("erasure_local_completed", kind, ref, EffObjectDone(&payload));
 
 	if (run->found == 0 &&
-		sum_counts(plan, run->counts, STEP_DELETE) + sum_counts(plan, run->counts, STEP_ANONYMIZE) +
-		sum_counts(plan, run->counts, STEP_RETAIN) + sum_counts(plan, run->counts, STEP_DETACH) +
-		sum_counts(plan, run->counts, STEP_SHARED) == 0)
-		return list_make1(EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
-	events = lappend(events, EffAuditEvent("erasure_local_completed", kind, ref, buf.data));
+		deleted + anonymized + retained + shared + sum_counts(plan, run->counts, STEP_DETACH) == 0)
+		return list_make1(completed);
+	events = lappend(events, completed);
 	/* a part of the tables is not the whole erasure */
 	if (plan->restricted == NIL && !run->waits)
-		events = lappend(events, EffAuditEvent("erasure_completed", kind, ref, "{}"));
+	{
+		EffObjectBegin(&payload);
+		events = lappend(events, EffAuditEvent("erasure_completed", kind, ref, EffObjectDone(&payload)));
+	}
 	return events;
 }
 
@@ -273,55 +270,49 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 static Jsonb *
 step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows)
 {
+	bool		kept = rows < STEP_PAYLOADS;
 	MemoryContext previous;
-	StringInfoData buf;
+	EffObject	object;
 	Jsonb	   *payload;
 
-	if (rows < STEP_PAYLOADS && step->payloads[rows] != NULL)
+	if (kept && step->payloads[rows] != NULL)
 		return step->payloads[rows];
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "target", step->rel->name);
-	EffJsonMember(&buf, "strategy", EffStrategyWord(step->strategy));
-	EffJsonNumber(&buf, "rows", rows);
+	EffObjectBegin(&object);
+	EffObjectText(&object, "target", step->rel->name);
+	EffObjectText(&object, "strategy", EffStrategyWord(step->strategy));
+	EffObjectNumber(&object, "rows", rows);
 	if (step->strategy != STEP_DELETE)
-	{
-		EffJsonKey(&buf, "columns");
-		EffJsonStrings(&buf, step->columns);
-	}
+		EffObjectTexts(&object, "columns", step->columns);
 	if (step->strategy == STEP_RETAIN)
-		EffJsonMember(&buf, "reason", step->reason);
-	appendStringInfoChar(&buf, '}');
-	if (rows >= STEP_PAYLOADS)
-		return EffJsonDone(&buf);
-	previous = MemoryContextSwitchTo(GetMemoryChunkContext(plan));
-	payload = EffJsonDone(&buf);
+		EffObjectText(&object, "reason", step->reason);
+	previous = MemoryContextSwitchTo(kept ? GetMemoryChunkContext(plan) : CurrentMemoryContext);
+	payload = EffObjectDone(&object);
 	MemoryContextSwitchTo(previous);
-	step->payloads[rows] = payload;
+	if (kept)
+		step->payloads[rows] = payload;
 	return payload;
 }
 
 static void
-write_totals(StringInfo buf, ErasurePlan *plan, const uint64 *counts)
+write_totals(EffObject *result, ErasurePlan *plan, const uint64 *counts)
 {
-	write_counts(buf, "deleted", plan, counts, STEP_DELETE);
-	write_counts(buf, "anonymized", plan, counts, STEP_ANONYMIZE);
-	write_counts(buf, "retained", plan, counts, STEP_RETAIN);
-	write_counts(buf, "shared", plan, counts, STEP_SHARED);
+	write_counts(result, "deleted", plan, counts, STEP_DELETE);
+	write_counts(result, "anonymized", plan, counts, STEP_ANONYMIZE);
+	write_counts(result, "retained", plan, counts, STEP_RETAIN);
+	write_counts(result, "shared", plan, counts, STEP_SHARED);
 }
 
 /* write_counts writes {table: rows} for every step of a strategy, zeros too. */
 static void
-write_counts(StringInfo buf, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy)
+write_counts(EffObject *result, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy)
 {
 	ListCell   *lc;
 
-	EffJsonKey(buf, key);
-	appendStringInfoChar(buf, '{');
+	EffObjectOpen(result, key);
 	foreach(lc, plan->steps)
 		if (((ErasureStep *) lfirst(lc))->strategy == strategy)
-			EffJsonNumber(buf, ((ErasureStep *) lfirst(lc))->rel->name, counts[foreach_current_index(lc)]);
-	appendStringInfoChar(buf, '}');
+			EffObjectNumber(result, ((ErasureStep *) lfirst(lc))->rel->name, counts[foreach_current_index(lc)]);
+	EffObjectClose(result);
 }
 
 static uint64
@@ -338,7 +329,7 @@ sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy)
 
 /* write_restriction names the tables that a run was restricted to. */
 static void
-write_restriction(StringInfo buf, DataMap *map, ErasurePlan *plan)
+write_restriction(EffObject *payload, ErasurePlan *plan)
 {
 	List	   *names = NIL;
 	ListCell   *lc;
@@ -347,6 +338,5 @@ write_restriction(StringInfo buf, DataMap *map, ErasurePlan *plan)
 		return;
 	foreach(lc, plan->tables)
 		names = lappend(names, ((PlannedTable *) lfirst(lc))->table->name);
-	EffJsonKey(buf, "tables");
-	EffJsonStrings(buf, names);
+	EffObjectTexts(payload, "tables", names);
 }

@@ -9,6 +9,7 @@
 #include "export_plan.h"
 #include "json.h"
 #include "label.h"
+#include "object.h"
 #include "ref_plan.h"
 #include "refs.h"
 #include "resolver.h"
@@ -76,6 +77,7 @@ effaced_export(PG_FUNCTION_ARGS)
 	ExportPlan *plan;
 	ErasureCall *call;
 	EffBracket	bracket;
+	EffObject	payload;
 	StringInfoData buf;
 	AuditEvent *requested;
 	List	   *resolvers = EffResolvers();
@@ -93,11 +95,9 @@ effaced_export(PG_FUNCTION_ARGS)
 	EffRefPlanCheck(ref_plan, resolvers);
 	refs = EffRefsArgument(fcinfo, 1, resolvers);
 
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "scope", scope);
-	appendStringInfoChar(&buf, '}');
-	requested = EffAuditEvent("export_requested", subject->kind, key->text, buf.data);
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "scope", scope);
+	requested = EffAuditEvent("export_requested", subject->kind, key->text, EffObjectDone(&payload));
 
 	/* functions of resolvers run with the caller's settings, outside of the bracket */
 	initStringInfo(&external.records);
@@ -109,6 +109,7 @@ effaced_export(PG_FUNCTION_ARGS)
 	call = EffExecNew(map, &plan->base, &key, 1);
 	call->read_only = true;
 	initStringInfo(&bundle.records);
+	initStringInfo(&buf);		/* outlives the bracket */
 	EffSpiBegin(&bracket);
 	foreach(lc, plan->sources)
 		add_source(&bundle, call->runs[0], lfirst(lc));
@@ -117,16 +118,13 @@ effaced_export(PG_FUNCTION_ARGS)
 	bundle.count += external.count;
 	bundle.incomplete = list_concat(bundle.incomplete, external.incomplete);
 
-	resetStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "scope", scope);
-	EffJsonNumber(&buf, "records", bundle.count);
-	EffJsonKey(&buf, "incomplete_sources");
-	EffJsonStrings(&buf, bundle.incomplete);
-	appendStringInfoChar(&buf, '}');
-	(void) EffAuditAppend(list_make2(requested, EffAuditEvent("export_completed", subject->kind, key->text, buf.data)));
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "scope", scope);
+	EffObjectNumber(&payload, "records", bundle.count);
+	EffObjectTexts(&payload, "incomplete_sources", bundle.incomplete);
+	(void) EffAuditAppend(list_make2(requested, EffAuditEvent("export_completed", subject->kind, key->text,
+															  EffObjectDone(&payload))));
 
-	resetStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
 	EffJsonMember(&buf, "subject_id", key->text);
 	EffJsonKey(&buf, "generated_at");

@@ -10,7 +10,7 @@
 
 #include "audit.h"
 #include "export_plan.h"
-#include "json.h"
+#include "object.h"
 #include "spi.h"
 
 #include "funcapi.h"
@@ -103,6 +103,7 @@ begin_stream(FunctionCallInfo fcinfo)
 {
 	RecordStream *stream = palloc0(sizeof(RecordStream));
 	DataMap    *map = EffGraphGet();
+	EffObject	payload;
 
 	stream->subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
 	stream->key = EffIdentifierResolve(stream->subject, EffIdentifierArgument(fcinfo, 0));
@@ -111,8 +112,10 @@ begin_stream(FunctionCallInfo fcinfo)
 	stream->call->read_only = true;
 	stream->batch = AllocSetContextCreate(CurrentMemoryContext, "effaced export rows", ALLOCSET_DEFAULT_SIZES);
 	stream->source = -1;
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "scope", "access");
 	(void) EffAuditAppend(list_make1(EffAuditEvent("export_requested", stream->subject->kind, stream->key->text,
-												   "{\"scope\": \"access\"}")));
+												   EffObjectDone(&payload))));
 	return stream;
 }
 
@@ -243,17 +246,14 @@ make_record(RecordStream *stream, TupleDesc desc, Datum value)
 static void
 end_stream(RecordStream *stream)
 {
-	StringInfoData buf;
+	EffObject	payload;
 
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "scope", "access");
-	EffJsonNumber(&buf, "records", stream->count);
-	EffJsonKey(&buf, "incomplete_sources");
-	EffJsonStrings(&buf, NIL);
-	appendStringInfoChar(&buf, '}');
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "scope", "access");
+	EffObjectNumber(&payload, "records", stream->count);
+	EffObjectTexts(&payload, "incomplete_sources", NIL);
 	(void) EffAuditAppend(list_make1(EffAuditEvent("export_completed", stream->subject->kind,
-												   stream->key->text, buf.data)));
+												   stream->key->text, EffObjectDone(&payload))));
 }
 
 /* close_cursor: whoever asked has stopped before the end. */

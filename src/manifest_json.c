@@ -215,8 +215,7 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 Datum
 effaced_manifest_snapshot(PG_FUNCTION_ARGS)
 {
-	char	   *payload = DatumGetCString(DirectFunctionCall1(jsonb_out, JsonbPGetDatum(manifest_document())));
-	char	   *id = EffAuditAppend(list_make1(EffAuditEvent("manifest_snapshot", NULL, NULL, payload)));
+	char	   *id = EffAuditAppend(list_make1(EffAuditEvent("manifest_snapshot", NULL, NULL, manifest_document())));
 
 	return DirectFunctionCall1(uuid_in, CStringGetDatum(id));
 }

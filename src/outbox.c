@@ -7,7 +7,6 @@
 
 #include "outbox.h"
 #include "catalog.h"
-#include "json.h"
 #include "refs.h"
 #include "resolver.h"
 #include "spi.h"
@@ -247,7 +246,7 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 }
 
 void
-EffOutboxWrite(StringInfo buf, List *entries, List *resolvers)
+EffOutboxWrite(EffObject *result, List *entries, List *resolvers)
 {
 	List	   *skipped = NIL;
 	ListCell   *lc;
@@ -263,21 +262,18 @@ EffOutboxWrite(StringInfo buf, List *entries, List *resolvers)
 		if (!asked)
 			skipped = lappend(skipped, name);
 	}
-	EffJsonKey(buf, "enqueued");
-	appendStringInfoChar(buf, '[');
+	EffObjectOpenArray(result, "enqueued");
 	foreach(lc, entries)
 	{
 		OutboxEntry *entry = lfirst(lc);
 
-		EffJsonComma(buf);
-		appendStringInfoChar(buf, '{');
-		EffJsonMember(buf, "resolver", entry->resolver);
-		EffJsonMember(buf, "entry_id", entry->entry_id);
-		appendStringInfoChar(buf, '}');
+		EffObjectOpen(result, NULL);
+		EffObjectText(result, "resolver", entry->resolver);
+		EffObjectText(result, "entry_id", entry->entry_id);
+		EffObjectClose(result);
 	}
-	appendStringInfoChar(buf, ']');
-	EffJsonKey(buf, "skipped_resolvers");
-	EffJsonStrings(buf, skipped);
+	EffObjectCloseArray(result);
+	EffObjectTexts(result, "skipped_resolvers", skipped);
 }
 
 /* add_more: entries that were made besides those asked for. */

@@ -9,8 +9,8 @@
 #define EFF_OUTBOX_H
 
 #include "effaced.h"
-#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
+#include "object.h"
 
 /* What is to be done for one subject in one system */
 typedef struct OutboxEntry
@@ -37,6 +37,6 @@ extern bool *EffOutboxEnqueue(const char *operation, const char *kind, List **en
 							  List *subjects);
 
 /* "enqueued" and "skipped_resolvers" of a result; resolvers are all that are registered */
-extern void EffOutboxWrite(StringInfo buf, List *entries, List *resolvers);
+extern void EffOutboxWrite(EffObject *result, List *entries, List *resolvers);
 
 #endif							/* EFF_OUTBOX_H */

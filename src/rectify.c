@@ -7,7 +7,6 @@
 
 #include "audit.h"
 #include "corrections.h"
-#include "json.h"
 #include "outbox.h"
 #include "rectify_exec.h"
 #include "rectify_values.h"
@@ -26,6 +25,7 @@ static Datum rectify(FunctionCallInfo fcinfo);
 static List *relations_of(List *columns);
 static List *make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results,
 						 TimestampTz requested_at, int enqueued);
+static void write_corrections(EffObject *payload, List *corrections);
 
 /*
  * effaced_rectify(subject_id, corrections, refs, subject) sets every labelled
@@ -75,7 +75,9 @@ rectify(FunctionCallInfo fcinfo)
 	List	   *entries;
 	TimestampTz requested_at = GetCurrentTimestamp();
 	EffBracket	bracket;
-	StringInfoData buf;
+	MemoryContext context = CurrentMemoryContext;
+	EffObject	object;
+	Jsonb	   *result;
 	ListCell   *lc;
 
 	EffExecRequireReadCommitted("effaced_rectify");
@@ -92,7 +94,6 @@ rectify(FunctionCallInfo fcinfo)
 	EffRefPlanCheck(ref_plan, resolvers);
 	refs = EffRefsArgument(fcinfo, 2, resolvers);
 
-	initStringInfo(&buf);		/* outlives the bracket, as all else does not */
 	EffSpiBegin(&bracket);
 	if (columns != NIL || refs != NIL || ref_plan->refs != NIL)
 	{
@@ -123,23 +124,22 @@ rectify(FunctionCallInfo fcinfo)
 	(void) EffAuditAppend(make_events(subject, key, corrections, results, requested_at,
 									  list_length(entries)));
 
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "subject_id", key->text);
-	EffJsonKey(&buf, "rectified");
-	appendStringInfoChar(&buf, '{');
+	EffObjectBegin(&object);
+	EffObjectText(&object, "subject_id", key->text);
+	EffObjectOpen(&object, "rectified");
 	foreach(lc, results)
-		EffJsonNumber(&buf, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->rectified);
-	appendStringInfoChar(&buf, '}');
-	EffJsonKey(&buf, "shared");
-	appendStringInfoChar(&buf, '{');
+		EffObjectNumber(&object, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->rectified);
+	EffObjectClose(&object);
+	EffObjectOpen(&object, "shared");
 	foreach(lc, results)
 		if (((RectifiedTable *) lfirst(lc))->may_share)
-			EffJsonNumber(&buf, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->shared);
-	appendStringInfoChar(&buf, '}');
-	EffOutboxWrite(&buf, entries, resolvers);
-	appendStringInfoChar(&buf, '}');
+			EffObjectNumber(&object, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->shared);
+	EffObjectClose(&object);
+	EffOutboxWrite(&object, entries, resolvers);
+	MemoryContextSwitchTo(context);	/* to outlive the bracket */
+	result = EffObjectDone(&object);
 	EffSpiEnd(&bracket);
-	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+	PG_RETURN_JSONB_P(result);
 }
 
 /* relations_of lists the tables of columns. */
@@ -163,28 +163,12 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 	AuditEvent *requested;
 	uint64		rectified = 0;
 	uint64		shared = 0;
-	StringInfoData buf;
-	StringInfoData what;
+	EffObject	payload;
 	ListCell   *lc;
 
-	initStringInfo(&what);
-	appendStringInfoChar(&what, '[');
-	foreach(lc, corrections)
-	{
-		Correction *correction = lfirst(lc);
-
-		EffJsonComma(&what);
-		appendStringInfoChar(&what, '{');
-		EffJsonMember(&what, "category", correction->category);
-		/* what no label has is the caller's own text */
-		EffJsonMember(&what, "fact", correction->fact_known ? correction->fact : NULL);
-		appendStringInfoChar(&what, '}');
-	}
-	appendStringInfoChar(&what, ']');
-
-	initStringInfo(&buf);
-	appendStringInfo(&buf, "{\"corrections\": %s}", what.data);
-	requested = EffAuditEvent("rectification_requested", subject->kind, key->text, buf.data);
+	EffObjectBegin(&payload);
+	write_corrections(&payload, corrections);
+	requested = EffAuditEvent("rectification_requested", subject->kind, key->text, EffObjectDone(&payload));
 	requested->occurred_at = requested_at;
 	events = lappend(events, requested);
 	foreach(lc, results)
@@ -195,20 +179,37 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 		shared += result->shared;
 		if (result->rectified == 0)
 			continue;
-		resetStringInfo(&buf);
-		appendStringInfoChar(&buf, '{');
-		EffJsonMember(&buf, "target", result->table->name);
-		EffJsonKey(&buf, "columns");
-		EffJsonStrings(&buf, result->columns);
-		EffJsonNumber(&buf, "rows", result->rectified);
-		appendStringInfoChar(&buf, '}');
-		events = lappend(events, EffAuditEvent("rectification_step_succeeded", subject->kind, key->text, buf.data));
+		EffObjectBegin(&payload);
+		EffObjectText(&payload, "target", result->table->name);
+		EffObjectTexts(&payload, "columns", result->columns);
+		EffObjectNumber(&payload, "rows", result->rectified);
+		events = lappend(events, EffAuditEvent("rectification_step_succeeded", subject->kind, key->text,
+											   EffObjectDone(&payload)));
 	}
-	resetStringInfo(&buf);
-	appendStringInfo(&buf, "{\"corrections\": %s", what.data);
-	EffJsonNumber(&buf, "rectified", rectified);
-	EffJsonNumber(&buf, "shared", shared);
-	EffJsonNumber(&buf, "enqueued", enqueued);
-	appendStringInfoChar(&buf, '}');
-	return lappend(events, EffAuditEvent("rectification_local_completed", subject->kind, key->text, buf.data));
+	EffObjectBegin(&payload);
+	write_corrections(&payload, corrections);
+	EffObjectNumber(&payload, "rectified", rectified);
+	EffObjectNumber(&payload, "shared", shared);
+	EffObjectNumber(&payload, "enqueued", enqueued);
+	return lappend(events, EffAuditEvent("rectification_local_completed", subject->kind, key->text,
+										 EffObjectDone(&payload)));
+}
+
+static void
+write_corrections(EffObject *payload, List *corrections)
+{
+	ListCell   *lc;
+
+	EffObjectOpenArray(payload, "corrections");
+	foreach(lc, corrections)
+	{
+		Correction *correction = lfirst(lc);
+
+		EffObjectOpen(payload, NULL);
+		EffObjectText(payload, "category", correction->category);
+		/* what no label has is the caller's own text */
+		EffObjectText(payload, "fact", correction->fact_known ? correction->fact : NULL);
+		EffObjectClose(payload);
+	}
+	EffObjectCloseArray(payload);
 }

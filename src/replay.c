@@ -8,7 +8,7 @@
 #include "audit.h"
 #include "catalog.h"
 #include "graph.h"
-#include "json.h"
+#include "object.h"
 #include "spi.h"
 
 #include "catalog/pg_type.h"
@@ -135,11 +135,14 @@ replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at)
 {
 	List	   *events = NIL;
 	char		at[MAXDATELEN + 1];
-	char	   *payload;
+	EffObject	object;
+	Jsonb	   *payload;
 	ListCell   *lc;
 
 	JsonEncodeDateTime(at, TimestampTzGetDatum(backup_taken_at), TIMESTAMPTZOID, NULL);
-	payload = psprintf("{\"backup_taken_at\": \"%s\"}", at);
+	EffObjectBegin(&object);
+	EffObjectText(&object, "backup_taken_at", at);
+	payload = EffObjectDone(&object);
 	foreach(lc, subjects)
 	{
 		ReplayedSubject *subject = lfirst(lc);

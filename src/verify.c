@@ -6,7 +6,7 @@
 
 #include "audit.h"
 #include "exec.h"
-#include "json.h"
+#include "object.h"
 #include "scope.h"
 #include "spi.h"
 
@@ -16,7 +16,7 @@
 PG_FUNCTION_INFO_V1(effaced_verify);
 
 static TableVerdict *count_accessible(ErasureRun *run, MapTable *table);
-static void write_verdicts(StringInfo buf, const char *key, List *verdicts, size_t member);
+static void write_verdicts(EffObject *object, const char *key, List *verdicts, size_t member);
 
 /*
  * effaced_verify(subject_id, subject) counts the rows that a full erasure
@@ -35,10 +35,11 @@ effaced_verify(PG_FUNCTION_ARGS)
 	List	   *accessible = NIL;
 	uint64		residual = 0;
 	EffBracket	bracket;
-	StringInfoData buf;
+	MemoryContext context = CurrentMemoryContext;
+	EffObject	object;
+	Jsonb	   *result;
 	ListCell   *lc;
 
-	initStringInfo(&buf);
 	EffSpiBegin(&bracket);
 	EffExecFindRows(call, false);
 	foreach(lc, plan->own_links ? lappend(list_copy(plan->tables), plan->own_links) : plan->tables)
@@ -53,20 +54,20 @@ effaced_verify(PG_FUNCTION_ARGS)
 		if (EffGraphRoleLinks(lfirst(lc), subject, ROLE_ACCESSOR) != NIL)
 			accessible = lappend(accessible, count_accessible(call->runs[0], lfirst(lc)));
 
-	appendStringInfoChar(&buf, '{');
-	EffJsonKey(&buf, "verified");
-	appendStringInfoString(&buf, residual == 0 ? "true" : "false");
-	write_verdicts(&buf, "residual", verdicts, offsetof(TableVerdict, residual));
-	write_verdicts(&buf, "surviving", verdicts, offsetof(TableVerdict, surviving));
-	write_verdicts(&buf, "excluded", verdicts, offsetof(TableVerdict, excluded));
+	EffObjectBegin(&object);
+	EffObjectBool(&object, "verified", residual == 0);
+	write_verdicts(&object, "residual", verdicts, offsetof(TableVerdict, residual));
+	write_verdicts(&object, "surviving", verdicts, offsetof(TableVerdict, surviving));
+	write_verdicts(&object, "excluded", verdicts, offsetof(TableVerdict, excluded));
 	/* what the subject may look into, though it is others' */
 	if (accessible != NIL)
-		write_verdicts(&buf, "accessible", accessible, offsetof(TableVerdict, surviving));
-	appendStringInfoChar(&buf, '}');
+		write_verdicts(&object, "accessible", accessible, offsetof(TableVerdict, surviving));
+	MemoryContextSwitchTo(context);	/* to outlive the bracket */
+	result = EffObjectDone(&object);
 	EffSpiEnd(&bracket);
 	(void) EffAuditAppend(list_make1(EffAuditEvent(residual == 0 ? "erasure_verified" : "erasure_verification_failed",
-												   subject->kind, key->text, buf.data)));
-	PG_RETURN_JSONB_P(EffJsonDone(&buf));
+												   subject->kind, key->text, result)));
+	PG_RETURN_JSONB_P(result);
 }
 
 /* count_accessible counts the rows that the subject reaches as accessor only. */
@@ -98,19 +99,18 @@ count_accessible(ErasureRun *run, MapTable *table)
 
 /* write_verdicts writes {table: rows} for the tables where there are any. */
 static void
-write_verdicts(StringInfo buf, const char *key, List *verdicts, size_t member)
+write_verdicts(EffObject *object, const char *key, List *verdicts, size_t member)
 {
 	ListCell   *lc;
 
-	EffJsonKey(buf, key);
-	appendStringInfoChar(buf, '{');
+	EffObjectOpen(object, key);
 	foreach(lc, verdicts)
 	{
 		TableVerdict *verdict = lfirst(lc);
 		uint64		count = *(uint64 *) ((char *) verdict + member);
 
 		if (count > 0)
-			EffJsonNumber(buf, verdict->name, count);
+			EffObjectNumber(object, verdict->name, count);
 	}
-	appendStringInfoChar(buf, '}');
+	EffObjectClose(object);
 }
