@@ -61,6 +61,8 @@ new_run(ErasureCall *call, SubjectKey *key)
 	run->key = key;
 	if (plan->rowsets != NIL)
 		run->found_rows = palloc0(sizeof(FoundRows) * list_length(plan->rowsets));
+	if (plan->parents != NIL)
+		run->found_parents = palloc0(sizeof(FoundParents) * list_length(plan->parents));
 	run->counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
 	return run;
 }
@@ -77,7 +79,7 @@ EffExecStatement(ErasureRun *run, Statement *st)
 	uint64		rows;
 
 	EffStatementPrepare(st);
-	rows = EffSpiExecute(st->plan, values, nulls, run->call->read_only, st->expected, &st->place);
+	rows = EffSpiExecute(st->plan, values, nulls, run->call->read_only, st->limit, st->expected, &st->place);
 	MemoryContextReset(run->call->scratch);
 	return rows;
 }
@@ -118,8 +120,9 @@ bind_params(ErasureRun *run, Statement *st, const char **nulls)
 		switch (param->kind)
 		{
 			case PARAM_KEY:
-				*value = run->key ? EffKeyArray(subject, param->index, &run->key, 1) :
-					EffKeyArray(subject, param->index, run->call->keys, run->call->nkeys);
+				if (run->key == NULL)
+					elog(ERROR, "a statement about one subject was run for all");
+				*value = run->key->values[param->index];
 				break;
 			case PARAM_CALL:
 				*value = EffKeyArray(subject, param->index, run->call->keys, run->call->nkeys);
@@ -137,6 +140,9 @@ bind_params(ErasureRun *run, Statement *st, const char **nulls)
 			case PARAM_CALL_ROWS:
 				*value = (run->call->nkeys > 1 ? run->call : &(ErasureCall) {.found_rows = run->found_rows})
 					->found_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
+				break;
+			case PARAM_PARENTS:
+				*value = run->found_parents[((const ParentSet *) param->of)->id].keys;
 				break;
 			case PARAM_VALUE:
 				*value = run->call->values[param->index].value;

@@ -25,6 +25,14 @@ typedef struct FoundRows
 	Datum	  **parts;			/* by part: arrays of the key's columns */
 } FoundRows;
 
+/* What a parent set holds */
+typedef struct FoundParents
+{
+	bool		known;
+	bool		too_many;
+	Datum		keys;			/* an array */
+} FoundParents;
+
 struct ErasureRun;
 
 /* A value to be written */
@@ -58,6 +66,7 @@ typedef struct ErasureRun
 	SubjectKey *key;			/* the subject of this run, NULL for all of the call */
 	List	   *erased;			/* of ErasedSubjects */
 	FoundRows  *found_rows;		/* by row set */
+	FoundParents *found_parents;	/* by parent set */
 	uint64		found;			/* subject rows */
 	uint64	   *counts;			/* rows, by step */
 	List	   *refs;			/* of ExternalRef: what columns with "ref" held */
@@ -90,6 +99,9 @@ extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint6
 
 /* Rows of a part of a row set, given as arrays of the key's columns, each counted once */
 extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
+
+/* Find a parent set, if that was not done; false where it is too large */
+extern bool EffExecFindParents(ErasureRun *run, ParentSet *parents);
 
 /* Add what columns with "ref" hold to the run's references; ERROR ZE006 where it is too long */
 extern void EffExecReadRefs(ErasureRun *run, RefSource *source);

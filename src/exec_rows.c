@@ -17,6 +17,7 @@ static void forget_revived(ErasureRun *run, SubjectRevival *revival, const Erasu
 static bool classify_rows(ErasureRun *run, RowSet *rows);
 static PlannedTable *table_of(ErasurePlan *plan, RowSet *rows);
 static Datum *key_arrays(RowSet *rows, uint64 n, const int *part_of, int part);
+static Datum result_array(Oid type, int column, uint64 n, const int *part_of, int part);
 static void unite_rows(ErasureCall *call, RowSet *rows);
 static Datum unite_arrays(ErasureCall *call, RowSet *rows, int part, int k);
 
@@ -39,7 +40,7 @@ EffExecFindRows(ErasureCall *call, bool lock)
 	{
 		/* rows that calls have in common are locked by all in the same order, whoever's they are */
 		if (lock && call->nkeys > 1)
-			(void) EffExecLock(call->all, ((RowSet *) lfirst(lc))->find_lock);
+			(void) EffExecLock(call->all, ((RowSet *) lfirst(lc))->find_lock.all);
 		for (int i = 0; i < call->nkeys; i++)
 			EffExecFind(call->runs[i], lfirst(lc), lock);
 	}
@@ -88,12 +89,33 @@ EffExecFindRows(ErasureCall *call, bool lock)
 	}
 }
 
+/* EffExecFindParents keeps the keys as long as the run. */
+bool
+EffExecFindParents(ErasureRun *run, ParentSet *parents)
+{
+	FoundParents *found = &run->found_parents[parents->id];
+	MemoryContext previous;
+	uint64		n;
+
+	if (found->known)
+		return !found->too_many;
+	n = EffExecStatement(run, parents->find);
+	previous = MemoryContextSwitchTo(GetMemoryChunkContext(run));
+	found->too_many = n > MAX_PARENTS;
+	if (!found->too_many)
+		found->keys = result_array(parents->type, 1, n, NULL, 0);
+	MemoryContextSwitchTo(previous);
+	SPI_freetuptable(SPI_tuptable);
+	found->known = true;
+	return !found->too_many;
+}
+
 /* EffExecFind keeps the keys of a row set as arrays. */
 void
 EffExecFind(ErasureRun *run, RowSet *rows, bool lock)
 {
 	FoundRows  *found = &run->found_rows[rows->id];
-	uint64		n = EffExecStatement(run, lock ? rows->find_lock : rows->find);
+	uint64		n = EffExecStatement(run, lock ? rows->find_lock.one : rows->find);
 
 	found->nparts = ROWS_KEPT_BY + rows->nlinks;
 	found->counts = palloc0(sizeof(uint64) * found->nparts);
@@ -245,25 +267,34 @@ static Datum *
 key_arrays(RowSet *rows, uint64 n, const int *part_of, int part)
 {
 	Datum	   *arrays = palloc(sizeof(Datum) * rows->nkey);
-	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
 
 	for (int i = 0; i < rows->nkey; i++)
-	{
-		Oid			type = getBaseType(EffRelationColumn(rows->rel, rows->key[i])->type);
-		int			length = 0;
-		bool		isnull;
-		int16		typlen;
-		bool		byval;
-		char		align;
-
-		for (uint64 row = 0; row < n; row++)
-			if (part_of == NULL || part_of[row] == part)
-				values[length++] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, i + 1, &isnull);
-		get_typlenbyvalalign(type, &typlen, &byval, &align);
-		arrays[i] = PointerGetDatum(construct_array(values, length, type, typlen, byval, align));
-	}
-	pfree(values);
+		arrays[i] = result_array(getBaseType(EffRelationColumn(rows->rel, rows->key[i])->type), i + 1, n, part_of, part);
 	return arrays;
+}
+
+/* result_array gathers a result column; nothing is equal to a NULL. */
+static Datum
+result_array(Oid type, int column, uint64 n, const int *part_of, int part)
+{
+	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+	int			length = 0;
+	bool		isnull;
+	int16		typlen;
+	bool		byval;
+	char		align;
+	Datum		array;
+
+	for (uint64 row = 0; row < n; row++)
+		if (part_of == NULL || part_of[row] == part)
+		{
+			values[length] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+			length += isnull ? 0 : 1;
+		}
+	get_typlenbyvalalign(type, &typlen, &byval, &align);
+	array = PointerGetDatum(construct_array(values, length, type, typlen, byval, align));
+	pfree(values);
+	return array;
 }
 
 /* EffExecErased returns the erased subjects of a kind; none where nobody asked. */

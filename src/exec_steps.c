@@ -20,6 +20,7 @@ static void lock_rows(ErasureCall *call, ErasureRun *run);
 static void lock_subjects(ErasureCall *call, ErasureRun *run);
 static void run_for_all(ErasureCall *call, ErasureStep *step, int number);
 static ErasureRun *run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row);
+static Statement *statement_of(ErasureRun *run, ErasureStep *step);
 static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
 static void check_step(ErasureRun *run, ErasureStep *step);
 static void erase_what_triggers_wrote(ErasureRun *run);
@@ -39,7 +40,7 @@ EffExecRun(ErasureCall *call)
 	ListCell   *lc;
 
 	/* Citus locks rows of one shard at a time; the keys are in order */
-	if (call->nkeys > 1 && EffCitusPresent())
+	if (call->nkeys == 1 || EffCitusPresent())
 		for (int i = 0; i < call->nkeys; i++)
 			lock_rows(call, call->runs[i]);
 	else
@@ -136,15 +137,19 @@ lock_rows(ErasureCall *call, ErasureRun *run)
 	lock_subjects(call, run);
 	probe(call);
 	foreach(lc, call->plan->locks)
-		if (!reaches_nothing(call, ((Statement *) lfirst(lc))->probes))
-			(void) EffExecLock(run, lfirst(lc));
+	{
+		StatementPair *lock = lfirst(lc);
+
+		if (!reaches_nothing(call, lock->one->probes))
+			(void) EffExecLock(run, run->key ? lock->one : lock->all);
+	}
 }
 
 /* lock_subjects locks the subjects' rows of a run in the order of their key. */
 static void
 lock_subjects(ErasureCall *call, ErasureRun *run)
 {
-	uint64		n = EffExecStatement(run, call->plan->lock_subject);
+	uint64		n = EffExecStatement(run, run->key ? call->plan->lock_subject.one : call->plan->lock_subject.all);
 	SPITupleTable *rows = SPI_tuptable;
 
 	for (uint64 row = 0; row < n; row++)
@@ -199,6 +204,17 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
 	return run;
 }
 
+/*
+ * statement_of: triggers may give a subject further rows in the course of a call,
+ * which a statement finds that looks for them itself.
+ */
+static Statement *
+statement_of(ErasureRun *run, ErasureStep *step)
+{
+	return step->parents != NULL && !run->plan->has_triggers && EffExecFindParents(run, step->parents) ?
+		step->by_parents : step->statement;
+}
+
 static void
 run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 {
@@ -222,7 +238,7 @@ run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 						 errhidestmt(true)));
 			return;
 		case STEP_RETAIN:
-			*count = EffExecCount(run, step->statement);
+			*count = EffExecCount(run, statement_of(run, step));
 			return;
 		case STEP_SHARED:
 			*count = run->found_rows[step->planned->rows->id].counts[ROWS_KEPT];
@@ -231,7 +247,7 @@ run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 			(void) EffExecStatement(run, step->statement);
 			break;
 		default:
-			*count = EffExecStatement(run, step->statement);
+			*count = EffExecStatement(run, statement_of(run, step));
 			break;
 	}
 	check_step(run, step);

@@ -141,7 +141,7 @@ effaced_lock_subject(PG_FUNCTION_ARGS)
 	EffBracket	bracket;
 
 	EffSpiBegin(&bracket);
-	(void) EffExecLock(call->all, plan->lock_subject);
+	(void) EffExecLock(call->runs[0], plan->lock_subject.one);
 	EffSpiEnd(&bracket);
 	PG_RETURN_VOID();
 }

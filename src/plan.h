@@ -62,6 +62,8 @@ typedef struct ErasureStep
 	char	   *reason;
 	char	   *hint;			/* of a blocker: what helps */
 	Statement  *statement;		/* NULL where nothing runs */
+	ParentSet  *parents;		/* by which it can find its rows, or NULL */
+	Statement  *by_parents;		/* which does that */
 	Statement  *check;			/* counts rows not written as planned, or NULL */
 	Statement  *count;			/* of a deletion whose rows may reference each other */
 	Statement  *whole;			/* the same for all subjects of the call at once */
@@ -100,9 +102,10 @@ typedef struct ErasurePlan
 	List	   *restricted;		/* of Oid, NIL for all tables */
 	List	   *tables;			/* of PlannedTable, in the order of the steps */
 	PlannedTable *own_links;	/* NULL where the subject table has no link to itself */
-	Statement  *lock_subject;	/* gives the keys of the rows found */
-	List	   *locks;			/* of Statement: rows that children hang from */
+	StatementPair lock_subject; /* gives the keys of the rows found */
+	List	   *locks;			/* of StatementPair: rows that children hang from */
 	List	   *rowsets;		/* of RowSet */
+	List	   *parents;		/* of ParentSet */
 	List	   *owners;			/* of OwnerQuery */
 	List	   *revivals;		/* of SubjectRevival */
 	bool		refs_known;

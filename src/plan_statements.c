@@ -32,9 +32,15 @@ static void make_reference_step(PlanBuild *build, ErasureStep *step, PlannedOper
 static void append_released(PlanBuild *build, Statement *st, PlannedOperation *operation);
 static void append_classes(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
 static bool goes_one_way(PlannedTable *planned);
-static Statement *make_many(PlanBuild *build, Statement *single, PlannedTable *planned,
-							const char *head, const char *joiner, const char *rest);
-static Statement *make_many_count(PlanBuild *build, Statement *single, PlannedTable *planned);
+static bool begin_by_parents(PlanBuild *build, ErasureStep *step, int expected);
+static void end_by_parents(PlanBuild *build, ErasureStep *step);
+static Statement *begin_many(const char *action, EffRelation *rel);
+static void end_many(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest);
+static char *append_update(PlanBuild *build, Statement *st, PlannedTable *planned);
+static void append_find(PlanBuild *build, Statement *st, PlannedTable *planned, RowSet *rows);
+static Statement *new_of_pair(StatementPair *pair, bool all, const char *action, EffRelation *rel);
+static StatementPair *make_lock(PlanBuild *build, EffRelation *rel, PlannedTable *planned, TableLink *link, int i);
+static Statement *make_many_count(PlanBuild *build, PlannedTable *planned);
 static bool references_itself(DataMap *map, MapTable *table);
 static int	begin_where(Statement *st);
 static void add_check(ErasureStep *step, EffRelation *rel, const char *only, int where);
@@ -145,23 +151,16 @@ EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned)
 						   "Its rows must be found before a column that its path joins on is changed."),
 				 errhint("Give it a primary key; inheritance children share none."),
 				 errhidestmt(true)));
-	for (int lock = 0; lock <= 1; lock++)
+	rows->find = EffStatementNew(SPI_OK_SELECT, "finding rows of", rel);
+	append_find(build, rows->find, planned, rows);
+	for (int all = 0; all <= 1; all++)
 	{
-		Statement  *st = EffStatementNew(SPI_OK_SELECT, "finding rows of", rel);
+		Statement  *st = new_of_pair(&rows->find_lock, all, "finding rows of", rel);
 
-		appendStringInfoString(&st->text, "SELECT ");
+		append_find(build, st, planned, rows);
+		appendStringInfoString(&st->text, " ORDER BY ");
 		append_row_key(st, rows);
-		appendStringInfo(&st->text, " FROM %s t WHERE ", rel->sql);
-		EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
-		if (lock)
-		{
-			appendStringInfoString(&st->text, " ORDER BY ");
-			append_row_key(st, rows);
-			appendStringInfoString(&st->text, " FOR UPDATE");
-			rows->find_lock = st;
-		}
-		else
-			rows->find = st;
+		appendStringInfoString(&st->text, " FOR UPDATE");
 	}
 	rows->added = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 	appendStringInfo(&rows->added->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
@@ -171,6 +170,29 @@ EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned)
 	appendStringInfoString(&rows->added->text, ") IS NOT TRUE");
 	planned->rows = rows;
 	build->plan->rowsets = lappend(build->plan->rowsets, rows);
+}
+
+static void
+append_find(PlanBuild *build, Statement *st, PlannedTable *planned, RowSet *rows)
+{
+	appendStringInfoString(&st->text, "SELECT ");
+	append_row_key(st, rows);
+	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
+	EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
+}
+
+/* new_of_pair makes the statement of a pair that is about one subject, or about all. */
+static Statement *
+new_of_pair(StatementPair *pair, bool all, const char *action, EffRelation *rel)
+{
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, action, rel);
+
+	st->all = all;
+	if (all)
+		pair->all = st;
+	else
+		pair->one = st;
+	return st;
 }
 
 /*
@@ -256,17 +278,19 @@ void
 EffPlanMakeSubjectLock(PlanBuild *build)
 {
 	MapTable   *subject = build->plan->subject;
-	Statement  *st = EffStatementNew(SPI_OK_SELECT, "locking rows of", subject->rel);
-
 	StringInfoData key;
 
 	initStringInfo(&key);
 	for (int i = 0; i < subject->nkey; i++)
 		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", subject->rel, subject->key[i]));
-	appendStringInfo(&st->text, "SELECT %s FROM %s t WHERE ", key.data, subject->rel->sql);
-	EffScopeSubject(build->map, st, "t", subject, &EffScopeMine);
-	appendStringInfo(&st->text, " ORDER BY %s FOR UPDATE", key.data);
-	build->plan->lock_subject = st;
+	for (int all = 0; all <= 1; all++)
+	{
+		Statement  *st = new_of_pair(&build->plan->lock_subject, all, "locking rows of", subject->rel);
+
+		appendStringInfo(&st->text, "SELECT %s FROM %s t WHERE ", key.data, subject->rel->sql);
+		EffScopeSubject(build->map, st, "t", subject, &EffScopeMine);
+		appendStringInfo(&st->text, " ORDER BY %s FOR UPDATE", key.data);
+	}
 }
 
 /*
@@ -296,7 +320,7 @@ EffPlanMakeLocks(PlanBuild *build)
 				TableLink  *link = lfirst(lc2);
 				int			i = list_length(link->hops) - depth;
 				JoinHop    *hop;
-				Statement  *st;
+				StatementPair *lock;
 				ListCell   *lc3;
 				bool		known = false;
 
@@ -307,16 +331,13 @@ EffPlanMakeLocks(PlanBuild *build)
 				if (hop->fk == NULL || hop->reverse ||
 					(EffPlanDeletes(hop->target->oid, build->plan) && !EffMapHoldsRefs(planned->table)))
 					continue;
-				st = EffStatementNew(SPI_OK_SELECT, "locking rows of", hop->target);
-				appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", hop->target->sql);
-				EffScopeLink(build->map, st, "t", link, i, &EffScopeMine);
-				appendStringInfoString(&st->text, " FOR UPDATE");
+				lock = make_lock(build, hop->target, planned, link, i);
 				foreach(lc3, locks)
-					known |= strcmp(((Statement *) lfirst(lc3))->text.data, st->text.data) == 0;
+					known |= strcmp(((StatementPair *) lfirst(lc3))->one->text.data, lock->one->text.data) == 0;
 				if (known)
 					continue;
-				EffPlanProbeLock(build, st, hop->target, planned, EffPlanLinkProbes(build, list_make1(link)));
-				locks = lappend(locks, st);
+				EffPlanProbeLock(build, lock->one, hop->target, planned, EffPlanLinkProbes(build, list_make1(link)));
+				locks = lappend(locks, lock);
 			}
 		}
 	}
@@ -325,19 +346,36 @@ EffPlanMakeLocks(PlanBuild *build)
 	{
 		PlannedOperation *operation = lfirst(lc);
 		PlannedTable *planned = operation->planned;
-		Statement  *st;
+		StatementPair *lock;
 
 		if (operation->strategy != STEP_BLOCKER || operation->fk->on_delete != FKCONSTR_ACTION_CASCADE ||
 			planned->find_first || planned->table == build->plan->subject)
 			continue;
-		st = EffStatementNew(SPI_OK_SELECT, "locking rows of", planned->table->rel);
-		appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", planned->table->rel->sql);
-		EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
-		appendStringInfoString(&st->text, " FOR UPDATE");
-		EffPlanProbeLock(build, st, planned->table->rel, planned, planned->probes);
-		locks = lappend(locks, st);
+		lock = make_lock(build, planned->table->rel, planned, NULL, 0);
+		EffPlanProbeLock(build, lock->one, planned->table->rel, planned, planned->probes);
+		locks = lappend(locks, lock);
 	}
 	build->plan->locks = locks;
+}
+
+/* make_lock locks the rows at the i-th hop of a link or, with link NULL, those of the planned table. */
+static StatementPair *
+make_lock(PlanBuild *build, EffRelation *rel, PlannedTable *planned, TableLink *link, int i)
+{
+	StatementPair *lock = palloc0(sizeof(StatementPair));
+
+	for (int all = 0; all <= 1; all++)
+	{
+		Statement  *st = new_of_pair(lock, all, "locking rows of", rel);
+
+		appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", rel->sql);
+		if (link != NULL)
+			EffScopeLink(build->map, st, "t", link, i, &EffScopeMine);
+		else
+			EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
+		appendStringInfoString(&st->text, " FOR UPDATE");
+	}
+	return lock;
 }
 
 void
@@ -392,8 +430,14 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	add_check(step, rel, "", where);
 	if (goes_one_way(planned))
 	{
-		step->many = make_many(build, step->statement, planned,
-							   psprintf("DELETE FROM %s t", rel->sql), " USING ", "");
+		if (begin_by_parents(build, step, SPI_OK_DELETE))
+		{
+			appendStringInfo(&step->by_parents->text, "DELETE FROM %s t", rel->sql);
+			end_by_parents(build, step);
+		}
+		step->many = begin_many("deletion from", rel);
+		appendStringInfo(&step->many->text, "DELETE FROM %s t", rel->sql);
+		end_many(build, step->many, planned, " USING ", "");
 		return;
 	}
 	if (!references_itself(build->map, planned->table))
@@ -425,25 +469,68 @@ goes_one_way(PlannedTable *planned)
 }
 
 /*
- * make_many: a statement for all subjects of a call, which says how many rows
- * of each it was.  single is the one for one subject, of which head and rest
- * are parts.
+ * begin_by_parents begins the statement of a step, which is like the one that
+ * it has already but for how it finds its rows: by what they reference, of which
+ * several tables' rows may reference the same.  False where it cannot.
+ */
+static bool
+begin_by_parents(PlanBuild *build, ErasureStep *step, int expected)
+{
+	TableLink  *link = step->planned->links ? linitial(step->planned->links) : NULL;
+	JoinHop    *hop;
+	Statement  *find;
+	ListCell   *lc;
+
+	if (link == NULL || step->planned->own_links || !EffScopeHasParents(link))
+		return false;
+	step->by_parents = EffStatementNew(expected, step->statement->place.action, step->rel);
+	find = EffScopeFindParents(build->map, link);
+	foreach(lc, build->plan->parents)
+		if (strcmp(((ParentSet *) lfirst(lc))->find->text.data, find->text.data) == 0)
+			step->parents = lfirst(lc);
+	if (step->parents != NULL)
+		return true;
+	hop = linitial(link->hops);
+	step->parents = palloc0(sizeof(ParentSet));
+	step->parents->id = list_length(build->plan->parents);
+	step->parents->type = getBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type);
+	step->parents->find = find;
+	build->plan->parents = lappend(build->plan->parents, step->parents);
+	return true;
+}
+
+static void
+end_by_parents(PlanBuild *build, ErasureStep *step)
+{
+	(void) begin_where(step->by_parents);
+	EffScopeByParents(build->map, step->by_parents, "t", linitial(step->planned->links), step->parents);
+}
+
+/*
+ * begin_many begins a statement for all subjects of a call, which says how many
+ * rows of each it was.  The caller appends the statement up to what it writes.
  */
 static Statement *
-make_many(PlanBuild *build, Statement *single, PlannedTable *planned, const char *head, const char *joiner, const char *rest)
+begin_many(const char *action, EffRelation *rel)
+{
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, action, rel);
+
+	st->all = true;
+	appendStringInfoString(&st->text, "WITH done AS (");
+	return st;
+}
+
+/* end_many joins the rows to their subjects; rest is a further condition. */
+static void
+end_many(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest)
 {
 	MapTable   *subject = build->plan->subject;
-	Statement  *st = EffStatementNew(SPI_OK_SELECT, single->place.action, planned->table->rel);
-	OwnerJoin  *join;
+	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, planned->links ? linitial(planned->links) : NULL);
 	StringInfoData keys;
 
-	st->params = list_copy(single->params);
-	st->naliases = single->naliases;
-	join = EffScopeOwnerJoin(build->map, st, subject, planned->links ? linitial(planned->links) : NULL);
 	initStringInfo(&keys);
 	for (int i = 0; i < subject->nkey; i++)
 		appendStringInfo(&keys, "%sk%d", i > 0 ? ", " : "", i + 1);
-	appendStringInfo(&st->text, "WITH done AS (%s", head);
 	if (join->from.len > 0)
 		appendStringInfo(&st->text, "%s%s", joiner, join->from.data + strlen(", "));
 	appendStringInfo(&st->text, " WHERE %s", join->where.data);
@@ -452,15 +539,14 @@ make_many(PlanBuild *build, Statement *single, PlannedTable *planned, const char
 	for (int i = 0; i < subject->nkey; i++)
 		appendStringInfo(&st->text, "%s%s AS k%d", i > 0 ? ", " : "", join->keys[i], i + 1);
 	appendStringInfo(&st->text, ") SELECT %s, pg_catalog.count(*) FROM done GROUP BY %s", keys.data, keys.data);
-	return st;
 }
 
 /* make_many_count: the same for rows that are only counted. */
 static Statement *
-make_many_count(PlanBuild *build, Statement *single, PlannedTable *planned)
+make_many_count(PlanBuild *build, PlannedTable *planned)
 {
 	MapTable   *subject = build->plan->subject;
-	Statement  *st = EffStatementNew(SPI_OK_SELECT, single->place.action, planned->table->rel);
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", planned->table->rel);
 	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, planned->links ? linitial(planned->links) : NULL);
 	StringInfoData keys;
 
@@ -526,10 +612,44 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 {
 	EffRelation *rel = planned->table->rel;
 	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
+	char	   *pending = append_update(build, st, planned);
+	int			where = begin_where(st);
+	ListCell   *lc;
+
+	append_part(build, st, "t", planned, part);
+	appendStringInfoString(&st->text, pending);
+	step->statement = st;
+	if (goes_one_way(planned))
+	{
+		if (begin_by_parents(build, step, SPI_OK_UPDATE))
+		{
+			pending = append_update(build, step->by_parents, planned);
+			end_by_parents(build, step);
+			appendStringInfoString(&step->by_parents->text, pending);
+		}
+		step->many = begin_many("update of", rel);
+		pending = append_update(build, step->many, planned);
+		end_many(build, step->many, planned, " FROM ", pending);
+	}
+	foreach(lc, planned->anonymize)
+		step->columns = lappend(step->columns, ((Surrogate *) lfirst(lc))->column->column->name);
+	if (planned->has_set)
+		foreach(lc, planned->table->label->set)
+			step->columns = lappend(step->columns,
+									EffRelationColumnByName(rel, ((SetLabel *) lfirst(lc))->column)->name);
+	step->reason = part == ROWS_PINNED ?
+		"rows that cannot go reference the row: it is anonymized in place" : planned->why;
+	add_check(step, rel, "", where);
+}
+
+/* append_update returns the condition, with " AND ", that a row still holds something. */
+static char *
+append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
+{
+	EffRelation *rel = planned->table->rel;
 	StringInfoData pending;
 	const char *comma = "";
 	const char *residual;
-	int			where;
 	ListCell   *lc;
 
 	initStringInfo(&pending);
@@ -541,7 +661,6 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 		char	   *sql;
 		char	   *others;
 
-		step->columns = lappend(step->columns, column->name);
 		if (surrogate->kind == SURROGATE_GENERATED)
 			continue;
 		sql = EffSurrogateSql(surrogate, st, "t");
@@ -564,29 +683,13 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 			EffExpression *expression;
 
 			expression = EffExpressionAnalyze(rel, "t", set->expression, column, "set");
-			step->columns = lappend(step->columns, column->name);
 			appendStringInfo(&st->text, "%s%s = %s", comma, quote_identifier(column->name), expression->sql);
 			appendStringInfo(&pending, " OR %s", set_condition(rel, column, expression));
 			comma = ", ";
 		}
-	where = begin_where(st);
-	append_part(build, st, "t", planned, part);
 	residual = residual_condition(build->map, planned, st);
-	appendStringInfo(&st->text, " AND (%s%s)",
-					 residual ? residual : pending.data + strlen(" OR "),
-					 residual ? pending.data : "");
-	step->statement = st;
-	if (goes_one_way(planned))
-	{
-		char	   *head = pnstrdup(st->text.data, where);
-		const char *rest = residual ? psprintf(" AND (%s%s)", residual, pending.data) :
-			psprintf(" AND (%s)", pending.data + strlen(" OR "));
-
-		step->many = make_many(build, st, planned, head, " FROM ", rest);
-	}
-	step->reason = part == ROWS_PINNED ?
-		"rows that cannot go reference the row: it is anonymized in place" : planned->why;
-	add_check(step, rel, "", where);
+	return residual ? psprintf(" AND (%s%s)", residual, pending.data) :
+		psprintf(" AND (%s)", pending.data + strlen(" OR "));
 }
 
 static void
@@ -611,7 +714,14 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	appendStringInfo(&step->statement->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
 	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
 	if (goes_one_way(planned))
-		step->many = make_many_count(build, step->statement, planned);
+	{
+		if (begin_by_parents(build, step, SPI_OK_SELECT))
+		{
+			appendStringInfo(&step->by_parents->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
+			end_by_parents(build, step);
+		}
+		step->many = make_many_count(build, planned);
+	}
 }
 
 /*

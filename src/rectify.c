@@ -104,7 +104,7 @@ rectify(FunctionCallInfo fcinfo)
 
 		plan = EffRectifyPlanGet(map, subject, SUBJECT_LIVING, columns);
 		call = EffExecNew(map, &plan->base, &key, 1);
-		(void) EffExecLock(call->runs[0], plan->base.lock_subject);
+		(void) EffExecLock(call->runs[0], plan->base.lock_subject.one);
 		/* what an erasure that had the lock has recorded is seen now */
 		state = EffSubjectState(map, subject, key);
 		if (state != SUBJECT_LIVING)

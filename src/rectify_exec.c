@@ -29,7 +29,7 @@ EffRectifyRun(ErasureRun *run, RectifyPlan *plan)
 	ListCell   *lc2;
 
 	foreach(lc, plan->base.locks)
-		(void) EffExecLock(run, lfirst(lc));
+		(void) EffExecLock(run, ((StatementPair *) lfirst(lc))->one);
 	foreach(lc, plan->row_sets)
 		EffExecFind(run, lfirst(lc), true);
 	if (plan->base.owners != NIL)

@@ -21,6 +21,7 @@ static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink
 static void append_carried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner);
 static void append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 					   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind);
+static const char *key_param(Statement *st, EffParamKind kind, MapTable *subject, int place);
 static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind);
 static void append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 						  EffRelation *key_rel, const AttrNumber *key_columns, const char **params, int n);
@@ -70,6 +71,44 @@ EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link, c
 
 	regardless.regardless = true;
 	append_hop(map, st, alias, link, 0, &regardless);
+}
+
+/* EffScopeHasParents: keys of a type without arrays cannot be a parameter. */
+bool
+EffScopeHasParents(TableLink *link)
+{
+	JoinHop    *hop = linitial(link->hops);
+
+	return hop->n == 1 && !hop->reverse && !(list_length(link->hops) == 1 && EffScopeCarriesKey(link)) &&
+		OidIsValid(get_array_type(getBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type)));
+}
+
+Statement *
+EffScopeFindParents(DataMap *map, TableLink *link)
+{
+	JoinHop    *hop = linitial(link->hops);
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "finding rows of", hop->target);
+
+	st->limit = MAX_PARENTS + 1;
+	appendStringInfo(&st->text, "SELECT %s FROM %s%s t WHERE ",
+					 EffColumnSql("t", hop->target, hop->target_columns[0]),
+					 EffScopeOnly(hop->target, hop->fk != NULL), hop->target->sql);
+	EffScopeLink(map, st, "t", link, 1, &EffScopeMine);
+	return st;
+}
+
+void
+EffScopeByParents(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents)
+{
+	JoinHop    *hop = linitial(link->hops);
+	char	   *where = where_at(map, alias, link, 0, NULL);
+
+	append_equal(&st->text, join_side(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
+				 psprintf("ANY (%s)", EffStatementParam(st, PARAM_PARENTS, 0, parents, 0, parents->type)),
+				 EffRelationColumn(hop->target, hop->target_columns[0])->type);
+	append_carried(st, alias, link, 0, &EffScopeMine);
+	if (where != NULL)
+		appendStringInfo(&st->text, " AND (%s)", where);
 }
 
 bool
@@ -170,8 +209,8 @@ append_carried(Statement *st, const char *alias, TableLink *link, int i, const S
 			continue;
 		appendStringInfoString(&st->text, " AND ");
 		append_equal(&st->text, psprintf("%s.%s", alias, quote_identifier(column->name)),
-					 psprintf("ANY (%s)", EffStatementParam(st, owner->end == SCOPE_MINE ? PARAM_KEY : PARAM_CALL,
-															k, NULL, 0, getBaseType(key->type))),
+					 owner->end == SCOPE_MINE && !st->all ? key_param(st, PARAM_KEY, subject, k) :
+					 psprintf("ANY (%s)", key_param(st, PARAM_CALL, subject, k)),
 					 key->type);
 	}
 }
@@ -314,7 +353,7 @@ EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber
 	if (owner->end == SCOPE_MINE || owner->end == SCOPE_CALL)
 	{
 		append_key(st, alias, rel, columns, subject, target_columns, n,
-				   owner->end == SCOPE_MINE ? PARAM_KEY : PARAM_CALL);
+				   owner->end == SCOPE_MINE && !st->all ? PARAM_KEY : PARAM_CALL);
 		return;
 	}
 	if (owner->end == SCOPE_RESTRICTED)
@@ -425,7 +464,7 @@ EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *lin
 void
 EffScopeOwnerIs(Statement *st, MapTable *subject, const OwnerJoin *join)
 {
-	append_key(st, join->alias, join->holder, join->columns, subject, subject->key, subject->nkey, PARAM_KEY);
+	append_key(st, join->alias, join->holder, join->columns, subject, subject->key, subject->nkey, PARAM_CALL);
 }
 
 List *
@@ -490,7 +529,7 @@ EffScopeStartsAt(TableLink *link, List *columns)
 	return false;
 }
 
-/* append_key compares columns of a row with one of the arrays of identifiers. */
+/* append_key compares columns of a row with the subject's identifier, or with one of the arrays of identifiers. */
 static void
 append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 		   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind)
@@ -499,21 +538,35 @@ append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 
 	for (int i = 0; i < n; i++)
 	{
-		EffColumn  *key = EffRelationColumn(subject->rel, target_columns[i]);
 		int			place = 0;
 
 		while (subject->key[place] != target_columns[i])
 			place++;
-		param[i] = EffStatementParam(st, kind, place, kind == PARAM_ERASED || kind == PARAM_RESTRICTED ? subject : NULL, 0,
-									 getBaseType(key->type));
+		param[i] = key_param(st, kind, subject, place);
 	}
-	if (n == 1)
+	if (n > 1 && kind != PARAM_KEY)
 	{
-		append_equal(&st->text, EffColumnSql(alias, rel, columns[0]), psprintf("ANY (%s)", param[0]),
-					 EffRelationColumn(subject->rel, target_columns[0])->type);
+		append_tuples(st, alias, rel, columns, subject->rel, target_columns, param, n);
 		return;
 	}
-	append_tuples(st, alias, rel, columns, subject->rel, target_columns, param, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (n > 1)
+			appendStringInfoString(&st->text, i > 0 ? " AND " : "(");
+		append_equal(&st->text, EffColumnSql(alias, rel, columns[i]),
+					 kind == PARAM_KEY ? param[i] : psprintf("ANY (%s)", param[i]),
+					 EffRelationColumn(subject->rel, target_columns[i])->type);
+	}
+	if (n > 1)
+		appendStringInfoChar(&st->text, ')');
+}
+
+/* key_param gives the parameter for a column of the identifier, at that place in it. */
+static const char *
+key_param(Statement *st, EffParamKind kind, MapTable *subject, int place)
+{
+	return EffStatementParam(st, kind, place, kind == PARAM_ERASED || kind == PARAM_RESTRICTED ? subject : NULL, 0,
+							 getBaseType(EffRelationColumn(subject->rel, subject->key[place])->type));
 }
 
 /*

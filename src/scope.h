@@ -2,8 +2,9 @@
  * scope.h
  *	  The one predicate that says which rows of a table are a subject's.
  *
- * Every verb asks here.  The conditions appended hold the subjects' keys as
- * array parameters and NULL is not TRUE: negate them with IS NOT TRUE.
+ * Every verb asks here.  The conditions appended hold the subject's key as
+ * parameters, those of several subjects as arrays, and NULL is not TRUE: negate
+ * them with IS NOT TRUE.
  */
 #ifndef EFF_SCOPE_H
 #define EFF_SCOPE_H
@@ -22,7 +23,7 @@ typedef struct ScopeRead
 /* Whose rows a condition is about */
 typedef enum ScopeEnd
 {
-	SCOPE_MINE,					/* the subjects' being erased */
+	SCOPE_MINE,					/* the subject's, or in a statement about all those of all of the call */
 	SCOPE_CALL,					/* those of any subject of the call */
 	SCOPE_ANY,					/* anybody's */
 	SCOPE_LIVING,				/* somebody's who is neither in the call nor erased */
@@ -66,6 +67,14 @@ extern bool EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTabl
 /* rows whose key is in a part of a row set, this subject's or that of all of the call */
 extern void EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part);
 extern void EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows, int part);
+
+/*
+ * The same rows by what they reference, found beforehand; and the statement that
+ * finds it.  Only where the link goes over other rows, by a single column.
+ */
+extern bool EffScopeHasParents(TableLink *link);
+extern Statement *EffScopeFindParents(DataMap *map, TableLink *link);
+extern void EffScopeByParents(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents);
 
 /*
  * Distinct identifiers of the subjects that a link of rows leads to: "SELECT

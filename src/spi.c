@@ -239,23 +239,23 @@ EffSpiPrepare(const char *sql, int nargs, Oid *types)
 }
 
 /*
- * EffSpiExecute runs a prepared statement and returns the number of rows it
- * processed.  With a place, an error inside is raised anew without its text.
+ * EffSpiExecute runs a prepared statement until it gave limit rows, 0 being all
+ * of them, and returns the number of rows it processed.  With a place, an error inside is raised anew without its text.
  */
 uint64
 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
-			  bool read_only, int expected, const EffStatementPlace *place)
+			  bool read_only, long limit, int expected, const EffStatementPlace *place)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			volatile result = 0;
 
 	if (place == NULL)
-		result = SPI_execute_plan(plan, values, nulls, read_only, 0);
+		result = SPI_execute_plan(plan, values, nulls, read_only, limit);
 	else
 	{
 		PG_TRY();
 		{
-			result = SPI_execute_plan(plan, values, nulls, read_only, 0);
+			result = SPI_execute_plan(plan, values, nulls, read_only, limit);
 		}
 		PG_CATCH();
 		{
@@ -403,7 +403,7 @@ EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, con
 		own->plan = EffSpiPrepare(psprintf(own->sql, EffExtensionSchemaSql()), nargs, types);
 		own->relation = relation;
 	}
-	return EffSpiExecute(own->plan, values, nulls, false, expected, place);
+	return EffSpiExecute(own->plan, values, nulls, false, 0, expected, place);
 }
 
 /*

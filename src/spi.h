@@ -66,7 +66,7 @@ extern void EffSpiBeginAs(EffBracket *bracket, Oid relid);
 
 extern SPIPlanPtr EffSpiPrepare(const char *sql, int nargs, Oid *types);
 extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
-							bool read_only, int expected, const EffStatementPlace *place);
+							bool read_only, long limit, int expected, const EffStatementPlace *place);
 /*
  * A cursor over a statement that only reads, in the snapshot of the command
  * that runs.  It outlives the bracket, not its transaction; each bracket names

@@ -39,13 +39,13 @@ EffStatementNew(int expected, const char *action, EffRelation *rel)
 
 /*
  * EffStatementParam returns the parameter's text, "$2::integer[]"; asking again
- * for the same thing gives the same number.  A secret or a value is a scalar.
+ * for the same thing gives the same number.
  */
 const char *
 EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
 				  int part, Oid element_type)
 {
-	bool		single = kind == PARAM_SECRET || kind == PARAM_VALUE || kind == PARAM_CUTOFF || kind == PARAM_BATCH;
+	bool		single = kind == PARAM_KEY || kind == PARAM_SECRET || kind == PARAM_VALUE || kind == PARAM_CUTOFF || kind == PARAM_BATCH;
 	Oid			type = single ? element_type : get_array_type(element_type);
 	StatementParam *param;
 	ListCell   *lc;

@@ -16,12 +16,13 @@
 
 typedef enum EffParamKind
 {
-	PARAM_KEY,					/* the i-th key values of the subjects being erased */
-	PARAM_CALL,					/* the same of all subjects of the call */
+	PARAM_KEY,					/* the i-th key value of the subject */
+	PARAM_CALL,					/* the i-th key values of all subjects of the call */
 	PARAM_ERASED,				/* the same of subjects of a kind that are erased already */
 	PARAM_SECRET,				/* the secret of the database, text */
 	PARAM_ROWS,					/* the i-th key values of a part of a row set */
 	PARAM_CALL_ROWS,			/* the same of all subjects of the call */
+	PARAM_PARENTS,				/* the keys of a parent set */
 	PARAM_VALUE,				/* the i-th value to be written */
 	PARAM_RESTRICTED,			/* the i-th key values of subjects of a kind whose processing is restricted */
 	PARAM_CUTOFF,				/* when a retention began that ends now; of the anchor's type */
@@ -33,9 +34,9 @@ typedef struct StatementParam
 	EffParamKind kind;
 	int			index;
 	const void *of;				/* MapTable of PARAM_ERASED and PARAM_RESTRICTED, RowSet of PARAM_ROWS,
-								 * RetentionPolicy of PARAM_CUTOFF */
+								 * ParentSet of PARAM_PARENTS, RetentionPolicy of PARAM_CUTOFF */
 	int			part;			/* of PARAM_ROWS: RowSetPart */
-	Oid			type;			/* of the parameter, an array type but for the secret, values and cutoffs */
+	Oid			type;			/* of the parameter, an array type but for the subject's key, the secret, values and cutoffs */
 } StatementParam;
 
 typedef struct Statement
@@ -43,11 +44,20 @@ typedef struct Statement
 	StringInfoData text;
 	List	   *params;			/* of StatementParam */
 	int			naliases;		/* h1, h2, ... handed out so far */
+	bool		all;			/* about all subjects of a call, where it speaks of the subject */
+	long		limit;			/* as many rows are read, 0 for all */
 	int			expected;		/* SPI_OK_* */
 	EffStatementPlace place;
 	SPIPlanPtr	plan;			/* prepared at the first run, freed with the context */
 	List	   *probes;			/* of KeyProbe: it reaches no row where none of them finds one; NIL where it is run */
 } Statement;
+
+/* A statement about one subject, and the same about all of a call */
+typedef struct StatementPair
+{
+	Statement  *one;
+	Statement  *all;
+} StatementPair;
 
 /* What becomes of the rows of a row set */
 typedef enum RowSetPart
@@ -69,10 +79,23 @@ typedef struct RowSet
 	int			nlinks;			/* parts beyond ROWS_KEPT_BY */
 	Statement  *find;
 	Statement  *added;			/* counts rows that came in since */
-	Statement  *find_lock;		/* the same rows, locked in order of the key */
+	StatementPair find_lock;	/* the same rows, locked in order of the key */
 	Statement  *classify;		/* key, part, bits of links; NULL where all rows go */
 	bool		reclassify;		/* it reads parts that are not known the first time */
 } RowSet;
+
+/*
+ * What a subject's rows of a table that is not next to the subject reference,
+ * found once for all tables that do so
+ */
+typedef struct ParentSet
+{
+	int			id;				/* place in the array of a run */
+	Oid			type;			/* of a key */
+	Statement  *find;			/* the keys, until there are too many */
+} ParentSet;
+
+#define MAX_PARENTS 10000		/* where there are more, statements find them themselves */
 
 extern Statement *EffStatementNew(int expected, const char *action, EffRelation *rel);
 extern const char *EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,

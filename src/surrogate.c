@@ -69,7 +69,8 @@ static bool constant_datum(Surrogate *surrogate, Oid type, Datum *value);
 static MapError *must_give(MapTable *table, MapColumn *column, char *why);
 static char *collate_clause(Surrogate *surrogate);
 static char *token_sql(Surrogate *surrogate, Statement *st, const char *alias);
-static char *key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias);
+static char *double_backslashes(const char *text);
+static char *key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain);
 
 /*
  * EffSurrogateChoose decides what a column of a surviving row gets.  Where the
@@ -729,40 +730,62 @@ collate_clause(Surrogate *surrogate)
 	return psprintf(" COLLATE %s", EffCollationSql(column->collation));
 }
 
-/* token_sql hashes secret, table, column and row key to hexadecimal digits. */
+/*
+ * token_sql hashes secret, table, column and row key to hexadecimal digits.  The
+ * cast to bytea reads a backslash as an escape: those in names are doubled here,
+ * those in a key, where there may be any, when the statement runs.
+ */
 static char *
 token_sql(Surrogate *surrogate, Statement *st, const char *alias)
 {
 	EffRelation *rel = surrogate->table->rel;
+	const char *secret = EffStatementParam(st, PARAM_SECRET, 0, NULL, 0, TEXTOID);
+	char	   *place = psprintf("%s.%s:", rel->sql, quote_identifier(surrogate->column->column->name));
+	char	   *bytes;
+	bool		plain = true;
 	StringInfoData key;
 
 	initStringInfo(&key);
 	for (int i = 0; i < surrogate->nkey; i++)
 	{
-		char	   *part = key_text_sql(rel, surrogate->key[i], alias);
+		char	   *part = key_text_sql(rel, surrogate->key[i], alias, &plain);
 
 		if (surrogate->nkey == 1)
 			appendStringInfo(&key, " || %s", part);
 		else
 			appendStringInfo(&key, " || %spg_catalog.quote_literal(%s)", i > 0 ? "',' || " : "", part);
 	}
-	/*
-	 * A backslash would be read as an escape by the cast to bytea; the columns
-	 * of a key may have collations that do not go together.
-	 */
-	return psprintf("pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.replace((%s || %s%s) COLLATE pg_catalog.\"C\", %s, %s)::bytea), 'hex'), %d)",
-					EffStatementParam(st, PARAM_SECRET, 0, NULL, 0, TEXTOID),
-					EffQuoteLiteral(psprintf("%s.%s:", rel->sql,
-											 quote_identifier(surrogate->column->column->name))),
-					key.data, "E'\\\\'", "E'\\\\\\\\'", TOKEN_DIGITS);
+	if (plain)
+		bytes = psprintf("(%s || %s%s)", secret, EffQuoteLiteral(double_backslashes(place)), key.data);
+	else
+		/* the columns of a key may have collations that do not go together */
+		bytes = psprintf("pg_catalog.replace((%s || %s%s) COLLATE pg_catalog.\"C\", %s, %s)",
+						 secret, EffQuoteLiteral(place), key.data, EffQuoteLiteral("\\"), EffQuoteLiteral("\\\\"));
+	return psprintf("pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(%s::bytea), 1, %d), 'hex')", bytes, TOKEN_DIGITS / 2);
+}
+
+static char *
+double_backslashes(const char *text)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '\\')
+			appendStringInfoChar(&buf, '\\');
+		appendStringInfoChar(&buf, *text);
+	}
+	return buf.data;
 }
 
 /*
  * key_text_sql gives a key column as text that no setting changes: for types
- * whose output may depend on one, what they send.
+ * whose output may depend on one, what they send.  Takes plain back where that
+ * text may have a backslash.
  */
 static char *
-key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias)
+key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain)
 {
 	EffColumn  *column = EffRelationColumn(rel, attnum);
 	Oid			base = getBaseType(column->type);
@@ -772,6 +795,8 @@ key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias)
 	bool		varlena;
 
 	get_type_category_preferred(base, &category, &preferred);
+	if (category != TYPCATEGORY_NUMERIC && base != UUIDOID)
+		*plain = false;
 	if (category == TYPCATEGORY_STRING || category == TYPCATEGORY_ENUM || category == TYPCATEGORY_BOOLEAN ||
 		category == TYPCATEGORY_NETWORK || category == TYPCATEGORY_BITSTRING || base == UUIDOID ||
 		(category == TYPCATEGORY_NUMERIC && base != FLOAT4OID && base != FLOAT8OID && base != CASHOID))

@@ -270,6 +270,9 @@ sub by_key
 			$keys = $keys->{arg} while is_node($keys, 'RELABELTYPE') || is_node($keys, 'ARRAYCOERCEEXPR');
 			$found = 1 if is_node($keys, 'PARAM') || is_node($keys, 'SUBLINK') && !correlated($keys->{subselect});
 		}
+		# of one subject
+		$found = 1 if is_node($condition, 'OPEXPR') && ($catalog->{operator}{ $condition->{opno} } // '') eq '='
+		  && grep { is_parameter($_) } @{ $condition->{args} };
 		# an = that has to be named asks for each row, but of parameters alone
 		$found = 1 if is_node($condition, 'SUBLINK')
 		  && (!correlated($condition->{subselect}) || !grep { $_->{rtekind} eq '0' } @{ $condition->{subselect}{rtable} });
@@ -278,6 +281,15 @@ sub by_key
 		  && !grep { !by_key({ jointree => { quals => $_ } }, $catalog) } @{ $condition->{args} };
 	}
 	return $found;
+}
+
+# A parameter, cast or not.
+sub is_parameter
+{
+	my ($node) = @_;
+	$node = is_node($node, 'RELABELTYPE') ? $node->{arg} : $node->{args}[0]
+	  while is_node($node, 'RELABELTYPE') || is_node($node, 'FUNCEXPR') && $node->{funcformat} ne '0';
+	return is_node($node, 'PARAM');
 }
 
 # A sub-select asks for each row of the outer query anew.
