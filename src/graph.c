@@ -31,6 +31,7 @@ typedef struct Inference
 	int			steps;
 } Inference;
 
+static void note_joins(DataMap *map);
 static void resolve_table(DataMap *map, MapTable *table, HTAB *reaching);
 static TableLink *resolve_link(DataMap *map, MapTable *table, LinkLabel *label, HTAB *reaching);
 static void resolve_path(DataMap *map, TableLink *link);
@@ -75,9 +76,39 @@ EffGraphGet(void)
 		resolve_table(map, map->tables[i], reaching);
 	}
 	hash_destroy(reaching);
+	note_joins(map);
 	MemoryContextSwitchTo(context);
 	map->resolved = true;
 	return map;
+}
+
+/* note_joins lets the links that join on a relation be found from it. */
+static void
+note_joins(DataMap *map)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+
+	for (int i = 0; i < map->ntables; i++)
+		foreach(lc, map->tables[i]->links)
+			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
+			{
+				JoinHop    *hop = lfirst(lc2);
+
+				foreach(lc3, hop->source->inheritors)
+				{
+					MapRelation *relation = EffMapRelation(map, lfirst_oid(lc3));
+
+					relation->joins = lappend(relation->joins, hop);
+				}
+				foreach(lc3, hop->target->inheritors)
+				{
+					MapRelation *relation = EffMapRelation(map, lfirst_oid(lc3));
+
+					relation->joins = lappend(relation->joins, hop);
+				}
+			}
 }
 
 /*

@@ -19,6 +19,7 @@ typedef struct OrderEdge
 } OrderEdge;
 
 static bool is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column);
+static bool joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column);
 static List *add_edge(List *edges, int from, int to, ForeignKey *fk, EdgeBreak how);
 static bool reaches(List *edges, int nnodes, int from, int to);
 static char *describe_cycle(DataMap *map, List *relids, List *edges, bool *done);
@@ -35,6 +36,7 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 	List	   *result = NIL;
 	bool	   *done = palloc0(sizeof(bool) * Max(n, 1));
 	int		   *waiting = palloc0(sizeof(int) * Max(n, 1)); /* edges into each */
+	List	  **leaving = palloc0(sizeof(List *) * Max(n, 1));	/* of OrderEdge: out of each */
 	char	  **names = palloc(sizeof(char *) * Max(n, 1));
 	HTAB	   *positions;
 	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid) + sizeof(int), .hcxt = CurrentMemoryContext};
@@ -124,7 +126,12 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 	}
 
 	foreach(lc, edges)
-		waiting[((OrderEdge *) lfirst(lc))->to]++;
+	{
+		OrderEdge  *edge = lfirst(lc);
+
+		waiting[edge->to]++;
+		leaving[edge->from] = lappend(leaving[edge->from], edge);
+	}
 	while (list_length(result) < n)
 	{
 		int			next = -1;
@@ -136,15 +143,14 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 		{
 			done[next] = true;
 			result = lappend_oid(result, list_nth_oid(relids, next));
-			foreach(lc, edges)
+			foreach(lc, leaving[next])
 			{
 				OrderEdge  *edge = lfirst(lc);
 
-				if (edge->from == next && !edge->gone)
-				{
-					edge->gone = true;
-					waiting[edge->to]--;
-				}
+				if (edge->gone)
+					continue;
+				edge->gone = true;
+				waiting[edge->to]--;
 			}
 			continue;
 		}
@@ -238,23 +244,26 @@ static bool
 is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column)
 {
 	ListCell   *lc;
-	ListCell   *lc2;
 
-	for (int i = 0; i < map->ntables; i++)
-		foreach(lc, map->tables[i]->links)
-			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
-			{
-				JoinHop    *hop = lfirst(lc2);
+	foreach(lc, EffMapRelation(map, rel->oid)->joins)
+	{
+		JoinHop    *hop = lfirst(lc);
 
-				if (hop->fk == fk)
-					continue;
-				for (int k = 0; k < hop->n; k++)
-					if ((list_member_oid(hop->source->inheritors, rel->oid) &&
-						 strcmp(EffRelationColumn(hop->source, hop->source_columns[k])->name, column->name) == 0) ||
-						(list_member_oid(hop->target->inheritors, rel->oid) &&
-						 strcmp(EffRelationColumn(hop->target, hop->target_columns[k])->name, column->name) == 0))
-						return true;
-			}
+		if (hop->fk != fk && (joins_on(hop->source, hop->source_columns, hop->n, rel, column) ||
+							  joins_on(hop->target, hop->target_columns, hop->n, rel, column)))
+			return true;
+	}
+	return false;
+}
+
+/* joins_on: one of the columns of a side of a hop is the column of a relation, or of the table that it is part of. */
+static bool
+joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column)
+{
+	for (int k = 0; k < n; k++)
+		if (list_member_oid(side->inheritors, rel->oid) &&
+			strcmp(EffRelationColumn(side, columns[k])->name, column->name) == 0)
+			return true;
 	return false;
 }
 

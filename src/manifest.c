@@ -144,6 +144,7 @@ EffMapRelation(DataMap *map, Oid relid)
 		entry->table = NULL;
 		entry->references = NIL;
 		entry->referenced_by = NIL;
+		entry->joins = NIL;
 		entry->used = false;
 	}
 	return entry;

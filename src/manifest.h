@@ -88,6 +88,7 @@ typedef struct MapRelation
 	MapTable   *table;			/* NULL where not labelled itself */
 	List	   *references;		/* of ForeignKey: from here */
 	List	   *referenced_by;	/* of ForeignKey: to here */
+	List	   *joins;			/* of JoinHop: of links, from or to here or a parent; filled by graph.c */
 	bool		used;			/* its changes make the map stale */
 } MapRelation;
 

@@ -580,7 +580,10 @@ EffPlanDeletes(Oid relid, void *arg)
 	{
 		PlannedTable *planned = lfirst(lc);
 
-		if (list_member_oid(planned->table->rel->inheritors, relid))
+		/* of most tables there is but the one relation */
+		if (planned->table->rel->oid == relid ||
+			(list_length(planned->table->rel->inheritors) > 1 &&
+			 list_member_oid(planned->table->rel->inheritors, relid)))
 			return planned->deleted;
 	}
 	return false;
