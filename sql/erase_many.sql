@@ -86,12 +86,16 @@ SELECT effaced_erase_many(ARRAY['a:01', effaced_subject_id('a:1', '1')], subject
 SELECT * FROM member;
 
 -- Each subject's events are those of an erasure of its own, whatever the call runs at once: keys
--- whose type takes several texts for equal, two hops, retained columns, references inside a table.
+-- whose type takes several texts for equal, two hops, retained columns, references inside a table, and to
+-- the subject, that are taken out.
 CREATE TABLE reader (id numeric PRIMARY KEY, name text);
 CREATE TABLE loan (id int PRIMARY KEY, reader_id numeric NOT NULL REFERENCES reader, fee numeric, note text);
 CREATE TABLE reminder (id int PRIMARY KEY, loan_id int NOT NULL REFERENCES loan, text text, after int REFERENCES reminder);
 CREATE TABLE visit (id int PRIMARY KEY, reader_id numeric NOT NULL REFERENCES reader, door text);
+CREATE TABLE wish (id int PRIMARY KEY, reader_id numeric REFERENCES reader, title text);
 SECURITY LABEL FOR effaced ON TABLE reader IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON TABLE wish IS '{"path": "reader"}';
+SECURITY LABEL FOR effaced ON COLUMN wish.reader_id IS '{"category": "identity", "erasure": "anonymize"}';
 SECURITY LABEL FOR effaced ON COLUMN reader.name IS '{"category": "identity", "erasure": "anonymize"}';
 SECURITY LABEL FOR effaced ON COLUMN loan.fee IS '{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law"}}';
 SECURITY LABEL FOR effaced ON COLUMN loan.note IS '{"category": "communication"}';
@@ -103,6 +107,7 @@ INSERT INTO reader SELECT CASE n WHEN 2 THEN 2.00 ELSE n END, 'name ' || n FROM 
 INSERT INTO loan SELECT n, 1 + n % 30, n, 'note ' || n FROM generate_series(1, 100) n WHERE n % 30 <> 4;
 INSERT INTO reminder SELECT n, l.id, 'pay' FROM generate_series(1, 200) n JOIN loan l ON l.id = 1 + n / 3;
 UPDATE reminder r SET after = p.id FROM reminder p WHERE p.loan_id = r.loan_id AND p.id = r.id - 1;
+INSERT INTO wish SELECT n, 1 + n % 25, 'title' FROM generate_series(1, 40) n;
 INSERT INTO visit SELECT n, 1 + n % 20, 'door' FROM generate_series(1, 50) n;
 CREATE FUNCTION events_of(erasures text[]) RETURNS TABLE (trail jsonb, left_over text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -115,7 +120,8 @@ BEGIN
 			SELECT subject_ref, event_type, payload, row_number() OVER (PARTITION BY subject_ref ORDER BY seq) AS seq
 			  FROM effaced_audit_events WHERE seq > before AND subject = 'reader') e);
 		left_over := (SELECT md5(concat((SELECT string_agg(t::text, ',' ORDER BY id) FROM reader t), (SELECT string_agg(t::text, ',' ORDER BY id) FROM loan t),
-			(SELECT string_agg(t::text, ',' ORDER BY id) FROM reminder t), (SELECT string_agg(t::text, ',' ORDER BY id) FROM visit t))));
+			(SELECT string_agg(t::text, ',' ORDER BY id) FROM reminder t), (SELECT string_agg(t::text, ',' ORDER BY id) FROM visit t),
+			(SELECT string_agg(t::text, ',' ORDER BY id) FROM wish t))));
 		RAISE EXCEPTION 'taken back';
 	EXCEPTION WHEN raise_exception THEN
 	END;

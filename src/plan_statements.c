@@ -41,6 +41,7 @@ static void append_find(PlanBuild *build, Statement *st, PlannedTable *planned, 
 static Statement *new_of_pair(StatementPair *pair, bool all, const char *action, EffRelation *rel);
 static StatementPair *make_lock(PlanBuild *build, EffRelation *rel, PlannedTable *planned, TableLink *link, int i);
 static Statement *make_many_count(PlanBuild *build, PlannedTable *planned);
+static bool rewrites_owner(MapTable *subject, PlannedTable *planned);
 static bool references_itself(DataMap *map, MapTable *table);
 static int	begin_where(Statement *st);
 static void add_check(ErasureStep *step, EffRelation *rel, const char *only, int where);
@@ -469,6 +470,29 @@ goes_one_way(PlannedTable *planned)
 }
 
 /*
+ * rewrites_owner: an UPDATE returns the rows as they are afterwards, which does not
+ * tell whose they were where the reference to the subject gets a surrogate.
+ */
+static bool
+rewrites_owner(MapTable *subject, PlannedTable *planned)
+{
+	JoinHop    *first = planned->links != NIL ? linitial(((TableLink *) linitial(planned->links))->hops) : NULL;
+	const AttrNumber *reference = first ? first->source_columns : subject->key;
+	Bitmapset  *written = NULL;
+	ListCell   *lc;
+
+	foreach(lc, planned->anonymize)
+		written = bms_add_member(written, ((Surrogate *) lfirst(lc))->column->column->attnum);
+	foreach(lc, planned->has_set ? planned->table->label->set : NIL)
+		written = bms_add_member(written, EffRelationColumnByName(planned->table->rel,
+																  ((SetLabel *) lfirst(lc))->column)->attnum);
+	for (int i = 0; i < (first ? first->n : subject->nkey); i++)
+		if (bms_is_member(reference[i], written))
+			return true;
+	return false;
+}
+
+/*
  * begin_by_parents begins the statement of a step, which is like the one that
  * it has already but for how it finds its rows: by what they reference, of which
  * several tables' rows may reference the same.  False where it cannot.
@@ -627,9 +651,12 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 			end_by_parents(build, step);
 			appendStringInfoString(&step->by_parents->text, pending);
 		}
-		step->many = begin_many("update of", rel);
-		pending = append_update(build, step->many, planned);
-		end_many(build, step->many, planned, " FROM ", pending);
+		if (!rewrites_owner(build->plan->subject, planned))
+		{
+			step->many = begin_many("update of", rel);
+			pending = append_update(build, step->many, planned);
+			end_many(build, step->many, planned, " FROM ", pending);
+		}
 	}
 	foreach(lc, planned->anonymize)
 		step->columns = lappend(step->columns, ((Surrogate *) lfirst(lc))->column->column->name);
