@@ -12,7 +12,7 @@ use EffacedTest;
 use Exporter 'import';
 
 our @EXPORT = qw(%types pick chance quote parent_columns make_schema sql_name key_names definition
-	foreign_keys inserts labels owned_rows literal promise everything);
+	foreign_keys inserts labels many_more owned_rows literal promise everything);
 
 # type => [value by number, surrogate as a condition on the column "c" of row "t"]
 our %types = (
@@ -247,6 +247,22 @@ sub labels
 		$sql .= label("COLUMN @{[ sql_name($table) ]}.@{[ quote($column->{name}) ]}",
 			qq({"category": "special", "erasure": "$column->{strategy}") . ($column->{type} ? qq(, "fact": "$column->{type}") : '')
 			  . ($column->{strategy} eq 'retain' ? ', "retention": {"reason": "law"}}' : '}'));
+	}
+	return $sql;
+}
+
+# Indexes that subjects are found by, and so many empty tables of theirs that these are asked.
+sub many_more
+{
+	my ($subject, @tables) = @_;
+	my $sql = join '', map { "CREATE INDEX ON @{[ sql_name($_) ]} (" . join(', ', map { quote($_) } @{ parent_columns($_) }) . ");\n" } grep { $_->{parent} } @tables;
+	my @columns = map { "k$_" } 0 .. $#{ $subject->{key} };
+	my $columns = join ', ', @columns;
+	my $definitions = join ', ', map { "$columns[$_] $subject->{key}[$_][1]" } 0 .. $#columns;
+	for my $i (1 .. 32)
+	{
+		$sql .= "CREATE TABLE s.more_$i (id int PRIMARY KEY, $definitions, note text, CONSTRAINT up FOREIGN KEY ($columns) REFERENCES @{[ sql_name($subject) ]});\nCREATE INDEX ON s.more_$i ($columns);\n"
+		  . label("TABLE s.more_$i", '{"path": "up"}') . label("COLUMN s.more_$i.note", '{"category": "special"}');
 	}
 	return $sql;
 }
