@@ -4,59 +4,69 @@
  *	  is.  It changes no data.
  *
  * Subjects may be many: they go from the queries into a store that spills to
- * disk, and from there into the trail, without passing through memory.
+ * disk, and from there into the trail, some at a time.
  */
 #include "postgres.h"
 
 #include "audit.h"
-#include "catalog.h"
 #include "graph.h"
 #include "json.h"
-#include "retention.h"
-#include "scope.h"
 #include "spi.h"
+#include "sweep_scan.h"
 
-#include "access/tupdesc.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/tstoreReceiver.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "nodes/execnodes.h"
-#include "nodes/params.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/queryenvironment.h"
+#include "utils/datetime.h"
+#include "utils/hsearch.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/tuplesort.h"
 #include "utils/tuplestore.h"
 
 #define MAX_SUBJECT_IDS 1000	/* listed per row of the report */
+#define EVENTS_AT_A_TIME 1000	/* written by one statement */
 
 PG_FUNCTION_INFO_V1(effaced_sweep);
 
-/* One row of the report: a column, and a kind of subject */
-typedef struct SweepEntry
+/* The same columns have expired of many subjects */
+typedef struct ExpiryPayload
 {
-	RetentionTerm *term;
-	MapTable   *subject;		/* NULL where the rows can be nobody's */
-	List	   *mine;			/* of OwnerClaim: of this kind */
-	List	   *others;			/* of the other kinds */
-	TimestampTz cutoff;
-	uint64		expired;
-	uint64		indeterminate;
-	uint64		subjects;
-	Datum	   *ids;			/* the first of them, text */
-	int			nids;
-} SweepEntry;
+	Bitmapset  *places;			/* hash key: of the entries in the report */
+	Jsonb	   *payload;
+} ExpiryPayload;
 
-static List *make_entries(List *terms);
-static int	compare_entries(const ListCell *a, const ListCell *b);
-static char *rows_condition(DataMap *map, SweepEntry *entry, Statement *st);
-static void count_rows(SweepEntry *entry, const RetentionValues *values);
-static void find_subjects(SweepEntry *entry, int place, const RetentionValues *values, DestReceiver *dest);
-static TupleDesc found_descriptor(void);
-static void read_found(List *entries, Tuplestorestate *found, TupleDesc desc);
-static void record_expiries(List *entries, TimestampTz as_of, Tuplestorestate *found, TupleDesc desc);
+/* One call */
+typedef struct Sweep
+{
+	TimestampTz as_of;
+	List	   *entries;		/* of SweepEntry */
+	List	   *scans;			/* of SweepScan, by kind of subject */
+	TupleDesc	desc;			/* of what they find */
+	MapTable   *subject;		/* the kind at hand */
+	Tuplesortstate *several;	/* what several scans have found of it; NULL before the first */
+	MemoryContext batch;		/* of the events that are not written yet */
+	List	   *events;
+	HTAB	   *payloads;		/* theirs, of ExpiryPayload */
+} Sweep;
+
+static void read_found(Sweep *sweep, Tuplestorestate *found);
+static void count_rows(SweepScan *scan, uint64 columns, uint64 expired, uint64 indeterminate);
+static void end_of_subject(Sweep *sweep, SweepScan *scan, uint64 columns, text *ref);
+static Tuplesortstate *begin_several(TupleDesc desc);
+static void end_of_kind(Sweep *sweep);
+static bool is_same_text(const text *a, const text *b);
+static Bitmapset *add_places(Sweep *sweep, Bitmapset *places, SweepScan *scan, uint64 columns);
+static void add_event(Sweep *sweep, text *ref, Bitmapset *places);
+static void write_events(Sweep *sweep);
+static Jsonb *payload_of(Sweep *sweep, Bitmapset *places);
 static void report(List *entries, ReturnSetInfo *result);
 
 /*
@@ -66,257 +76,267 @@ static void report(List *entries, ReturnSetInfo *result);
 Datum
 effaced_sweep(PG_FUNCTION_ARGS)
 {
-	RetentionValues values = {.as_of = EffRetentionAsOf(fcinfo, 0)};
-	Tuplestorestate *found = tuplestore_begin_heap(true, false, work_mem);
-	TupleDesc	desc = found_descriptor();
+	Sweep		sweep = {.as_of = EffRetentionAsOf(fcinfo, 0)};
+	RetentionValues values = {.as_of = sweep.as_of};
+	Tuplestorestate *found = tuplestore_begin_heap(false, false, work_mem);
 	DestReceiver *dest = CreateDestReceiver(DestTuplestore);
-	List	   *entries;
+	EffBracket	pin;
 	EffBracket	bracket;
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
 	values.map = EffGraphGet();
-	EffPinBegin(&bracket);
-	entries = make_entries(EffRetentionTerms(values.map));
-	foreach(lc, entries)
-	{
-		SweepEntry *entry = lfirst(lc);
-
-		entry->cutoff = EffRetentionCutoff(entry->term, values.as_of);
-	}
-	EffPinEnd(&bracket);
+	EffPinBegin(&pin);			/* once for all brackets in it */
+	sweep.entries = EffSweepEntries(EffRetentionTerms(values.map), sweep.as_of);
+	sweep.scans = EffSweepScans(sweep.entries);
+	sweep.desc = EffSweepFoundDescriptor();
+	sweep.batch = AllocSetContextCreate(CurrentMemoryContext, "effaced events", ALLOCSET_DEFAULT_SIZES);
 
 	SetTuplestoreDestReceiverParams(dest, found, CurrentMemoryContext, false, NULL, NULL);
 	EffSpiBegin(&bracket);
-	foreach(lc, entries)
+	foreach(lc, sweep.scans)
 	{
 		CHECK_FOR_INTERRUPTS();
-		count_rows(lfirst(lc), &values);
-		find_subjects(lfirst(lc), foreach_current_index(lc), &values, dest);
+		EffSweepFind(lfirst(lc), foreach_current_index(lc), &values, dest);
 	}
 	EffSpiEnd(&bracket);
 	dest->rDestroy(dest);
 
-	read_found(entries, found, desc);
-	record_expiries(entries, values.as_of, found, desc);
+	read_found(&sweep, found);
+	write_events(&sweep);
+	EffPinEnd(&pin);
 	tuplestore_end(found);
-	report(entries, (ReturnSetInfo *) fcinfo->resultinfo);
+	MemoryContextDelete(sweep.batch);
+	report(sweep.entries, (ReturnSetInfo *) fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
-/* make_entries: one per column whose retention has an end, and kind of subject */
-static List *
-make_entries(List *terms)
-{
-	List	   *entries = NIL;
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, terms)
-	{
-		RetentionTerm *term = lfirst(lc);
-		List	   *of_term = NIL;
-		List	   *kinds = NIL;
-
-		if (term->policy->duration == NULL)
-			continue;
-		foreach(lc2, term->claims)
-			kinds = list_append_unique_ptr(kinds, ((OwnerClaim *) lfirst(lc2))->subject);
-		if (kinds == NIL)
-			kinds = list_make1(NULL);
-		foreach(lc2, kinds)
-		{
-			SweepEntry *entry = palloc0(sizeof(SweepEntry));
-			ListCell   *lc3;
-
-			entry->term = term;
-			entry->subject = lfirst(lc2);
-			foreach(lc3, term->claims)
-			{
-				OwnerClaim *claim = lfirst(lc3);
-
-				if (claim->subject == entry->subject)
-					entry->mine = lappend(entry->mine, claim);
-				else
-					entry->others = lappend(entry->others, claim);
-			}
-			of_term = lappend(of_term, entry);
-		}
-		list_sort(of_term, compare_entries);
-		entries = list_concat(entries, of_term);
-	}
-	return entries;
-}
-
-static int
-compare_entries(const ListCell *a, const ListCell *b)
-{
-	return strcmp(((SweepEntry *) lfirst(a))->subject->kind, ((SweepEntry *) lfirst(b))->subject->kind);
-}
-
 /*
- * rows_condition: rows with a value that are not only subjects' of another
- * kind; those that nobody has any more count for each.
- */
-static char *
-rows_condition(DataMap *map, SweepEntry *entry, Statement *st)
-{
-	char	   *held = EffRetentionHeld(entry->term, st);
-	char	   *scope = EffRetentionScope(map, entry->term, st);
-	char	   *mine;
-
-	if (entry->others == NIL)
-		return psprintf("%s AND %s", held, scope);
-	mine = EffRetentionOwned(map, entry->mine, st, &EffScopeAny);
-	return psprintf("%s AND %s AND (%s OR %s IS NOT TRUE)", held, scope, mine,
-					EffRetentionOwned(map, entry->others, st, &EffScopeAny));
-}
-
-static void
-count_rows(SweepEntry *entry, const RetentionValues *values)
-{
-	EffRelation *rel = entry->term->table->rel;
-	Statement  *st = EffStatementNew(SPI_OK_SELECT, "reading rows of", rel);
-	char	   *rows = rows_condition(values->map, entry, st);
-	char	   *expired = EffRetentionExpired(entry->term, st);
-	bool		isnull;
-
-	/* two scans, for each of which an index on the anchor serves */
-	if (expired != NULL)
-		appendStringInfo(&st->text, "SELECT (SELECT pg_catalog.count(*) FROM %s t WHERE %s AND %s)", rel->sql, expired, rows);
-	else
-		appendStringInfoString(&st->text, "SELECT 0::pg_catalog.int8");
-	appendStringInfo(&st->text, ", (SELECT pg_catalog.count(*) FROM %s t WHERE %s AND %s)",
-					 rel->sql, EffRetentionIndeterminate(entry->term, st), rows);
-	(void) EffRetentionExecute(st, values, true, NULL);
-	entry->expired = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	entry->indeterminate = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	SPI_freetuptable(SPI_tuptable);
-}
-
-/*
- * find_subjects sends (place, kind, identifier) of every subject of expired
- * rows, once per entry and in order of the key.
+ * read_found counts rows and subjects, and makes the events.  The rows of one
+ * subject follow each other; each tells of other columns.
  */
 static void
-find_subjects(SweepEntry *entry, int place, const RetentionValues *values, DestReceiver *dest)
+read_found(Sweep *sweep, Tuplestorestate *found)
 {
-	RetentionTerm *term = entry->term;
-	MapTable   *subject = entry->subject;
-	Statement  *st;
-	char	   *rows;
-	char	   *expired;
-	char	   *keys[INDEX_MAX_KEYS];
-	StringInfoData names;
-	ListCell   *lc;
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(sweep->desc, &TTSOpsMinimalTuple);
+	SweepScan  *of = NULL;
+	uint64		held = 0;
+	text	   *ref = NULL;
 
-	if (entry->expired == 0 || subject == NULL)
-		return;
-	st = EffStatementNew(SPI_OK_SELECT, "reading rows of", term->table->rel);
-	rows = rows_condition(values->map, entry, st);
-	expired = EffRetentionExpired(term, st);
-	initStringInfo(&names);
-	for (int i = 0; i < subject->nkey; i++)
-	{
-		keys[i] = psprintf("o.k%d", i + 1);
-		appendStringInfo(&names, "%sk%d", i > 0 ? ", " : "", i + 1);
-	}
-	appendStringInfo(&st->text, "SELECT %d, %s, %s FROM (", place, EffQuoteLiteral(subject->kind),
-					 EffIdentifierSql(subject, keys));
-	foreach(lc, entry->mine)
-	{
-		OwnerClaim *claim = lfirst(lc);
-
-		if (foreach_current_index(lc) > 0)
-			appendStringInfoString(&st->text, " UNION ");
-		EffScopeOwners(values->map, st, term->table->rel, subject, claim->link);
-		appendStringInfo(&st->text, "%s AND %s AND %s", expired, rows,
-						 EffRetentionOwned(values->map, list_make1(claim), st, &EffScopeAny));
-	}
-	appendStringInfo(&st->text, ") AS o (%s) ORDER BY ", names.data);
-	for (int i = 0; i < subject->nkey; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", keys[i]);
-	(void) EffRetentionExecute(st, values, true, dest);
-}
-
-/* found_descriptor: what find_subjects() sends */
-static TupleDesc
-found_descriptor(void)
-{
-	TupleDesc	desc = CreateTemplateTupleDesc(3);
-
-	TupleDescInitEntry(desc, 1, "place", INT4OID, -1, 0);
-	TupleDescInitEntry(desc, 2, "kind", TEXTOID, -1, 0);
-	TupleDescInitEntry(desc, 3, "ref", TEXTOID, -1, 0);
-	return desc;
-}
-
-/* read_found counts the subjects of each entry and keeps the first ones. */
-static void
-read_found(List *entries, Tuplestorestate *found, TupleDesc desc)
-{
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
-
-	tuplestore_rescan(found);
 	while (tuplestore_gettupleslot(found, true, false, slot))
 	{
 		bool		isnull;
-		SweepEntry *entry = list_nth(entries, DatumGetInt32(slot_getattr(slot, 1, &isnull)));
+		SweepScan  *scan = list_nth(sweep->scans, DatumGetInt32(slot_getattr(slot, FOUND_SCAN, &isnull)));
+		uint64		columns = DatumGetInt64(slot_getattr(slot, FOUND_COLUMNS, &isnull));
+		Datum		subject;
+		text	   *next;
 
 		CHECK_FOR_INTERRUPTS();
-		if (entry->ids == NULL)
-			entry->ids = palloc(sizeof(Datum) * MAX_SUBJECT_IDS);
-		if (entry->nids < MAX_SUBJECT_IDS)
-			entry->ids[entry->nids++] = PointerGetDatum(DatumGetTextPCopy(slot_getattr(slot, 3, &isnull)));
-		entry->subjects++;
+		count_rows(scan, columns, DatumGetInt64(slot_getattr(slot, FOUND_EXPIRED, &isnull)),
+				   DatumGetInt64(slot_getattr(slot, FOUND_INDETERMINATE, &isnull)));
+		subject = slot_getattr(slot, FOUND_SUBJECT, &isnull);
+		if (isnull)
+			continue;
+		next = DatumGetTextPP(subject);
+		if (ref == NULL || scan != of || !is_same_text(ref, next))
+		{
+			end_of_subject(sweep, of, held, ref);
+			if (scan->subject != sweep->subject)
+				end_of_kind(sweep);
+			sweep->subject = scan->subject;
+			of = scan;
+			held = 0;
+			ref = DatumGetTextPCopy(PointerGetDatum(next));
+		}
+		held |= columns;
+		if (!scan->shared)
+			continue;
+		if (sweep->several == NULL)
+			sweep->several = begin_several(sweep->desc);
+		tuplesort_puttupleslot(sweep->several, slot);
 	}
+	end_of_subject(sweep, of, held, ref);
+	end_of_kind(sweep);
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-/*
- * record_expiries writes one event per subject, with the columns that hold
- * something expired of it.
- */
 static void
-record_expiries(List *entries, TimestampTz as_of, Tuplestorestate *found, TupleDesc desc)
+count_rows(SweepScan *scan, uint64 columns, uint64 expired, uint64 indeterminate)
 {
-	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
-	Datum	   *names = palloc(sizeof(Datum) * Max(list_length(entries), 1));
-	Oid			types[] = {TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID};
-	Datum		values[3];
-	EffBracket	bracket;
 	ListCell   *lc;
 
-	if (tuplestore_tuple_count(found) == 0)
-		return;
-	foreach(lc, entries)
+	foreach(lc, scan->entries)
 	{
-		RetentionTerm *term = ((SweepEntry *) lfirst(lc))->term;
+		SweepEntry *entry = lfirst(lc);
 
-		names[foreach_current_index(lc)] = CStringGetTextDatum(psprintf("%s.%s", term->table->name,
-																		quote_identifier(term->column->column->name)));
+		if ((columns >> foreach_current_index(lc) & 1) == 0)
+			continue;
+		entry->expired += expired;
+		entry->indeterminate += indeterminate;
 	}
-	values[0] = PointerGetDatum(construct_array(names, list_length(entries), TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = TimestampTzGetDatum(as_of);
-	values[2] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
-	relation->md.name = "found";
-	relation->md.tupdesc = desc;
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.enrtuples = tuplestore_tuple_count(found);
-	relation->reldata = found;
+}
 
-	EffSpiBeginAsOwner(&bracket);
-	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register the subjects found");
-	if (SPI_execute_with_args(psprintf("INSERT INTO %s.effaced_audit_events (event_type, subject, subject_ref, actor, payload)"
-									   " SELECT 'retention_expired', f.kind, f.ref, $3,"
-									   " pg_catalog.jsonb_build_object('as_of', $2, 'columns',"
-									   " pg_catalog.jsonb_agg(($1)[f.place + 1] ORDER BY f.place))"
-									   " FROM found f GROUP BY f.kind, f.ref ORDER BY pg_catalog.min(f.place), f.kind, f.ref",
-									   EffExtensionSchemaSql()),
-							  3, types, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not record what has expired");
-	EffSpiEnd(&bracket);
+/*
+ * end_of_subject counts the subject, if there is one, with the columns that a
+ * scan has found of it; where no other scan can find more, that is its event.
+ */
+static void
+end_of_subject(Sweep *sweep, SweepScan *scan, uint64 columns, text *ref)
+{
+	ListCell   *lc;
+
+	if (ref == NULL)
+		return;
+	foreach(lc, scan->entries)
+	{
+		SweepEntry *entry = lfirst(lc);
+
+		if ((columns >> foreach_current_index(lc) & 1) == 0)
+			continue;
+		if (entry->ids == NULL)
+			entry->ids = palloc(sizeof(Datum) * MAX_SUBJECT_IDS);
+		if (entry->nids < MAX_SUBJECT_IDS)
+			entry->ids[entry->nids++] = PointerGetDatum(DatumGetTextPCopy(PointerGetDatum(ref)));
+		entry->subjects++;
+	}
+	if (!scan->shared)
+		add_event(sweep, ref, add_places(sweep, NULL, scan, columns));
+	pfree(ref);
+}
+
+/* begin_several: what is put there comes back with a subject's rows in a row */
+static Tuplesortstate *
+begin_several(TupleDesc desc)
+{
+	AttrNumber	column = FOUND_SUBJECT;
+	Oid			less = TextLessOperator;
+	Oid			collation = C_COLLATION_OID;
+	bool		nulls_first = false;
+
+	return tuplesort_begin_heap(desc, 1, &column, &less, &collation, &nulls_first, work_mem, NULL, TUPLESORT_NONE);
+}
+
+/*
+ * end_of_kind makes the events of the kind at hand of which several scans have
+ * found subjects.
+ */
+static void
+end_of_kind(Sweep *sweep)
+{
+	TupleTableSlot *slot;
+	Bitmapset  *places = NULL;
+	text	   *ref = NULL;
+
+	if (sweep->several == NULL)
+		return;
+	slot = MakeSingleTupleTableSlot(sweep->desc, &TTSOpsMinimalTuple);
+	tuplesort_performsort(sweep->several);
+	while (tuplesort_gettupleslot(sweep->several, true, false, slot, NULL))
+	{
+		bool		isnull;
+		text	   *next = DatumGetTextPP(slot_getattr(slot, FOUND_SUBJECT, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		if (ref == NULL || !is_same_text(ref, next))
+		{
+			if (ref != NULL)
+			{
+				add_event(sweep, ref, places);
+				pfree(ref);
+			}
+			places = NULL;
+			ref = DatumGetTextPCopy(PointerGetDatum(next));
+		}
+		places = add_places(sweep, places, list_nth(sweep->scans, DatumGetInt32(slot_getattr(slot, FOUND_SCAN, &isnull))),
+							DatumGetInt64(slot_getattr(slot, FOUND_COLUMNS, &isnull)));
+	}
+	add_event(sweep, ref, places);
+	ExecDropSingleTupleTableSlot(slot);
+	tuplesort_end(sweep->several);
+	sweep->several = NULL;
+}
+
+static bool
+is_same_text(const text *a, const text *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/* add_places adds where the columns of a scan stand in the report. */
+static Bitmapset *
+add_places(Sweep *sweep, Bitmapset *places, SweepScan *scan, uint64 columns)
+{
+	MemoryContext previous = MemoryContextSwitchTo(sweep->batch);
+	ListCell   *lc;
+
+	foreach(lc, scan->places)
+		if (columns >> foreach_current_index(lc) & 1)
+			places = bms_add_member(places, lfirst_int(lc));
+	MemoryContextSwitchTo(previous);
+	return places;
+}
+
+static void
+add_event(Sweep *sweep, text *ref, Bitmapset *places)
+{
+	MemoryContext previous = MemoryContextSwitchTo(sweep->batch);
+
+	sweep->events = lappend(sweep->events, EffAuditEvent("retention_expired", sweep->subject->kind,
+														 text_to_cstring(ref), payload_of(sweep, places)));
+	MemoryContextSwitchTo(previous);
+	if (list_length(sweep->events) == EVENTS_AT_A_TIME)
+		write_events(sweep);
+}
+
+static void
+write_events(Sweep *sweep)
+{
+	MemoryContext previous = MemoryContextSwitchTo(sweep->batch);
+
+	if (sweep->events != NIL)
+		(void) EffAuditAppend(sweep->events);
+	MemoryContextSwitchTo(previous);
+	MemoryContextReset(sweep->batch);
+	sweep->events = NIL;
+	sweep->payloads = NULL;
+}
+
+/* payload_of names the columns that something has expired of, once for all subjects of a batch. */
+static Jsonb *
+payload_of(Sweep *sweep, Bitmapset *places)
+{
+	ExpiryPayload *known;
+	bool		found;
+	List	   *names = NIL;
+	char		as_of[MAXDATELEN + 1];
+	int			place = -1;
+	StringInfoData buf;
+
+	if (sweep->payloads == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(Bitmapset *), .entrysize = sizeof(ExpiryPayload),
+		.hash = bitmap_hash, .match = bitmap_match, .hcxt = sweep->batch};
+
+		sweep->payloads = hash_create("effaced payloads", 16, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	}
+	known = hash_search(sweep->payloads, &places, HASH_ENTER, &found);
+	if (found)
+		return known->payload;
+	while ((place = bms_next_member(places, place)) >= 0)
+	{
+		RetentionTerm *term = ((SweepEntry *) list_nth(sweep->entries, place))->term;
+
+		names = lappend(names, psprintf("%s.%s", term->table->name, quote_identifier(term->column->column->name)));
+	}
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	EffJsonMember(&buf, "as_of", JsonEncodeDateTime(as_of, TimestampTzGetDatum(sweep->as_of), TIMESTAMPTZOID, NULL));
+	EffJsonKey(&buf, "columns");
+	EffJsonStrings(&buf, names);
+	appendStringInfoChar(&buf, '}');
+	known->payload = EffJsonDone(&buf);
+	return known->payload;
 }
 
 static void
