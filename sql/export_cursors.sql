@@ -27,6 +27,16 @@ DO $$ DECLARE r record; n int := 0; BEGIN FOR i IN 1..20 LOOP FOR r IN SELECT * 
 SELECT count(*) AS cursors FROM pg_cursors;
 BEGIN; SELECT count(*) FROM (SELECT FROM effaced_export_records(1) LIMIT 20) r; SELECT count(*) AS cursors FROM pg_cursors; COMMIT;
 
+-- A record that is taken whole is what its columns are, and stays so when the next one comes.
+BEGIN;
+INSERT INTO person VALUES (2, 'Ben');
+INSERT INTO post SELECT 100 + n, 2, repeat('n', 300 * (n % 3)) FROM generate_series(1, 5) n;
+SELECT array_agg(s.r::text) = ARRAY(SELECT e::text FROM effaced_export_records(2) e) AS same, count(*), count(DISTINCT s.r)
+  FROM (SELECT effaced_export_stream(2, NULL) AS r) s;
+SELECT length(r::text) FROM unnest((SELECT array_agg(s.r) FROM (SELECT effaced_export_stream(2, NULL) AS r) s)) r (source text, row_key jsonb,
+	field text, category text, value jsonb, legal_basis text, purpose text, retention_reason text, expires_at timestamptz);
+ROLLBACK;
+
 -- Many sources: what is kept of one outlasts the reading of the others.
 DO $$
 BEGIN

@@ -195,7 +195,7 @@ is_callers_concern(int sqlstate)
 static void
 read_source(Bundle *bundle, ErasureRun *run, ExportSource *source)
 {
-	const char *cursor = EffExecOpen(run, source->sorted);
+	const char *cursor = EffExecOpen(run, source->document);
 	uint64		n;
 
 	do
@@ -203,7 +203,7 @@ read_source(Bundle *bundle, ErasureRun *run, ExportSource *source)
 		SPITupleTable *rows;
 
 		CHECK_FOR_INTERRUPTS();
-		n = EffSpiFetch(cursor, FETCH_ROWS, &source->sorted->place);
+		n = EffSpiFetch(cursor, FETCH_ROWS, &source->document->place);
 		rows = SPI_tuptable;
 		for (uint64 row = 0; row < n; row++)
 			add_row(bundle, source, rows->vals[row], rows->tupdesc);
@@ -222,20 +222,23 @@ add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc)
 
 	for (int place = 0; place < source->ncolumns; place++)
 	{
+		ExportColumn *column = &source->columns[place];
 		Datum		value = SPI_getbinval(row, desc, EXPORT_VALUE(place), &isnull);
-		Datum		expires_at;
+		Datum		expires_at = (Datum) 0;
 
-		if (isnull || (bundle->portable && !is_portable(list_nth(source->table->columns, place))))
+		if (isnull || (bundle->portable && !is_portable(column->column)))
 			continue;
 		bundle->count++;
 		if (buf->len > 0)
 			appendStringInfoChar(buf, ',');
-		appendStringInfoString(buf, source->heads[place]);
+		appendStringInfoString(buf, column->head);
 		append_text(buf, DatumGetTextPP(value));
 		EffJsonKey(buf, "row_key");
 		append_text(buf, row_key);
 		EffJsonKey(buf, "expires_at");
-		expires_at = SPI_getbinval(row, desc, EXPORT_EXPIRES_AT(source, place), &isnull);
+		isnull = column->expires_at == InvalidAttrNumber;
+		if (!isnull)
+			expires_at = SPI_getbinval(row, desc, column->expires_at, &isnull);
 		if (isnull)
 			appendStringInfoString(buf, "null}");
 		else

@@ -40,9 +40,11 @@ typedef struct ExportReach
 } ExportReach;
 
 static ExportSource *make_source(DataMap *map, ExportPlan *plan, MapTable *table);
+static void describe_column(MapTable *table, ExportColumn *column);
+static void set_text(ExportColumn *column, int place, const char *text);
 static char *record_head(MapTable *table, MapColumn *column);
-static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, bool sorted);
-static void append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach);
+static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char *json, bool sorted);
+static void append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, const char *json);
 static Statement *make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source);
 static ExportReach reach_of(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table);
 static const char *reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
@@ -55,8 +57,8 @@ static const char *conjunction(const char *a, const char *b);
 static const char *disjunction(const char *a, const char *b);
 static bool is_redacted(TableLink *link, const char *column);
 static void append_order(Statement *st, EffRelation *rel);
-static char *value_sql(EffRelation *rel, EffColumn *column);
-static char *base64_sql(const char *value);
+static char *value_sql(EffRelation *rel, EffColumn *column, const char *json);
+static char *base64_sql(const char *value, const char *json);
 static char *expiry_sql(EffRelation *rel, MapColumn *column);
 static bool names_column(const char *sql, const char *column);
 static void append_named(Statement *st, EffRelation *rel, const char *sql);
@@ -102,20 +104,53 @@ static ExportSource *
 make_source(DataMap *map, ExportPlan *plan, MapTable *table)
 {
 	ExportSource *source = palloc0(sizeof(ExportSource));
+	AttrNumber	expires_at = EXPORT_VALUE(list_length(table->columns));
 	ListCell   *lc;
 
 	source->table = table;
 	source->ncolumns = list_length(table->columns);
-	source->heads = palloc(sizeof(char *) * Max(source->ncolumns, 1));
+	source->columns = palloc0(sizeof(ExportColumn) * source->ncolumns);
 	foreach(lc, table->columns)
-		source->heads[foreach_current_index(lc)] = record_head(table, lfirst(lc));
-	source->sorted = make_statement(map, plan, source, true);
-	source->unsorted = make_statement(map, plan, source, false);
+	{
+		ExportColumn *column = &source->columns[foreach_current_index(lc)];
+
+		column->column = lfirst(lc);
+		if (expiry_sql(table->rel, column->column) != NULL)
+			column->expires_at = expires_at++;
+		describe_column(table, column);
+	}
+	source->document = make_statement(map, plan, source, "json", true);
+	source->sorted = make_statement(map, plan, source, "jsonb", true);
+	source->unsorted = make_statement(map, plan, source, "jsonb", false);
 	source->is_small = make_is_small(map, plan, source);
 	return source;
 }
 
-/* record_head writes what does not depend on the row. */
+/* describe_column makes what does not depend on the row once, not for each of millions. */
+static void
+describe_column(MapTable *table, ExportColumn *column)
+{
+	ColumnLabel *label = column->column->label;
+
+	column->head = record_head(table, column->column);
+	memset(column->nulls, true, sizeof(column->nulls));
+	set_text(column, RECORD_SOURCE, table->name);
+	set_text(column, RECORD_FIELD, column->column->column->name);
+	set_text(column, RECORD_CATEGORY, label->category);
+	set_text(column, RECORD_LEGAL_BASIS, label->legal_basis);
+	set_text(column, RECORD_PURPOSE, label->purpose);
+	set_text(column, RECORD_RETENTION_REASON, label->retention ? label->retention->reason : NULL);
+}
+
+static void
+set_text(ExportColumn *column, int place, const char *text)
+{
+	if (text == NULL)
+		return;
+	column->values[place] = CStringGetTextDatum(text);
+	column->nulls[place] = false;
+}
+
 static char *
 record_head(MapTable *table, MapColumn *column)
 {
@@ -134,9 +169,12 @@ record_head(MapTable *table, MapColumn *column)
 	return buf.data;
 }
 
-/* make_statement reads a table's rows once, whatever number of columns is labelled. */
+/*
+ * make_statement reads a table's rows once, whatever number of columns is
+ * labelled; json is the type of keys and values.
+ */
 static Statement *
-make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, bool sorted)
+make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char *json, bool sorted)
 {
 	MapTable   *table = source->table;
 	EffRelation *rel = table->rel;
@@ -148,19 +186,20 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, bool sorted
 
 	st->place.denied_hint = DENIED_HINT;
 
-	append_row_key(map, st, plan, &reach);
+	append_row_key(map, st, plan, &reach, json);
 	foreach(lc, table->columns)
 	{
 		MapColumn  *column = lfirst(lc);
 		const char *included = column_condition(map, st, plan, &reach, column);
 
 		if (strcmp(included, "true") == 0)
-			appendStringInfo(&st->text, ", %s", value_sql(rel, column->column));
+			appendStringInfo(&st->text, ", %s", value_sql(rel, column->column, json));
 		else
-			appendStringInfo(&st->text, ", CASE WHEN %s THEN %s END", included, value_sql(rel, column->column));
+			appendStringInfo(&st->text, ", CASE WHEN %s THEN %s END", included, value_sql(rel, column->column, json));
 	}
-	foreach(lc, table->columns)
-		appendStringInfo(&st->text, ", %s", expiry_sql(rel, lfirst(lc)));
+	for (int place = 0; place < source->ncolumns; place++)
+		if (source->columns[place].expires_at != InvalidAttrNumber)
+			appendStringInfo(&st->text, ", %s", expiry_sql(rel, source->columns[place].column));
 	/* the rows are sorted as they are stored, not with what is made of them */
 	outer = EffStatementTake(st, 0);
 	where = disjunction(reach.owned, reach.accessible);
@@ -183,7 +222,7 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, bool sorted
  * has the rest of the key.
  */
 static void
-append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach)
+append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, const char *json)
 {
 	EffRelation *rel = reach->table->rel;
 	EffIndex   *primary = EffRelationPrimaryKey(rel);
@@ -199,16 +238,17 @@ append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach
 
 		appendStringInfo(&members, "%s%s, ", i > 0 ? ", " : "", EffQuoteLiteral(column->name));
 		if (strcmp(seen, "true") == 0)
-			appendStringInfoString(&members, value_sql(rel, column));
+			appendStringInfoString(&members, value_sql(rel, column, json));
 		else
 		{
-			appendStringInfo(&members, "CASE WHEN %s THEN %s END", seen, value_sql(rel, column));
+			appendStringInfo(&members, "CASE WHEN %s THEN %s END", seen, value_sql(rel, column, json));
 			hidden = true;
 		}
 	}
 	/* a key has no NULLs of its own */
-	appendStringInfo(&st->text, hidden ? "pg_catalog.json_strip_nulls(pg_catalog.json_build_object(%s))" :
-					 "pg_catalog.json_build_object(%s)", members.data);
+	if (hidden)
+		appendStringInfo(&st->text, "pg_catalog.%s_strip_nulls(", json);
+	appendStringInfo(&st->text, "pg_catalog.%s_build_object(%s)%s", json, members.data, hidden ? ")" : "");
 }
 
 /* make_is_small reads no more rows than it takes to tell. */
@@ -407,7 +447,7 @@ append_order(Statement *st, EffRelation *rel)
  * has made.
  */
 static char *
-value_sql(EffRelation *rel, EffColumn *column)
+value_sql(EffRelation *rel, EffColumn *column, const char *json)
 {
 	char	   *value = EffColumnSql("t", rel, column->attnum);
 	Oid			base = getBaseType(column->type);
@@ -416,29 +456,29 @@ value_sql(EffRelation *rel, EffColumn *column)
 	const char *array = OidIsValid(element) ? "[]" : "";
 
 	if (base == BYTEAOID)
-		return base64_sql(value);
+		return base64_sql(value, json);
 	if (type == BYTEAOID)
-		return psprintf("CASE WHEN pg_catalog.array_ndims(%s) > 1 THEN pg_catalog.to_json(%s::pg_catalog.bytea[]) WHEN %s IS NOT NULL THEN"
-						" (SELECT coalesce(pg_catalog.json_agg(%s ORDER BY e.n), '[]')"
+		return psprintf("CASE WHEN pg_catalog.array_ndims(%s) > 1 THEN pg_catalog.to_%s(%s::pg_catalog.bytea[]) WHEN %s IS NOT NULL THEN"
+						" (SELECT coalesce(pg_catalog.%s_agg(%s ORDER BY e.n), '[]')"
 						" FROM pg_catalog.unnest(%s::pg_catalog.bytea[]) WITH ORDINALITY AS e (v, n)) END",
-						value, value, value, base64_sql("e.v"), value);
+						value, json, value, value, json, base64_sql("e.v", json), value);
 	/* what jsonb cannot hold must fail where the source is read, which then is named */
 	if (type == JSONOID)
-		return psprintf("pg_catalog.to_json(%s::pg_catalog.jsonb%s)", value, array);
+		return psprintf("pg_catalog.to_%s(%s::pg_catalog.jsonb%s)", json, value, array);
 	if (type >= FirstNormalObjectId && !OidIsValid(getExtensionOfObject(TypeRelationId, type)))
-		return psprintf("pg_catalog.to_json(%s::pg_catalog.text%s)", value, array);
-	return psprintf("pg_catalog.to_json(%s::%s)", value, EffTypeSql(base, -1));
+		return psprintf("pg_catalog.to_%s(%s::pg_catalog.text%s)", json, value, array);
+	return psprintf("pg_catalog.to_%s(%s::%s)", json, value, EffTypeSql(base, -1));
 }
 
 static char *
-base64_sql(const char *value)
+base64_sql(const char *value, const char *json)
 {
-	return psprintf("pg_catalog.to_json(pg_catalog.translate(pg_catalog.encode(%s, 'base64'), E'\\n', ''))", value);
+	return psprintf("pg_catalog.to_%s(pg_catalog.translate(pg_catalog.encode(%s, 'base64'), E'\\n', ''))", json, value);
 }
 
 /*
- * expiry_sql: anchor and duration, by the calendar and in UTC.  NULL where the
- * term would end beyond what a timestamp can hold.
+ * expiry_sql: anchor and duration, by the calendar and in UTC.  NULL where there
+ * is none, or it would end beyond what a timestamp can hold.
  */
 static char *
 expiry_sql(EffRelation *rel, MapColumn *column)
@@ -451,13 +491,13 @@ expiry_sql(EffRelation *rel, MapColumn *column)
 	Oid			type;
 
 	if (anchor == NULL || retention->duration == NULL)
-		return "NULL::pg_catalog.timestamptz";
+		return NULL;
 	duration = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(retention->duration),
 													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	/* rounded up, and a year to spare */
 	years = 2 + duration->month / 12.0 + duration->day / 365.0 + duration->time / (double) USECS_PER_DAY / 365;
 	if (years < 0 || years > LAST_YEAR)
-		return "NULL::pg_catalog.timestamptz";
+		return NULL;
 	value = EffColumnSql("t", rel, anchor->attnum);
 	type = getBaseType(anchor->type);
 	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz + %s::pg_catalog.interval END",

@@ -13,17 +13,35 @@
 #include "exec.h"
 #include "subject_state.h"
 
+/* The columns of effaced_export_records(), numbered from 0 */
+enum
+{
+	RECORD_SOURCE, RECORD_ROW_KEY, RECORD_FIELD, RECORD_CATEGORY, RECORD_VALUE, RECORD_LEGAL_BASIS,
+	RECORD_PURPOSE, RECORD_RETENTION_REASON, RECORD_EXPIRES_AT, RECORD_COLUMNS
+};
+
+/* A labelled column, and what all its records have in common */
+typedef struct ExportColumn
+{
+	MapColumn  *column;
+	AttrNumber	expires_at;		/* of a result row; 0 where no term ends */
+	char	   *head;			/* a record as JSON text, up to its value */
+	Datum		values[RECORD_COLUMNS]; /* a record as a row, but for its key, value and end */
+	bool		nulls[RECORD_COLUMNS];
+} ExportColumn;
+
 /*
  * A table that holds something of the subject, or that it may look into.  A
- * result row is the row's key as an object, the value of each labelled column
- * as JSON text, NULL where it is left out, and of each the end of its term.
+ * result row is the row's key as an object, the value of each labelled column,
+ * NULL where it is left out, and the ends of those terms that have one.
  */
 typedef struct ExportSource
 {
 	MapTable   *table;
 	int			ncolumns;
-	char	  **heads;			/* by column: a record as JSON text, up to its value */
-	Statement  *sorted;			/* by the row's key */
+	ExportColumn *columns;
+	Statement  *document;		/* by the row's key; keys and values are json */
+	Statement  *sorted;			/* the same, and they are jsonb */
 	Statement  *unsorted;		/* as the rows are found: nothing is held back */
 	Statement  *is_small;		/* whether the rows are few enough to be sorted */
 } ExportSource;
@@ -39,7 +57,6 @@ typedef struct ExportPlan
 /* Columns of a result row, numbered from 1 */
 #define EXPORT_ROW_KEY 1
 #define EXPORT_VALUE(place) (2 + (place))
-#define EXPORT_EXPIRES_AT(source, place) (2 + (source)->ncolumns + (place))
 
 extern ExportPlan *EffExportPlanGet(DataMap *map, MapTable *subject, SubjectKey *key);
 

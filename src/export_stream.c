@@ -15,7 +15,7 @@
 
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
+#include "utils/expandedrecord.h"
 #include "utils/memutils.h"
 
 /* Rows are read in batches of about this size */
@@ -31,6 +31,7 @@ typedef struct RecordStream
 	SubjectKey *key;
 	ExportPlan *plan;
 	ErasureCall *call;
+	ExpandedRecordHeader *record;	/* the one that is given; its values are those of the batch and the plan */
 	uint64		count;			/* records given */
 
 	int			source;			/* place of the one that is read */
@@ -43,18 +44,18 @@ typedef struct RecordStream
 	int			nrows;
 	int			batch_rows;		/* how many to read next */
 	int			row;			/* next one */
+	Datum	   *values;			/* of the row at hand */
+	bool	   *nulls;
 	int			place;			/* next column of it */
-	Datum		row_key;		/* of the row at hand, jsonb */
 } RecordStream;
 
-static RecordStream *begin_stream(FunctionCallInfo fcinfo);
-static bool next_value(RecordStream *stream, Datum *value);
+static RecordStream *begin_stream(FunctionCallInfo fcinfo, TupleDesc desc);
+static bool next_record(RecordStream *stream);
 static bool next_batch(RecordStream *stream);
 static void open_source(RecordStream *stream, ExportSource *source);
-static Datum make_record(RecordStream *stream, TupleDesc desc, Datum value);
+static void fill_record(RecordStream *stream, ExportColumn *column, Datum value);
 static void end_stream(RecordStream *stream);
 static void close_cursor(Datum arg);
-static Datum jsonb_of(Datum json, Statement *source);
 
 /*
  * effaced_export_stream(subject_id, subject) gives the records of
@@ -66,7 +67,6 @@ effaced_export_stream(PG_FUNCTION_ARGS)
 {
 	FuncCallContext *context;
 	RecordStream *stream;
-	Datum		value;
 
 	if (SRF_IS_FIRSTCALL())
 	{
@@ -81,8 +81,7 @@ effaced_export_stream(PG_FUNCTION_ARGS)
 		previous = MemoryContextSwitchTo(context->multi_call_memory_ctx);
 		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
-		context->tuple_desc = BlessTupleDesc(desc);
-		stream = begin_stream(fcinfo);
+		stream = begin_stream(fcinfo, BlessTupleDesc(desc));
 		context->user_fctx = stream;
 		MemoryContextSwitchTo(previous);
 		RegisterExprContextCallback(((ReturnSetInfo *) fcinfo->resultinfo)->econtext,
@@ -90,8 +89,8 @@ effaced_export_stream(PG_FUNCTION_ARGS)
 	}
 	context = SRF_PERCALL_SETUP();
 	stream = context->user_fctx;
-	if (next_value(stream, &value))
-		SRF_RETURN_NEXT(context, make_record(stream, context->tuple_desc, value));
+	if (next_record(stream))
+		SRF_RETURN_NEXT(context, ExpandedRecordGetRODatum(stream->record));
 	end_stream(stream);
 	UnregisterExprContextCallback(((ReturnSetInfo *) fcinfo->resultinfo)->econtext,
 								  close_cursor, PointerGetDatum(stream));
@@ -99,7 +98,7 @@ effaced_export_stream(PG_FUNCTION_ARGS)
 }
 
 static RecordStream *
-begin_stream(FunctionCallInfo fcinfo)
+begin_stream(FunctionCallInfo fcinfo, TupleDesc desc)
 {
 	RecordStream *stream = palloc0(sizeof(RecordStream));
 	DataMap    *map = EffGraphGet();
@@ -112,6 +111,9 @@ begin_stream(FunctionCallInfo fcinfo)
 	stream->call->read_only = true;
 	stream->batch = AllocSetContextCreate(CurrentMemoryContext, "effaced export rows", ALLOCSET_DEFAULT_SIZES);
 	stream->source = -1;
+	/* whoever selects columns of it takes them as they are, and needs no tuple */
+	stream->record = make_expanded_record_from_tupdesc(desc, CurrentMemoryContext);
+	deconstruct_expanded_record(stream->record);
 	EffObjectBegin(&payload);
 	EffObjectText(&payload, "scope", "access");
 	(void) EffAuditAppend(list_make1(EffAuditEvent("export_requested", stream->subject->kind, stream->key->text,
@@ -119,9 +121,9 @@ begin_stream(FunctionCallInfo fcinfo)
 	return stream;
 }
 
-/* next_value moves on to the next value that is not NULL; false at the end. */
+/* next_record moves on to the next value that is not NULL; false at the end. */
 static bool
-next_value(RecordStream *stream, Datum *value)
+next_record(RecordStream *stream)
 {
 	for (;;)
 	{
@@ -134,19 +136,42 @@ next_value(RecordStream *stream, Datum *value)
 			continue;
 		}
 		source = list_nth(stream->plan->sources, stream->source);
+		if (stream->place == 0)
+			heap_deform_tuple(stream->rows[stream->row], stream->desc, stream->values, stream->nulls);
 		while (stream->place < source->ncolumns)
 		{
-			bool		isnull;
+			int			place = stream->place++;
 
-			*value = heap_getattr(stream->rows[stream->row], EXPORT_VALUE(stream->place), stream->desc, &isnull);
-			stream->place++;
-			if (!isnull)
-				return true;
+			if (stream->nulls[EXPORT_VALUE(place) - 1])
+				continue;
+			fill_record(stream, &source->columns[place], stream->values[EXPORT_VALUE(place) - 1]);
+			return true;
 		}
 		stream->row++;
 		stream->place = 0;
-		stream->row_key = (Datum) 0;
 	}
+}
+
+static void
+fill_record(RecordStream *stream, ExportColumn *column, Datum value)
+{
+	Datum	   *values = stream->record->dvalues;
+	bool	   *nulls = stream->record->dnulls;
+
+	memcpy(values, column->values, sizeof(column->values));
+	memcpy(nulls, column->nulls, sizeof(column->nulls));
+	values[RECORD_ROW_KEY] = stream->values[EXPORT_ROW_KEY - 1];
+	nulls[RECORD_ROW_KEY] = false;
+	values[RECORD_VALUE] = value;
+	nulls[RECORD_VALUE] = false;
+	if (column->expires_at != InvalidAttrNumber)
+	{
+		values[RECORD_EXPIRES_AT] = stream->values[column->expires_at - 1];
+		nulls[RECORD_EXPIRES_AT] = stream->nulls[column->expires_at - 1];
+	}
+	/* what is known of the size is that of the last one */
+	stream->record->flat_size = 0;
+	stream->count++;
 }
 
 /* next_batch reads on, in this table or the next; false where there is none. */
@@ -164,7 +189,6 @@ next_batch(RecordStream *stream)
 	stream->nrows = 0;
 	stream->row = 0;
 	stream->place = 0;
-	stream->row_key = (Datum) 0;
 	if (stream->cursor[0] == '\0' && ++stream->source >= list_length(stream->plan->sources))
 		return false;
 
@@ -175,6 +199,8 @@ next_batch(RecordStream *stream)
 	rows = SPI_tuptable;
 	previous = MemoryContextSwitchTo(stream->batch);
 	stream->desc = CreateTupleDescCopy(rows->tupdesc);
+	stream->values = palloc(sizeof(Datum) * stream->desc->natts);
+	stream->nulls = palloc(sizeof(bool) * stream->desc->natts);
 	stream->rows = palloc(sizeof(HeapTuple) * Max(n, 1));
 	for (uint64 row = 0; row < n; row++)
 	{
@@ -207,42 +233,6 @@ open_source(RecordStream *stream, ExportSource *source)
 	stream->batch_rows = 16;
 }
 
-static Datum
-make_record(RecordStream *stream, TupleDesc desc, Datum value)
-{
-	ExportSource *source = list_nth(stream->plan->sources, stream->source);
-	int			place = stream->place - 1;
-	HeapTuple	row = stream->rows[stream->row];
-	MapColumn  *column = list_nth(source->table->columns, place);
-	ColumnLabel *label = column->label;
-	const char *reason = label->retention ? label->retention->reason : NULL;
-	Datum		values[9];
-	bool		nulls[9] = {false};
-	bool		isnull;
-
-	if (stream->row_key == (Datum) 0)
-	{
-		MemoryContext previous = MemoryContextSwitchTo(stream->batch);
-
-		stream->row_key = jsonb_of(heap_getattr(row, EXPORT_ROW_KEY, stream->desc, &isnull), stream->statement);
-		MemoryContextSwitchTo(previous);
-	}
-	stream->count++;
-	values[0] = CStringGetTextDatum(source->table->name);
-	values[1] = stream->row_key;
-	values[2] = CStringGetTextDatum(column->column->name);
-	values[3] = CStringGetTextDatum(label->category);
-	values[4] = jsonb_of(value, stream->statement);
-	nulls[5] = label->legal_basis == NULL;
-	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(label->legal_basis);
-	nulls[6] = label->purpose == NULL;
-	values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(label->purpose);
-	nulls[7] = reason == NULL;
-	values[7] = nulls[7] ? (Datum) 0 : CStringGetTextDatum(reason);
-	values[8] = heap_getattr(row, EXPORT_EXPIRES_AT(source, place), stream->desc, &nulls[8]);
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
-}
-
 static void
 end_stream(RecordStream *stream)
 {
@@ -265,24 +255,4 @@ close_cursor(Datum arg)
 	if (stream->cursor[0] != '\0')
 		EffSpiClose(stream->cursor);
 	stream->cursor[0] = '\0';
-}
-
-/* jsonb_of: an error of it would quote the value. */
-static Datum
-jsonb_of(Datum json, Statement *source)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile Datum jsonb = (Datum) 0;
-
-	PG_TRY();
-	{
-		jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		EffRethrowWithoutValues(&source->place);
-	}
-	PG_END_TRY();
-	return jsonb;
 }
