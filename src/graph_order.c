@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "citus.h"
 #include "graph.h"
 
 #include "nodes/parsenodes.h"
@@ -18,6 +19,15 @@ typedef struct OrderEdge
 	bool		gone;
 } OrderEdge;
 
+/* Which tables go first where nothing else decides */
+typedef enum OrderRank
+{
+	RANK_LAST,
+	RANK_BEFORE_REFERENCE,		/* a reference table waits for it */
+	RANK_REFERENCE				/* a copy on every node of Citus */
+} OrderRank;
+
+static void rank_predecessors(List *edges, OrderRank *ranks);
 static bool is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column);
 static bool joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column);
 static List *add_edge(List *edges, int from, int to, ForeignKey *fk, EdgeBreak how);
@@ -26,7 +36,9 @@ static char *describe_cycle(DataMap *map, List *relids, List *edges, bool *done)
 static EdgeBreak classify_reference(DataMap *map, ForeignKey *fk, EffDeletedTest deleted, void *arg);
 
 /*
- * EffGraphOrder sorts tables topologically, by name where nothing decides.
+ * EffGraphOrder sorts tables topologically.  Where nothing decides, reference
+ * tables of Citus go first, which it wants to be changed before the shards of
+ * others are, and what they wait for; and then by name.
  */
 List *
 EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, List **broken)
@@ -34,10 +46,12 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 	int			n = list_length(relids);
 	List	   *edges = NIL;
 	List	   *result = NIL;
+	bool		citus = EffCitusPresent();
 	bool	   *done = palloc0(sizeof(bool) * Max(n, 1));
 	int		   *waiting = palloc0(sizeof(int) * Max(n, 1)); /* edges into each */
 	List	  **leaving = palloc0(sizeof(List *) * Max(n, 1));	/* of OrderEdge: out of each */
 	char	  **names = palloc(sizeof(char *) * Max(n, 1));
+	OrderRank  *ranks = palloc0(sizeof(OrderRank) * Max(n, 1));
 	HTAB	   *positions;
 	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid) + sizeof(int), .hcxt = CurrentMemoryContext};
 	struct
@@ -61,6 +75,8 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 					 errmsg("relation with OID %u does not exist", relid),
 					 errhidestmt(true)));
 		names[foreach_current_index(lc)] = rel->name;
+		if (citus && EffCitusKindOf(relid) == CITUS_REFERENCE)
+			ranks[foreach_current_index(lc)] = RANK_REFERENCE;
 		/* keys from and to partitions are keys of the table */
 		foreach(lc2, rel->inheritors)
 		{
@@ -125,6 +141,8 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 		}
 	}
 
+	if (citus)
+		rank_predecessors(edges, ranks);
 	foreach(lc, edges)
 	{
 		OrderEdge  *edge = lfirst(lc);
@@ -137,7 +155,9 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 		int			next = -1;
 
 		for (int i = 0; i < n; i++)
-			if (!done[i] && waiting[i] == 0 && (next < 0 || strcmp(names[i], names[next]) < 0))
+			if (!done[i] && waiting[i] == 0 &&
+				(next < 0 || ranks[i] > ranks[next] ||
+				 (ranks[i] == ranks[next] && strcmp(names[i], names[next]) < 0)))
 				next = i;
 		if (next >= 0)
 		{
@@ -195,6 +215,28 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 	}
 	hash_destroy(positions);
 	return result;
+}
+
+/* rank_predecessors: what a reference table has to wait for goes before what it has not. */
+static void
+rank_predecessors(List *edges, OrderRank *ranks)
+{
+	bool		more = true;
+	ListCell   *lc;
+
+	while (more)
+	{
+		more = false;
+		foreach(lc, edges)
+		{
+			OrderEdge  *edge = lfirst(lc);
+
+			if (ranks[edge->from] != RANK_LAST || ranks[edge->to] == RANK_LAST)
+				continue;
+			ranks[edge->from] = RANK_BEFORE_REFERENCE;
+			more = true;
+		}
+	}
 }
 
 /*
