@@ -67,3 +67,36 @@ INSERT INTO region VALUES (1, 1, 'Ada');
 INSERT INTO visit VALUES (1, 1, 1, 'x');
 INSERT INTO wish VALUES (1, 1, 'x', 1);
 SELECT effaced_erase(1, subject => 'customer') -> 'deleted' AS deleted;
+
+-- A worker has neither all rows nor the trail. What would change or decide something is refused, labels are not.
+SELECT effaced_register_bucket('customer', 'customer');
+UPDATE pg_dist_local_group SET groupid = 1;
+SELECT effaced_erase(1, subject => 'customer');
+\echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY terse
+SELECT effaced_plan(1, 'customer');
+SELECT effaced_manifest_snapshot();
+SELECT effaced_register_question('What is stored', 'stored', 'SELECT name FROM customer WHERE id::text = $1');
+SELECT effaced_run_questions(1);
+SELECT effaced_lint_exempt('customer', 'name', 'unindexed_path', 'small');
+SELECT effaced_register_resolver('crm');
+SELECT effaced_outbox_claim('crm');
+SELECT effaced_outbox_succeed(gen_random_uuid());
+SELECT effaced_outbox_fail(gen_random_uuid(), 'timeout');
+SELECT effaced_outbox_schedule(gen_random_uuid(), 'tomorrow');
+SELECT effaced_outbox_requeue('{}');
+CALL effaced_run_outbox();
+SELECT effaced_register_bucket('customer', 'customer');
+SELECT effaced_register_anchor('customer', 'customer');
+SELECT effaced_register_producer('crm', 'customer', NULL);
+SELECT effaced_create_deletion_records('customer');
+SELECT effaced_create_deletion_batches('customer');
+SELECT effaced_review_batch(1, 'accepted');
+SELECT effaced_review_record(1, false);
+SELECT effaced_alert_unreviewed_batches();
+SELECT effaced_purge_compliance_data('customer');
+CALL effaced_apply_batch(1);
+CALL effaced_enforce_retention();
+SECURITY LABEL FOR effaced ON COLUMN wish.note IS '{"category": "contact"}';
+ALTER TABLE wish DROP COLUMN kept;
+DROP TABLE wish;

@@ -15,12 +15,25 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/pg_namespace.h"
+#include "fmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+PG_FUNCTION_INFO_V1(effaced_refuse_worker);
+
 static Oid	metadata_table(const char *name);
 static AttrNumber column_of(Oid relid, const char *name);
+
+/*
+ * effaced_refuse_worker() is for functions in SQL, which come to no map.
+ */
+Datum
+effaced_refuse_worker(PG_FUNCTION_ARGS)
+{
+	EffCitusRefuseWorker();
+	PG_RETURN_VOID();
+}
 
 bool
 EffCitusPresent(void)

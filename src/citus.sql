@@ -1,5 +1,10 @@
 -- Citus, where it is.
 
+CREATE FUNCTION @extschema@.effaced_refuse_worker() RETURNS void
+STABLE LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_refuse_worker() IS
+    'Raises ZE005 on a worker of Citus, which has neither all rows nor what effaced keeps';
+
 CREATE FUNCTION @extschema@.effaced_enable_citus()
 RETURNS TABLE (relation regclass, result text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -11,10 +16,7 @@ BEGIN
             'Without it an erasure and its trail are on one server and commit together anyway.',
             'Where tables are distributed: CREATE EXTENSION citus; SELECT effaced_enable_citus();');
     END IF;
-    IF EXISTS (SELECT FROM pg_dist_local_group AS g WHERE g.groupid <> 0) THEN
-        PERFORM @extschema@.effaced_refuse('effaced cannot be called on a worker of Citus', NULL,
-            'Connect to the coordinator: SELECT nodename, nodeport FROM pg_dist_node WHERE groupid = 0;');
-    END IF;
+    PERFORM @extschema@.effaced_refuse_worker();
     -- Citus replaces a table that it is given by another one, which an extension's
     -- tables with their sequences and views do not survive: hence one for the purpose,
     -- that is written to with the trail and so makes Citus commit in two phases.

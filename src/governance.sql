@@ -168,6 +168,7 @@ COMMENT ON FUNCTION @extschema@.effaced_register_bucket(text, regclass, int, int
 CREATE FUNCTION @extschema@.effaced_register_anchor(anchor text, VARIADIC tables regclass[])
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'anchor must have 1 to 255 characters' USING ERRCODE = 'ZE005',
               HINT = 'Name what the tables hold, such as ''enrollment''.';
@@ -221,6 +222,7 @@ DECLARE
     named text[] := array_cat(array_cat($4, $5), $6);
     problem record;
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'producer must have 1 to 255 characters' USING ERRCODE = 'ZE005',
               HINT = 'Name who owns the data, such as ''payroll''.';

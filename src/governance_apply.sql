@@ -46,6 +46,7 @@ DECLARE
     lost record;
     known_by text;
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     SELECT b.bucket_type, b.reviewed_status INTO bucket_type, status
     FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1;
     IF NOT FOUND THEN

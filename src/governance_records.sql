@@ -216,6 +216,7 @@ COMMENT ON FUNCTION @extschema@.effaced_ask_producers(text, text[]) IS
 CREATE FUNCTION @extschema@.effaced_open_bucket(bucket_type text) RETURNS regclass
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     PERFORM o.producer FROM @extschema@.effaced_producer_order($1) AS o;
     RETURN @extschema@.effaced_bucket_subject($1);
 END
@@ -308,6 +309,7 @@ DECLARE
     records bigint[];
     batches bigint[];
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     IF size < 1 THEN
         RAISE EXCEPTION 'max_batch_size must be at least 1' USING ERRCODE = 'ZE005',
               HINT = 'Leave the argument out for the size that the bucket is registered with.';

@@ -10,6 +10,7 @@ DECLARE
     detail text;
     hint text;
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     -- waits for the record that is being erased
     SELECT b.* INTO batch FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -55,6 +56,7 @@ DECLARE
     detail text;
     hint text;
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     -- batches are locked before their records, here as everywhere
     SELECT b.created_by INTO creator FROM @extschema@.effaced_deletion_batch_rows AS b
     WHERE b.id = (SELECT r.deletion_batch_id FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.id = $1)
@@ -129,6 +131,7 @@ DECLARE
     alert jsonb;
     alerts bigint := 0;
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     FOR alert IN
         SELECT to_jsonb(u.*)
         FROM @extschema@.effaced_buckets AS k,
@@ -153,6 +156,7 @@ DECLARE
     busy bigint;
     concerned bigint[];
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     -- a run that starts waits, and so does whoever creates records or batches
     LOCK TABLE @extschema@.effaced_compliance_profiles IN SHARE ROW EXCLUSIVE MODE;
     PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;

@@ -250,6 +250,7 @@ DECLARE
     moment  timestamptz := clock_timestamp();
     lost    uuid[];
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     IF EXISTS (SELECT FROM @extschema@.effaced_outbox_home h WHERE h.identity <> @extschema@.effaced_outbox_here()) THEN
         RAISE EXCEPTION 'this database is a copy: its outbox belongs to another server or database'
             USING ERRCODE = 'ZE005',
@@ -336,6 +337,7 @@ DECLARE
     session text := @extschema@.effaced_outbox_session();
     why     text;
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     SELECT * INTO entry FROM @extschema@.effaced_outbox o WHERE o.entry_id = effaced_outbox_held.entry_id;
     IF FOUND THEN
         PERFORM FROM @extschema@.effaced_outbox o
@@ -473,6 +475,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     requeued uuid[];
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     IF EXISTS (SELECT FROM @extschema@.effaced_outbox o
                 WHERE o.entry_id = ANY (effaced_outbox_requeue.entry_ids) AND o.operation = 'rectify') THEN
         RAISE EXCEPTION 'rectify entries cannot be requeued'

@@ -25,6 +25,7 @@ RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_
 DECLARE
     wrong text;
 BEGIN
+    PERFORM @extschema@.effaced_refuse_worker();
     IF coalesce(length(effaced_register_resolver.name), 0) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'the name of a resolver must have 1 to 255 characters'
             USING ERRCODE = 'ZE006', HINT = 'SELECT effaced_register_resolver(''stripe'');';

@@ -152,6 +152,7 @@ EffSpiBegin(EffBracket *bracket)
 void
 EffSpiBeginAsOwner(EffBracket *bracket)
 {
+	EffCitusRefuseWorker();
 	begin_as(bracket, EffOwnRelation("effaced_audit_events"), SECURITY_LOCAL_USERID_CHANGE);
 }
 
