@@ -5,62 +5,186 @@ package StatementShapes;
 
 use strict;
 use warnings;
-use JSON::PP ();
 
 use constant { SELECT => 1, UPDATE => 2, INSERT => 3, DELETE => 4 };
 
-# Helpers in the database: a statement becomes the body of a function, whose tree
-# the catalog then has. Its parameters have the types that PostgreSQL finds.
-our $helpers = q{
+# In each database: the statements that effaced has run are read out of the server's
+# log, %2$s, from place %1$d on, and analysed once more before DDL can drop or change
+# what they are about. Their trees go into the log too, where they survive what a
+# test rolls back.
+(our $helpers = <<'SQL') =~ s/CATALOG/catalog_query('> seen')/e;
 	CREATE SCHEMA shapes;
-	CREATE TABLE shapes.statement (text text, tree text, error text);
-	CREATE FUNCTION shapes.read() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $read$
-	DECLARE
-		s record;
-		types text;
-		made text;
+	GRANT USAGE ON SCHEMA shapes TO PUBLIC;
+	CREATE TABLE shapes.shown (done text);
+	CREATE INDEX ON shapes.shown USING hash (done);
+	-- up to where the log and the catalogs are read; what rolls it back brings back tables too
+	CREATE TABLE shapes.progress (place bigint, seen oid);
+	INSERT INTO shapes.progress VALUES (%1$d, 16383);
+
+	-- what effaced asks Citus for on a coordinator
+	SET allow_system_table_mods = on;
+	CREATE TABLE pg_catalog.pg_dist_local_group (groupid int);
+	INSERT INTO pg_catalog.pg_dist_local_group VALUES (0);
+	CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char", colocationid int, repmodel "char");
+	RESET allow_system_table_mods;
+
+	-- debug_print_parse writes the tree into the log
+	CREATE FUNCTION shapes.analyse(statement text) RETURNS void LANGUAGE plpgsql SET debug_print_parse = on AS $read$
 	BEGIN
-		FOR s IN SELECT DISTINCT text FROM shapes.statement WHERE tree IS NULL AND error IS NULL LOOP
+		EXECUTE statement;
+	END $read$;
+
+	-- to the log, each once
+	CREATE FUNCTION shapes.show(statements text[]) RETURNS void LANGUAGE plpgsql AS $read$
+	DECLARE
+		statement text;
+	BEGIN
+		FOREACH statement IN ARRAY coalesce(statements, '{}') LOOP
+			CONTINUE WHEN EXISTS (SELECT FROM shapes.shown WHERE done = statement);
 			BEGIN
-				EXECUTE 'PREPARE shape AS ' || s.text;
-				SELECT array_to_string(p.parameter_types, ', ') INTO types FROM pg_prepared_statements p WHERE name = 'shape';
-				EXECUTE 'DEALLOCATE shape';
-				EXECUTE format('CREATE FUNCTION shapes.body(%s) RETURNS void LANGUAGE sql BEGIN ATOMIC %s; END', types, s.text);
-				SELECT p.prosqlbody::text INTO made FROM pg_proc p WHERE p.proname = 'body' AND p.pronamespace = 'shapes'::regnamespace;
-				DROP FUNCTION shapes.body;
-				UPDATE shapes.statement SET tree = made WHERE text = s.text;
+				PERFORM shapes.analyse('PREPARE shape AS ' || statement);
+				DEALLOCATE shape;
+				RAISE LOG 'shape: %%', encode(convert_to(statement, 'UTF8'), 'hex');
+				IF NOT current_setting('transaction_read_only')::boolean THEN
+					INSERT INTO shapes.shown VALUES (statement);
+				END IF;
 			EXCEPTION WHEN OTHERS THEN
-				UPDATE shapes.statement SET error = SQLERRM WHERE text = s.text;
+				RAISE LOG 'unread: %% %%', encode(convert_to(statement, 'UTF8'), 'hex'), SQLERRM;
 			END;
 		END LOOP;
 	END $read$;
-};
 
-# What the catalogs say, by OID; what every database has is kept in the hash given.
+	-- what was run since it was last called
+	CREATE FUNCTION shapes.read() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+		SET search_path = pg_catalog, pg_temp SET client_encoding = 'UTF8' SET client_min_messages = error
+		SET auto_explain.log_min_duration = -1 AS $read$
+	#variable_conflict use_variable
+	<<read>>
+	DECLARE
+		log CONSTANT text := '%2$s';
+		place bigint;
+		seen oid;
+		names text;
+	BEGIN
+		SELECT p.place, p.seen INTO place, seen FROM shapes.progress p;
+		WITH new AS (
+			CATALOG)
+		SELECT string_agg(concat_ws('|', kind, oid, value), E'\n'), coalesce(max(oid), seen) INTO names, seen FROM new;
+		IF names IS NOT NULL THEN
+			RAISE LOG 'catalog: %%', encode(convert_to(names, 'UTF8'), 'hex');
+		END IF;
+		-- neither effaced's own tables nor PostgreSQL's checks of foreign keys
+		PERFORM shapes.show(array_agg(DISTINCT s.text)) FROM (
+			SELECT m[1]::jsonb #>> '{}' AS text
+			  FROM regexp_matches(convert_from(pg_read_binary_file(log, place, (pg_stat_file(log)).size - place), 'UTF8'),
+								  '"Query Text": ("(?:[^"\\]|\\.)*")', 'g') m) s
+		 WHERE s.text ~ '\$\d+::' AND s.text ~ '\y(FROM|UPDATE) ' AND s.text !~ '\yeffaced_'
+		   AND s.text !~ '^(SELECT 1 FROM|DELETE FROM|UPDATE) (ONLY )?".*OPERATOR\(';
+		IF NOT current_setting('transaction_read_only')::boolean THEN
+			UPDATE shapes.progress p SET place = (pg_stat_file(log)).size, seen = read.seen;
+		END IF;
+	EXCEPTION WHEN OTHERS THEN
+		RAISE LOG 'reader: %%', SQLERRM;
+	END $read$;
+
+	-- the plan of each subject table, also where nothing is run
+	CREATE FUNCTION shapes.read_plans() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+		SET search_path = public, pg_temp SET client_encoding = 'UTF8' SET client_min_messages = error
+		SET auto_explain.log_min_duration = -1 AS $read$
+	DECLARE
+		subject jsonb;
+	BEGIN
+		IF to_regproc('effaced_manifest') IS NULL THEN
+			RETURN;
+		END IF;
+		FOR subject IN SELECT t.value FROM jsonb_array_elements(effaced_manifest() -> 'tables') t WHERE t.value -> 'subject_link' ->> 'path' = '' LOOP
+			BEGIN
+				PERFORM shapes.show(array_agg(DISTINCT p.statement)) FROM effaced_plan(
+					CASE WHEN jsonb_array_length(subject -> 'subject_link' -> 'subject_id_columns') = 1 THEN '1' END,
+					(subject ->> 'name')::regclass) p WHERE p.statement LIKE '%%$%%';
+			EXCEPTION WHEN SQLSTATE 'ZE001' OR SQLSTATE 'ZE002' OR SQLSTATE 'ZE003' OR SQLSTATE 'ZE004' THEN
+				NULL;	-- there is no plan for it
+			END;
+		END LOOP;
+	EXCEPTION WHEN OTHERS THEN
+		NULL;	-- there is no map, or the extension is going
+	END $read$;
+
+	CREATE FUNCTION shapes.before_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $read$
+	BEGIN
+		IF tg_tag ~ '^(DROP|ALTER)' THEN
+			PERFORM shapes.read();
+			PERFORM shapes.read_plans();
+		END IF;
+	END $read$;
+	CREATE EVENT TRIGGER shapes ON ddl_command_start EXECUTE FUNCTION shapes.before_ddl();
+	ALTER EVENT TRIGGER shapes ENABLE ALWAYS;
+SQL
+
+# What the catalogs say of objects with such an OID, as (kind, oid, value).
+sub catalog_query
+{
+	my ($which) = @_;
+	return qq{
+			SELECT 'volatility' AS kind, oid, provolatile::text AS value FROM pg_proc WHERE oid $which
+			UNION ALL SELECT 'function', oid, oid::regprocedure::text FROM pg_proc WHERE oid $which
+			UNION ALL SELECT 'input', oid, typinput::oid::text FROM pg_type WHERE oid $which
+			UNION ALL SELECT 'output', oid, typoutput::oid::text FROM pg_type WHERE oid $which
+			UNION ALL SELECT 'code', oid, oprcode::oid::text FROM pg_operator WHERE oid $which
+			UNION ALL SELECT 'operator', oid, oprname FROM pg_operator WHERE oid $which
+			UNION ALL SELECT 'own', objid, '1' FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+			   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'effaced') AND objid $which};
+}
+
 sub catalog
 {
-	my ($query, $builtin) = @_;
-	$builtin->{$_->[0]}{$_->[1]} = $_->[2] for %$builtin ? () : read_catalog($query, '< 16384');
-	my %catalog = map { $_ => { %{ $builtin->{$_} } } } keys %$builtin;
-	$catalog{$_->[0]}{$_->[1]} = $_->[2] for read_catalog($query, '>= 16384');
+	my ($rows) = @_;
+	my %catalog;
+	for (split /\n/, $rows)
+	{
+		my ($kind, $oid, $value) = split /\|/, $_, 3;
+		$catalog{$kind}{$oid} = $value;
+	}
 	return \%catalog;
 }
 
-sub read_catalog
+sub decoded
 {
-	my ($query, $which) = @_;
-	return rows($query->(qq{
-		SELECT 'volatility', oid, provolatile::text FROM pg_proc WHERE oid $which
-		UNION ALL SELECT 'function', oid, oid::regprocedure::text FROM pg_proc WHERE oid $which
-		UNION ALL SELECT 'input', oid, typinput::oid::text FROM pg_type WHERE oid $which
-		UNION ALL SELECT 'output', oid, typoutput::oid::text FROM pg_type WHERE oid $which
-		UNION ALL SELECT 'code', oid, oprcode::oid::text FROM pg_operator WHERE oid $which
-		UNION ALL SELECT 'operator', oid, oprname FROM pg_operator WHERE oid $which
-		UNION ALL SELECT 'own', objid, '1' FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
-		   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'effaced') AND objid $which}));
+	my $text = pack 'H*', $_[0];
+	utf8::decode($text);
+	return $text;
 }
 
-sub rows { return map { [ split /\|/, $_, 3 ] } split /\n/, $_[0]; }
+# A test's SQL that reads also before what it rolls back.
+sub with_readings
+{
+	my ($sql) = @_;
+	$sql =~ s/^(?=ROLLBACK\b)/SELECT shapes.read();\n/mg;
+	$sql =~ s/^(?=\s*RAISE EXCEPTION\b)/PERFORM shapes.read();\n/mg;
+	return $sql;
+}
+
+# What is in a log: each statement with its tree, or '' where it could not be read,
+# and what the catalogs say.
+sub logged
+{
+	my ($log) = @_;
+	my (%trees, %catalog, $tree);
+	for (split /^(?!\t)/m, $log)
+	{
+		# the last one before its statement; those before are PREPARE's own
+		if (s/^.*DETAIL:  (?=\{QUERY )//s) { $tree = $_; }
+		elsif (/LOG:  shape: (\w+)/) { $trees{decoded($1)} = $tree; }
+		elsif (/LOG:  unread: (\w+)/) { $trees{decoded($1)} ||= ''; }
+		elsif (/LOG:  catalog: (\w+)/)
+		{
+			my $more = catalog(decoded($1));
+			$catalog{$_} = { %{ $catalog{$_} || {} }, %{ $more->{$_} } } for keys %$more;
+		}
+		elsif (/LOG:  reader: (.*)/) { die "the log cannot be read: $1"; }
+	}
+	return (\%trees, \%catalog);
+}
 
 # ------------------------------------------------------------------ the parser
 
@@ -169,7 +293,8 @@ sub offences
 	my @found;
 
 	# a parameter is cast itself, so that no column has to be
-	push @found, "parameter $1 is not cast" while $text =~ /(\$\d+)(?!\d|::)/g;
+	(my $bare = $text) =~ s/E'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"//gs;
+	push @found, "parameter $1 is not cast" while $bare =~ /(\$\d+)(?!\d|::)/g;
 
 	walk(parse($tree), sub {
 		my ($query) = @_;
@@ -224,6 +349,9 @@ sub query_offences
 	walk($query->{returningList}, sub {
 		push @found, 'a whole row in RETURNING' if $_[0]{''} eq 'VAR' && $_[0]{varattno} eq '0';
 	}, 0);
+
+	# keys are there, or a sub-select finds them first and once
+	push @found, 'a change without a key' if $changes && !by_key($query, $catalog);
 
 	# a place counts in one shard only
 	my (%place, %shard);
@@ -308,23 +436,6 @@ sub correlated
 	};
 	$look->($query, 0);
 	return $found;
-}
-
-# --------------------------------------------------------------------- the log
-
-# The statements with parameters that effaced ran, out of what auto_explain wrote.
-sub logged
-{
-	my ($log) = @_;
-	my %texts;
-	while ($log =~ /^\s*"Query Text": ("[^"\\]*+(?:\\.[^"\\]*+)*+")/mg)
-	{
-		my $text = JSON::PP->new->allow_nonref->decode($1);
-		# neither effaced's own tables nor PostgreSQL's checks of foreign keys
-		next if $text !~ /\$\d+::/ || $text !~ /\b(FROM|UPDATE) / || $text =~ /\beffaced_/ || $text =~ /^(SELECT 1 FROM|DELETE FROM|UPDATE) (ONLY )?".*OPERATOR\(/;
-		$texts{$text} = 1;
-	}
-	return sort keys %texts;
 }
 
 1;
