@@ -11,8 +11,10 @@
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+static HTAB *hash_runs(ErasureCall *call);
 static ErasureRun *new_run(ErasureCall *call, SubjectKey *key);
 static Datum *bind_params(ErasureRun *run, Statement *st, const char **nulls);
 
@@ -46,7 +48,25 @@ EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
 	call->runs = palloc(sizeof(ErasureRun *) * Max(nkeys, 1));
 	for (int i = 0; i < nkeys; i++)
 		call->runs[i] = new_run(call, keys[i]);
+	if (nkeys > 1 && plan->subject->nkey == 1 && get_typbyval(EffKeyType(plan->subject, 0)))
+		call->runs_by_value = hash_runs(call);
 	return call;
+}
+
+/* hash_runs: statements for all subjects tell of each by its key. */
+static HTAB *
+hash_runs(ErasureCall *call)
+{
+	HASHCTL		control = {.keysize = sizeof(Datum), .entrysize = sizeof(RunByValue), .hcxt = CurrentMemoryContext};
+	HTAB	   *runs = hash_create("effaced subjects", call->nkeys, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	for (int i = 0; i < call->nkeys; i++)
+	{
+		RunByValue *entry = hash_search(runs, &call->keys[i]->values[0], HASH_ENTER, NULL);
+
+		entry->run = call->runs[i];
+	}
+	return runs;
 }
 
 static ErasureRun *

@@ -8,6 +8,7 @@
 #include "effaced.h"
 #include "identifier.h"
 #include "plan.h"
+#include "utils/hsearch.h"
 
 /* Identifiers of one kind that are erased */
 typedef struct ErasedSubjects
@@ -42,6 +43,13 @@ typedef struct ExecValue
 	bool		isnull;
 } ExecValue;
 
+/* The subject with a key that is passed by value */
+typedef struct RunByValue
+{
+	Datum		value;
+	struct ErasureRun *run;
+} RunByValue;
+
 /* All subjects of a call */
 typedef struct ErasureCall
 {
@@ -50,6 +58,7 @@ typedef struct ErasureCall
 	SubjectKey **keys;
 	int			nkeys;
 	struct ErasureRun **runs;	/* one each */
+	HTAB	   *runs_by_value;	/* where there are several, with one key that is passed by value */
 	struct ErasureRun *all;		/* for statements that are about all of them */
 	FoundRows  *found_rows;		/* of all runs, where there are several */
 	ExecValue  *values;			/* of PARAM_VALUE */

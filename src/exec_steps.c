@@ -175,8 +175,8 @@ run_for_all(ErasureCall *call, ErasureStep *step, int number)
 }
 
 /*
- * run_of_row finds the subject whose key a result row begins with, by its text
- * or, where its type takes several texts for equal, by that.
+ * run_of_row finds the subject whose key a result row begins with: by its value,
+ * by its text or, where its type takes several texts for equal, by that.
  */
 static ErasureRun *
 run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
@@ -188,6 +188,15 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
 
 	if (call->nkeys == 1)
 		return call->runs[0];
+	if (call->runs_by_value != NULL)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(rows->vals[row], rows->tupdesc, 1, &isnull);
+		RunByValue *entry = hash_search(call->runs_by_value, &value, HASH_FIND, NULL);
+
+		if (entry != NULL)
+			return entry->run;
+	}
 	previous = MemoryContextSwitchTo(call->scratch);
 	key = EffExecKeyOfRow(subject, rows, row);
 	run = EffExecRunOf(call, key->text);
