@@ -84,3 +84,43 @@ SELECT * FROM login;
 SELECT effaced_verify(3) -> 'verified' AS verified;
 SELECT effaced_erase(3) -> 'anonymized' AS anonymized;
 ROLLBACK;
+
+-- For one subject the token of its own row is made before the statement, for
+-- several of them by it: it is the same, whatever the names, and verify, which
+-- makes it by a third statement, knows it.
+CREATE TABLE "od\d: ""'name" ("the\id" int PRIMARY KEY, "e'mail" text, code text);
+CREATE TABLE guest (id uuid PRIMARY KEY, email varchar(20), code text);
+CREATE DOMAIN number AS bigint;
+CREATE TABLE visitor (id number PRIMARY KEY, email text, code text);
+CREATE FUNCTION label(relation regclass, email text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('SECURITY LABEL FOR effaced ON TABLE %s IS %L', relation, '{"path": ""}');
+	EXECUTE format('SECURITY LABEL FOR effaced ON COLUMN %s.%I IS %L', relation, email, '{"category": "contact"}');
+END
+$$;
+SELECT label('"od\d: ""''name"', 'e''mail'), label('guest', 'email'), label('visitor', 'email');
+CREATE FUNCTION tokens(relation regclass, ids text[]) RETURNS TABLE (relation_name regclass, same boolean, distinct_tokens bigint, verified boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	one text; many text;
+BEGIN
+	BEGIN
+		PERFORM effaced_erase(i, subject => relation) FROM unnest(ids) i;
+		EXECUTE format('SELECT string_agg(t::text, '' '' ORDER BY t::text) FROM %s t', relation) INTO one;
+		SELECT bool_and((effaced_verify(i, relation) ->> 'verified')::boolean) INTO verified FROM unnest(ids) i;
+		RAISE EXCEPTION USING ERRCODE = 'ZZ001';
+	EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
+	END;
+	PERFORM effaced_erase_many(ids, subject => relation);
+	EXECUTE format('SELECT string_agg(t::text, '' '' ORDER BY t::text) FROM %s t', relation) INTO many;
+	relation_name := relation;
+	same := one = many;
+	distinct_tokens := count(DISTINCT m) FROM regexp_matches(many, 'anon-[0-9a-f]+', 'g') m;
+	RETURN NEXT;
+END
+$$;
+INSERT INTO "od\d: ""'name" VALUES (1, 'a', 'x'), (-2, 'b', 'x');
+INSERT INTO guest VALUES ('11111111-2222-3333-4444-55555555ABCD', 'a', 'x'), ('11111111-2222-3333-4444-55555555abce', 'b', 'x');
+INSERT INTO visitor VALUES (9223372036854775807, 'a', 'x'), (0, 'b', 'x');
+SELECT * FROM tokens('"od\d: ""''name"', '{1,-2}');
+SELECT * FROM tokens('guest', '{11111111-2222-3333-4444-55555555ABCD,11111111222233334444-55555555abce}');
+SELECT * FROM tokens('visitor', '{9223372036854775807,000}');

@@ -154,6 +154,9 @@ bind_params(ErasureRun *run, Statement *st, const char **nulls)
 			case PARAM_SECRET:
 				*value = CStringGetTextDatum(EffSecret(run->map));
 				break;
+			case PARAM_TOKEN:
+				*value = CStringGetTextDatum(EffSurrogateToken(param->of, EffSecret(run->map), run->key->text));
+				break;
 			case PARAM_ROWS:
 				*value = run->found_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
 				break;

@@ -680,6 +680,7 @@ append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
 	ListCell   *lc;
 
 	initStringInfo(&pending);
+	st->own_row = planned->links == NIL && !st->all;
 	appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);
 	foreach(lc, planned->anonymize)
 	{

@@ -45,7 +45,7 @@ const char *
 EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
 				  int part, Oid element_type)
 {
-	bool		single = kind == PARAM_KEY || kind == PARAM_SECRET || kind == PARAM_VALUE || kind == PARAM_CUTOFF || kind == PARAM_BATCH;
+	bool		single = kind == PARAM_KEY || kind == PARAM_SECRET || kind == PARAM_TOKEN || kind == PARAM_VALUE || kind == PARAM_CUTOFF || kind == PARAM_BATCH;
 	Oid			type = single ? element_type : get_array_type(element_type);
 	StatementParam *param;
 	ListCell   *lc;

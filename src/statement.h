@@ -20,6 +20,7 @@ typedef enum EffParamKind
 	PARAM_CALL,					/* the i-th key values of all subjects of the call */
 	PARAM_ERASED,				/* the same of subjects of a kind that are erased already */
 	PARAM_SECRET,				/* the secret of the database, text */
+	PARAM_TOKEN,				/* that of a column of the subject's own row, text */
 	PARAM_ROWS,					/* the i-th key values of a part of a row set */
 	PARAM_CALL_ROWS,			/* the same of all subjects of the call */
 	PARAM_PARENTS,				/* the keys of a parent set */
@@ -34,7 +35,7 @@ typedef struct StatementParam
 	EffParamKind kind;
 	int			index;
 	const void *of;				/* MapTable of PARAM_ERASED and PARAM_RESTRICTED, RowSet of PARAM_ROWS,
-								 * ParentSet of PARAM_PARENTS, RetentionPolicy of PARAM_CUTOFF */
+								 * ParentSet of PARAM_PARENTS, Surrogate of PARAM_TOKEN, RetentionPolicy of PARAM_CUTOFF */
 	int			part;			/* of PARAM_ROWS: RowSetPart */
 	Oid			type;			/* of the parameter, an array type but for the subject's key, the secret, values and cutoffs */
 } StatementParam;
@@ -45,6 +46,7 @@ typedef struct Statement
 	List	   *params;			/* of StatementParam */
 	int			naliases;		/* h1, h2, ... handed out so far */
 	bool		all;			/* about all subjects of a call, where it speaks of the subject */
+	bool		own_row;		/* about the subject's own row and no other */
 	long		limit;			/* as many rows are read, 0 for all */
 	int			expected;		/* SPI_OK_* */
 	EffStatementPlace place;

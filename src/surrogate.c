@@ -69,6 +69,8 @@ static bool constant_datum(Surrogate *surrogate, Oid type, Datum *value);
 static MapError *must_give(MapTable *table, MapColumn *column, char *why);
 static char *collate_clause(Surrogate *surrogate);
 static char *token_sql(Surrogate *surrogate, Statement *st, const char *alias);
+static bool is_identifier(const Surrogate *surrogate);
+static char *token_place(const Surrogate *surrogate);
 static char *double_backslashes(const char *text);
 static char *key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain);
 
@@ -739,12 +741,15 @@ static char *
 token_sql(Surrogate *surrogate, Statement *st, const char *alias)
 {
 	EffRelation *rel = surrogate->table->rel;
-	const char *secret = EffStatementParam(st, PARAM_SECRET, 0, NULL, 0, TEXTOID);
-	char	   *place = psprintf("%s.%s:", rel->sql, quote_identifier(surrogate->column->column->name));
+	const char *secret;
+	char	   *place = token_place(surrogate);
 	char	   *bytes;
 	bool		plain = true;
 	StringInfoData key;
 
+	if (st->own_row && is_identifier(surrogate))
+		return pstrdup(EffStatementParam(st, PARAM_TOKEN, 0, surrogate, 0, TEXTOID));
+	secret = EffStatementParam(st, PARAM_SECRET, 0, NULL, 0, TEXTOID);
 	initStringInfo(&key);
 	for (int i = 0; i < surrogate->nkey; i++)
 	{
@@ -762,6 +767,40 @@ token_sql(Surrogate *surrogate, Statement *st, const char *alias)
 		bytes = psprintf("pg_catalog.replace((%s || %s%s) COLLATE pg_catalog.\"C\", %s, %s)",
 						 secret, EffQuoteLiteral(place), key.data, EffQuoteLiteral("\\"), EffQuoteLiteral("\\\\"));
 	return psprintf("pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(%s::bytea), 1, %d), 'hex')", bytes, TOKEN_DIGITS / 2);
+}
+
+/* is_identifier: the row's key is the subject's, and has one text only. */
+static bool
+is_identifier(const Surrogate *surrogate)
+{
+	MapTable   *table = surrogate->table;
+	Oid			type;
+
+	if (surrogate->nkey != 1 || table->nkey != 1 || surrogate->key[0] != table->key[0])
+		return false;
+	type = getBaseType(EffRelationColumn(table->rel, table->key[0])->type);
+	return type == INT8OID || type == INT4OID || type == INT2OID || type == UUIDOID;
+}
+
+/*
+ * EffSurrogateToken makes what the expression of token_sql() would for the row
+ * with that key, without its being set up for each statement.
+ */
+char *
+EffSurrogateToken(const Surrogate *surrogate, const char *secret, const char *identifier)
+{
+	char	   *text = psprintf("%s%s%s", secret, token_place(surrogate), identifier);
+	Datum		hash = DirectFunctionCall1(sha256_bytea, PointerGetDatum(cstring_to_text(text)));
+	char	   *token = palloc(TOKEN_DIGITS + 1);
+
+	token[hex_encode(VARDATA_ANY(DatumGetByteaPP(hash)), TOKEN_DIGITS / 2, token)] = '\0';
+	return token;
+}
+
+static char *
+token_place(const Surrogate *surrogate)
+{
+	return psprintf("%s.%s:", surrogate->table->rel->sql, quote_identifier(surrogate->column->column->name));
 }
 
 static char *
