@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "audit.h"
+#include "arrays.h"
 #include "catalog.h"
 #include "citus.h"
 #include "spi.h"
@@ -16,7 +17,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -248,7 +248,6 @@ ErasureRecord *
 EffAuditErased(const char *kind, char **refs, int n)
 {
 	ErasureRecord *erased = palloc0(sizeof(ErasureRecord) * Max(n, 1));
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
 	Oid			types[] = {TEXTOID, TEXTARRAYOID};
 	Datum		values[2];
 	int		   *by_ref = palloc(sizeof(int) * Max(n, 1));
@@ -257,13 +256,10 @@ EffAuditErased(const char *kind, char **refs, int n)
 	if (n == 0)
 		return erased;
 	for (int i = 0; i < n; i++)
-	{
-		elements[i] = CStringGetTextDatum(refs[i]);
 		by_ref[i] = i;
-	}
 	qsort_arg(by_ref, n, sizeof(int), compare_refs, refs);
 	values[0] = CStringGetTextDatum(kind);
-	values[1] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = EffTextArray(refs, n);
 	EffSpiBeginAsOwner(&bracket);
 	(void) EffSpiExecuteOwn(&find_erasures, lengthof(types), types, values, NULL, SPI_OK_SELECT, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)

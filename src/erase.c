@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "arrays.h"
 #include "audit.h"
 #include "exec.h"
 #include "object.h"
@@ -15,9 +16,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -61,7 +60,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 	do
 	{
 		map = EffGraphGet();
-		subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
+		subject = EffGraphSubjectArgument(map, fcinfo, 2);
 		key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 		plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
 	} while (!EffMapHold(map, plan->written));
@@ -99,8 +98,7 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 	MapTable   *subject;
 	ErasurePlan *plan;
 	SubjectKey **keys;
-	Datum	   *elements;
-	bool	   *nulls;
+	char	  **texts;
 	int			n;
 	int			nkeys;
 	uint64	   *totals;
@@ -121,15 +119,14 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("subject identifiers must not be NULL"),
 				 errhint("Give an array of identifiers, which may be empty.")));
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	texts = EffTextArrayRead(PG_GETARG_DATUM(0), &n);
 	keys = palloc(sizeof(SubjectKey *) * Max(n, 1));
 	do
 	{
 		map = EffGraphGet();
-		subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
+		subject = EffGraphSubjectArgument(map, fcinfo, 2);
 		for (int i = 0; i < n; i++)
-			keys[i] = EffIdentifierResolve(subject,
-										   EffIdentifierFromText(nulls[i] ? NULL : TextDatumGetCString(elements[i])));
+			keys[i] = EffIdentifierResolve(subject, EffIdentifierFromText(texts[i]));
 		plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
 	} while (!EffMapHold(map, plan->written));
 	nkeys = EffIdentifierUnique(keys, n);

@@ -195,12 +195,11 @@ bind_params(ErasureRun *run, Statement *st, const char **nulls)
 uint64
 EffExecCount(ErasureRun *run, Statement *st)
 {
-	bool		isnull;
 	uint64		count;
 
 	if (EffExecStatement(run, st) != 1)
 		elog(ERROR, "a count returned no row");
-	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	count = EffSpiNumber(1);
 	SPI_freetuptable(SPI_tuptable);
 	return count;
 }

@@ -334,14 +334,13 @@ void
 EffExecVerify(ErasureRun *run, PlannedTable *planned, TableVerdict *verdict)
 {
 	Statement  *st = EffPlanVerifyStatement(run->map, run->plan, planned);
-	bool		isnull;
 
 	verdict->name = planned->table->name;
 	if (EffExecStatement(run, st) != 1)
 		elog(ERROR, "a count returned no row");
-	verdict->residual = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	verdict->surviving = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	verdict->excluded = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	verdict->residual = EffSpiNumber(1);
+	verdict->surviving = EffSpiNumber(2);
+	verdict->excluded = EffSpiNumber(3);
 	SPI_freetuptable(SPI_tuptable);
 }
 

@@ -70,7 +70,7 @@ Datum
 effaced_export(PG_FUNCTION_ARGS)
 {
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(2) ? InvalidOid : PG_GETARG_OID(2));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 2);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	char	   *scope = PG_ARGISNULL(3) ? "access" : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	Bundle		bundle = {.portable = strcmp(scope, "portability") == 0};

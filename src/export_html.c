@@ -29,7 +29,7 @@ Datum
 effaced_export_html(PG_FUNCTION_ARGS)
 {
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 
 	return EffExportHtml(EffExportBundle(subject, key));

@@ -104,7 +104,7 @@ begin_stream(FunctionCallInfo fcinfo, TupleDesc desc)
 	DataMap    *map = EffGraphGet();
 	EffObject	payload;
 
-	stream->subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	stream->subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	stream->key = EffIdentifierResolve(stream->subject, EffIdentifierArgument(fcinfo, 0));
 	stream->plan = EffExportPlanGet(map, stream->subject, stream->key);
 	stream->call = EffExecNew(map, &stream->plan->base, &stream->key, 1);

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "outbox.h"
+#include "arrays.h"
 #include "catalog.h"
 #include "refs.h"
 #include "resolver.h"
@@ -56,8 +57,7 @@ static int	max_backoff = 3600;
 static List *add_more(List *entries, List *subject_ids, List *resolvers);
 static List *result_texts(int column);
 static bool is_anything_left(Datum kind, Datum subjects);
-static Datum text_datums(List *entries, int member);
-static Datum text_list(List *texts);
+static Datum member_texts(List *entries, int member);
 static bool take_entry(ClaimedEntry *entry);
 static void run_entry(ClaimedEntry *entry);
 static char *read_entry(ClaimedEntry *entry, int *nargs, Jsonb **args);
@@ -201,7 +201,10 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 	bool		isnull;
 	Datum		result;
 	Datum	   *elements;
+	List	   *ids;
 	int			n;
+	ListCell   *lc;
+	ListCell   *lc2;
 
 	/* in most calls there is nothing to do, and nothing to wait for */
 	if (*entries == NIL && (subjects == NIL || EffOwnRelationIsEmpty("effaced_outbox")))
@@ -209,10 +212,10 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 	values[0] = CStringGetTextDatum(operation);
 	values[1] = CStringGetTextDatum(kind);
 	for (int member = 0; member < 3; member++)
-		values[2 + member] = text_datums(*entries, member);
+		values[2 + member] = member_texts(*entries, member);
 	values[5] = payload ? CStringGetTextDatum(payload) : (Datum) 0;
 	nulls[5] = payload ? ' ' : 'n';
-	values[6] = text_list(subjects);
+	values[6] = EffTextArrayOfList(subjects);
 	nulls[6] = subjects != NIL ? ' ' : 'n';
 
 	EffSpiBeginAsOwner(&bracket);
@@ -224,16 +227,12 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 	if (EffSpiExecuteOwn(&enqueue_entries, lengthof(types), types, values, nulls, SPI_OK_SELECT, &outbox_place) != 1)
 		elog(ERROR, "could not write to the outbox");
 	MemoryContextSwitchTo(context);
-	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	if (!isnull)
-	{
-		*entries = add_more(*entries, result_texts(3), result_texts(4));
-		deconstruct_array(DatumGetArrayTypeP(result), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
-		if (n != list_length(*entries))
-			elog(ERROR, "%d of %d entries were made", n, list_length(*entries));
-		for (int i = 0; i < n; i++)
-			((OutboxEntry *) list_nth(*entries, i))->entry_id = TextDatumGetCString(elements[i]);
-	}
+	ids = result_texts(1);
+	*entries = add_more(*entries, result_texts(3), result_texts(4));
+	if (list_length(ids) != list_length(*entries))
+		elog(ERROR, "%d of %d entries were made", list_length(ids), list_length(*entries));
+	forboth(lc, *entries, lc2, ids)
+		((OutboxEntry *) lfirst(lc))->entry_id = lfirst(lc2);
 	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
 	if (!isnull)
 	{
@@ -301,14 +300,14 @@ result_texts(int column)
 	List	   *texts = NIL;
 	bool		isnull;
 	Datum		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
-	Datum	   *elements;
+	char	  **elements;
 	int			n;
 
 	if (isnull)
 		return NIL;
-	deconstruct_array(DatumGetArrayTypeP(result), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+	elements = EffTextArrayRead(result, &n);
 	for (int i = 0; i < n; i++)
-		texts = lappend(texts, TextDatumGetCString(elements[i]));
+		texts = lappend(texts, elements[i]);
 	return texts;
 }
 
@@ -322,9 +321,9 @@ is_anything_left(Datum kind, Datum subjects)
 	return EffSpiExecuteOwn(&find_left, lengthof(types), types, values, NULL, SPI_OK_SELECT, NULL) > 0;
 }
 
-/* text_datums gathers one member of every entry. */
+/* member_texts gathers one member of every entry. */
 static Datum
-text_datums(List *entries, int member)
+member_texts(List *entries, int member)
 {
 	List	   *texts = NIL;
 	ListCell   *lc;
@@ -335,18 +334,7 @@ text_datums(List *entries, int member)
 
 		texts = lappend(texts, unconstify(char *, member == 0 ? entry->subject_id : member == 1 ? entry->resolver : entry->ref));
 	}
-	return text_list(texts);
-}
-
-static Datum
-text_list(List *texts)
-{
-	Datum	   *values = palloc(sizeof(Datum) * Max(list_length(texts), 1));
-	ListCell   *lc;
-
-	foreach(lc, texts)
-		values[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
-	return PointerGetDatum(construct_array(values, list_length(texts), TEXTOID, -1, false, TYPALIGN_INT));
+	return EffTextArrayOfList(texts);
 }
 
 /* take_entry claims the next entry that a function is registered for. */

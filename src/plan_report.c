@@ -27,7 +27,7 @@ effaced_plan(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubject(map, PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	ErasurePlan *plan;
 	ListCell   *lc;
 

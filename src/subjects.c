@@ -32,7 +32,7 @@ static void put_identifiers(ReturnSetInfo *rsinfo, MapTable *subject);
 Datum
 effaced_subject_kind(PG_FUNCTION_ARGS)
 {
-	MapTable   *subject = EffGraphSubject(EffGraphGet(), PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0));
+	MapTable   *subject = EffGraphSubjectArgument(EffGraphGet(), fcinfo, 0);
 
 	PG_RETURN_TEXT_P(cstring_to_text(subject->kind));
 }
@@ -86,7 +86,7 @@ effaced_subject_ids(PG_FUNCTION_ARGS)
 Datum
 effaced_subject_ref(PG_FUNCTION_ARGS)
 {
-	MapTable   *subject = EffGraphSubject(EffGraphGet(), PG_ARGISNULL(1) ? InvalidOid : PG_GETARG_OID(1));
+	MapTable   *subject = EffGraphSubjectArgument(EffGraphGet(), fcinfo, 1);
 
 	PG_RETURN_TEXT_P(cstring_to_text(EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0))->text));
 }
