@@ -293,6 +293,36 @@ EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum)
 }
 
 /*
+ * EffForeignKeySets: all columns of the key, where the action names none.
+ */
+List *
+EffForeignKeySets(ForeignKey *fk)
+{
+	List	   *columns = NIL;
+
+	if (fk->on_delete == FKCONSTR_ACTION_SETNULL || fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
+		for (int i = 0; i < (fk->nset > 0 ? fk->nset : fk->nkeys); i++)
+			columns = lappend_int(columns, fk->nset > 0 ? fk->set_columns[i] : fk->columns[i]);
+	return columns;
+}
+
+bool
+EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel)
+{
+	List	   *columns = EffForeignKeySets(fk);
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc));
+
+		if (column->not_null && (fk->on_delete == FKCONSTR_ACTION_SETNULL || !column->has_default))
+			return false;
+	}
+	return columns != NIL;
+}
+
+/*
  * EffLabelsLoad reads every label of the database, from security labels and
  * from comments; a comment behind a security label only marks it as shadowing.
  */

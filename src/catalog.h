@@ -110,6 +110,12 @@ extern List *EffForeignKeysLoad(void);	/* of ForeignKey, by relation, then name 
 /* Whether the foreign key is about a column, on whichever end */
 extern bool EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum);
 
+/* Columns (int attnums) that ON DELETE SET NULL or SET DEFAULT writes; NIL for any other action */
+extern List *EffForeignKeySets(ForeignKey *fk);
+
+/* Whether that is its action, and its columns, which are rel's, can take the value */
+extern bool EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel);
+
 extern List *EffLabelsLoad(void);		/* of StoredLabel, by relation, then attnum */
 extern List *EffLabelsOf(Oid relid);	/* the same for one relation */
 extern List *EffAncestors(Oid relid);	/* of Oid: every inheritance parent */

@@ -9,7 +9,6 @@
 #include "graph.h"
 
 #include "catalog/pg_class.h"
-#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -20,7 +19,6 @@ static EnforcementStep *step_of_group(List *steps, RetentionTerm *term);
 static List *list_references(DataMap *map, MapTable *table);
 static List *add_reference(List *references, EffRelation *rel, AttrNumber *columns,
 						   EffRelation *source, AttrNumber *source_columns, int n);
-static bool lets_go(ForeignKey *fk, EffRelation *source);
 static bool is_hop(DataMap *map, ForeignKey *fk);
 
 /*
@@ -199,7 +197,7 @@ list_references(DataMap *map, MapTable *table)
 			ForeignKey *fk = lfirst(lc2);
 			EffRelation *source = EffMapLoad(map, fk->relid);
 
-			if (source != NULL && (!lets_go(fk, source) || is_hop(map, fk)))
+			if (source != NULL && (!EffForeignKeyLetsGo(fk, source) || is_hop(map, fk)))
 				references = add_reference(references, rel, fk->target_columns, source, fk->columns, fk->nkeys);
 		}
 	}
@@ -228,24 +226,6 @@ add_reference(List *references, EffRelation *rel, AttrNumber *columns,
 	reference->source_columns = source_columns;
 	reference->n = n;
 	return lappend(references, reference);
-}
-
-/* lets_go: the foreign key gives its columns another value, which they can have */
-static bool
-lets_go(ForeignKey *fk, EffRelation *source)
-{
-	int			n = fk->nset > 0 ? fk->nset : fk->nkeys;
-
-	if (fk->on_delete != FKCONSTR_ACTION_SETNULL && fk->on_delete != FKCONSTR_ACTION_SETDEFAULT)
-		return false;
-	for (int i = 0; i < n; i++)
-	{
-		EffColumn  *column = EffRelationColumn(source, fk->nset > 0 ? fk->set_columns[i] : fk->columns[i]);
-
-		if (column->not_null && (fk->on_delete == FKCONSTR_ACTION_SETNULL || !column->has_default))
-			return false;
-	}
-	return true;
 }
 
 /* is_hop: a link of some table goes along the foreign key */

@@ -394,7 +394,7 @@ classify_reference(DataMap *map, ForeignKey *fk, EffDeletedTest deleted, void *a
 {
 	if (deleted != NULL && (!deleted(fk->relid, arg) || !deleted(fk->target, arg)))
 		return BREAK_FREE;
-	if (fk->on_delete == FKCONSTR_ACTION_SETNULL || fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
+	if (EffForeignKeySets(fk) != NIL)
 		return BREAK_ACTION;
 	if (fk->deferrable && !fk->namesake && fk->on_delete == FKCONSTR_ACTION_NOACTION)
 		return BREAK_DEFER;

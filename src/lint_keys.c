@@ -488,13 +488,7 @@ nulls_required(EffRelation *rel, ForeignKey *fk)
 	if (fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
 		return false;
 	if (fk->on_delete == FKCONSTR_ACTION_SETNULL)
-	{
-		int			n = fk->nset > 0 ? fk->nset : fk->nkeys;
-
-		for (int i = 0; i < n; i++)
-			any |= EffRelationColumn(rel, fk->nset > 0 ? fk->set_columns[i] : fk->columns[i])->not_null;
-		return any;
-	}
+		return !EffForeignKeyLetsGo(fk, rel);
 	for (int i = 0; i < fk->nkeys; i++)
 	{
 		any |= !EffRelationColumn(rel, fk->columns[i])->not_null;

@@ -23,7 +23,7 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 {
 	MapTable   *table = EffMapTableOver(build->map, fk->relid);
 	PlannedTable *source = table ? EffPlanTable(build->plan, table->rel->oid) : NULL;
-	bool		by_action = fk->on_delete == FKCONSTR_ACTION_SETNULL || fk->on_delete == FKCONSTR_ACTION_SETDEFAULT;
+	bool		by_action = EffForeignKeySets(fk) != NIL;
 	bool		detaches;
 	bool		linked;
 	PlannedOperation *operation;
@@ -200,27 +200,18 @@ EffPlanDetachAccessors(PlanBuild *build)
 bool
 EffPlanDetaches(DataMap *map, MapTable *source, ForeignKey *fk)
 {
-	List	   *columns = NIL;
+	EffRelation *rel = EffMapLoad(map, fk->relid);
+	List	   *columns = EffForeignKeySets(fk);
 	ListCell   *lc;
 
-	if (fk->on_delete == FKCONSTR_ACTION_CASCADE)
+	if (fk->on_delete == FKCONSTR_ACTION_CASCADE || (columns != NIL && !EffForeignKeyLetsGo(fk, rel)))
 		return false;
-	if (fk->on_delete == FKCONSTR_ACTION_SETNULL || fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
-		for (int i = 0; i < (fk->nset > 0 ? fk->nset : fk->nkeys); i++)
-		{
-			EffColumn  *column = EffRelationColumn(EffMapLoad(map, fk->relid),
-												   fk->nset > 0 ? fk->set_columns[i] : fk->columns[i]);
-
-			if (column->not_null && (fk->on_delete == FKCONSTR_ACTION_SETNULL || !column->has_default))
-				return false;
-			columns = lappend_int(columns, column->attnum);
-		}
-	else
+	if (columns == NIL)
 		columns = EffDetachColumns(map, fk);
 	foreach(lc, columns)
 	{
 		/* a partition has its columns in an order of its own */
-		EffColumn  *referencing = EffRelationColumn(EffMapLoad(map, fk->relid), lfirst_int(lc));
+		EffColumn  *referencing = EffRelationColumn(rel, lfirst_int(lc));
 		EffColumn  *whole = EffRelationColumnByName(source->rel, referencing->name);
 		MapColumn  *column = whole ? EffMapColumn(source, whole->attnum) : NULL;
 
