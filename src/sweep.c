@@ -10,7 +10,7 @@
 
 #include "audit.h"
 #include "graph.h"
-#include "json.h"
+#include "object.h"
 #include "spi.h"
 #include "sweep_scan.h"
 
@@ -311,7 +311,7 @@ payload_of(Sweep *sweep, Bitmapset *places)
 	List	   *names = NIL;
 	char		as_of[MAXDATELEN + 1];
 	int			place = -1;
-	StringInfoData buf;
+	EffObject	payload;
 
 	if (sweep->payloads == NULL)
 	{
@@ -329,13 +329,10 @@ payload_of(Sweep *sweep, Bitmapset *places)
 
 		names = lappend(names, psprintf("%s.%s", term->table->name, quote_identifier(term->column->column->name)));
 	}
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "as_of", JsonEncodeDateTime(as_of, TimestampTzGetDatum(sweep->as_of), TIMESTAMPTZOID, NULL));
-	EffJsonKey(&buf, "columns");
-	EffJsonStrings(&buf, names);
-	appendStringInfoChar(&buf, '}');
-	known->payload = EffJsonDone(&buf);
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "as_of", JsonEncodeDateTime(as_of, TimestampTzGetDatum(sweep->as_of), TIMESTAMPTZOID, NULL));
+	EffObjectTexts(&payload, "columns", names);
+	known->payload = EffObjectDone(&payload);
 	return known->payload;
 }
 
