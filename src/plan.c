@@ -92,8 +92,14 @@ EffPlanTable(ErasurePlan *plan, Oid relid)
 void
 EffPlanScope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned)
 {
+	EffPlanScopePart(map, st, alias, plan, planned, planned->contested ? ROWS_GONE : ROWS_ALL);
+}
+
+void
+EffPlanScopePart(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned, int part)
+{
 	if (planned->rows != NULL)
-		EffScopeRows(st, alias, planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL);
+		EffScopeRows(st, alias, planned->rows, part);
 	else
 		EffPlanScopeNow(map, st, alias, plan, planned, &EffScopeMine);
 }
@@ -128,37 +134,6 @@ EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *pla
 		EffScopeSubject(map, st, alias, plan->subject, owner);
 		appendStringInfoString(&st->text, ") IS NOT TRUE");
 	}
-}
-
-/*
- * EffPlanSubjectResidual: where erasure deletes the row, any row is one that
- * was made since; else one that holds something other than surrogates.
- */
-char *
-EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st)
-{
-	bool		deleted = subject->fully_pii_owned;
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, subject->columns)
-	{
-		MapColumn  *column = lfirst(lc);
-		Surrogate  *surrogate;
-		char	   *sql;
-
-		deleted &= column->label->erasure == ERASURE_DELETE;
-		/* what is tied to a link is about that link's subject */
-		if (column->label->erasure == ERASURE_RETAIN || column->label->link != NULL)
-			continue;
-		surrogate = EffSurrogateChoose(map, subject, column);
-		/* what cannot be anonymized was never erased: the row is living */
-		sql = surrogate->error ? pstrdup("true") : EffSurrogateResidualSql(surrogate, st, "t");
-		if (sql != NULL)
-			appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", sql);
-	}
-	return deleted ? pstrdup("true") : buf.len > 0 ? buf.data : pstrdup("false");
 }
 
 List *

@@ -135,7 +135,11 @@ extern bool EffPlanDetaches(DataMap *map, MapTable *source, ForeignKey *fk);
 /* The subject's rows of a planned table, by their row set where they were found first */
 extern void EffPlanScope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned);
 
-/* The same by looking them up now */
+/* A part of them, where somebody else's were told apart from them */
+extern void EffPlanScopePart(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
+							 int part);
+
+/* The same rows by looking them up now */
 extern void EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
 							const ScopeOwner *owner);
 

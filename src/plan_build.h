@@ -1,7 +1,7 @@
 /*
  * plan_build.h
- *	  Between plan.c, which decides what is done, and plan_statements.c, which
- *	  writes it as SQL.
+ *	  Between plan.c, which decides what is done, and the modules that write it
+ *	  as SQL: of the rows, of the steps, of what need not be run.
  */
 #ifndef EFF_PLAN_BUILD_H
 #define EFF_PLAN_BUILD_H
@@ -42,14 +42,52 @@ extern void EffPlanDetachAccessors(PlanBuild *build);
 
 /* an EffDeletedTest; plan is an ErasurePlan */
 extern bool EffPlanDeletes(Oid relid, void *plan);
+
+/* What finds rows and locks them: plan_rows.c */
 extern void EffPlanMakeSubjectLock(PlanBuild *build);
 extern void EffPlanMakeLocks(PlanBuild *build);
 extern void EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned);
 extern void EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned);
+extern ParentSet *EffPlanParents(PlanBuild *build, TableLink *link);
+
+/* Append the part of its row set that a row of alias t falls into */
+extern void EffPlanClasses(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+
+/* Add the step of an operation; those of shared rows and of references have a file each */
 extern void EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation);
+extern void EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
+extern void EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *operation);
+
+/* Append " WHERE ", and return where it begins; make the check of a step from there */
+extern int	EffPlanBeginWhere(Statement *st);
+extern void EffPlanAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where);
 
 /* References to the subject's own row that are found by its key alone */
 extern bool EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk);
+
+/* Whether the rows of a step can be told by their one owner, as the statements below do */
+extern bool EffPlanHasOneOwner(PlannedTable *planned);
+
+/*
+ * Begin the statement of a step that finds its rows by what they reference;
+ * false where none can.  The caller appends it up to its condition.
+ */
+extern bool EffPlanBeginByParents(PlanBuild *build, ErasureStep *step, int expected);
+extern void EffPlanEndByParents(PlanBuild *build, ErasureStep *step);
+
+/*
+ * Begin a statement about all subjects of a call.  The caller appends it up to
+ * what it writes; joiner leads to further tables, rest is a further condition.
+ */
+extern Statement *EffPlanBeginMany(const char *action, EffRelation *rel);
+extern void EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest);
+extern Statement *EffPlanMakeManyCount(PlanBuild *build, PlannedTable *planned);
+
+/* Conditions on rows of alias t, NULL where no row can meet them: plan_residual.c */
+extern char *EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st);
+extern char *EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st);
+extern char *EffPlanTied(DataMap *map, PlannedTable *planned, Statement *st);
+extern bool EffPlanIsTied(Surrogate *surrogate, TableLink *link);
 
 /* Find out what tells that tables, ways and statements reach nothing; in this order */
 extern void EffPlanMakeProbes(PlanBuild *build);
