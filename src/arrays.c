@@ -72,3 +72,18 @@ EffOidArray(List *oids, Oid type)
 		elements[foreach_current_index(lc)] = ObjectIdGetDatum(lfirst_oid(lc));
 	return PointerGetDatum(construct_array(elements, list_length(oids), type, sizeof(Oid), true, TYPALIGN_INT));
 }
+
+List *
+EffOidArrayRead(Datum array, int *n)
+{
+	ArrayType  *oids = DatumGetArrayTypeP(array);
+	Datum	   *elements;
+	bool	   *nulls;
+	List	   *list = NIL;
+
+	deconstruct_array(oids, ARR_ELEMTYPE(oids), sizeof(Oid), true, TYPALIGN_INT, &elements, &nulls, n);
+	for (int i = 0; i < *n; i++)
+		if (!nulls[i])
+			list = lappend_oid(list, DatumGetObjectId(elements[i]));
+	return list;
+}

@@ -18,4 +18,7 @@ extern char **EffTextArrayRead(Datum array, int *n);
 /* Array of a type that is an oid, from a list of Oid */
 extern Datum EffOidArray(List *oids, Oid type);
 
+/* The OIDs of such an array that are not NULL; n elements in all */
+extern List *EffOidArrayRead(Datum array, int *n);
+
 #endif							/* EFF_ARRAYS_H */

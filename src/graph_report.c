@@ -12,7 +12,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -105,26 +104,19 @@ Datum
 effaced_deletion_order(PG_FUNCTION_ARGS)
 {
 	DataMap    *map = EffGraphGet();
-	List	   *relids = NIL;
+	List	   *relids;
 	List	   *broken;
-	Datum	   *elements;
-	bool	   *nulls;
 	int			n;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
-					  &elements, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_SUBJECT),
-					 errmsg("relations must not hold NULL"),
-					 errhint("Leave the element out.")));
-		relids = list_append_unique_oid(relids, DatumGetObjectId(elements[i]));
-	}
-	relids = EffGraphOrder(map, relids, NULL, NULL, &broken);
+	relids = EffOidArrayRead(PG_GETARG_DATUM(0), &n);
+	if (list_length(relids) != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("relations must not hold NULL"),
+				 errhint("Leave the element out.")));
+	relids = EffGraphOrder(map, list_concat_unique_oid(NIL, relids), NULL, NULL, &broken);
 	PG_RETURN_DATUM(EffOidArray(relids, REGCLASSOID));
 }
 

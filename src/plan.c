@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "plan.h"
+#include "arrays.h"
 #include "expression.h"
 #include "ownership.h"
 #include "plan_build.h"
@@ -139,18 +140,12 @@ EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *pla
 List *
 EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno)
 {
-	List	   *tables = NIL;
-	Datum	   *elements;
-	bool	   *nulls;
+	List	   *tables;
 	int			n;
 
 	if (PG_ARGISNULL(argno))
 		return NIL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argno), REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
-					  &elements, &nulls, &n);
-	for (int i = 0; i < n; i++)
-		if (!nulls[i])
-			tables = lappend_oid(tables, DatumGetObjectId(elements[i]));
+	tables = EffOidArrayRead(PG_GETARG_DATUM(argno), &n);
 	if (tables == NIL || list_length(tables) != n)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
