@@ -181,13 +181,14 @@ SECURITY LABEL FOR effaced ON COLUMN devices.serial IS '{"category": "technical"
 SELECT * FROM effaced_lint();
 SELECT hint FROM effaced_lint() \gexec
 SELECT * FROM effaced_lint();
--- An index that leaves out only NULLs is as good; one of another kind is none.
+-- An index that leaves out only NULLs of the column is as good; one of another kind is none.
 DROP INDEX devices_customer_id_idx;
 CREATE INDEX ON devices (customer_id) WHERE customer_id IS NOT NULL;
 SELECT * FROM effaced_lint();
 DROP INDEX devices_customer_id_idx;
 CREATE INDEX ON devices USING brin (customer_id);
 CREATE INDEX ON devices (customer_id) WHERE id > 0;
+CREATE INDEX ON devices (customer_id, serial) WHERE serial IS NOT NULL;
 SELECT code, relation, column_name FROM effaced_lint();
 ROLLBACK;
 

@@ -38,6 +38,7 @@ SELECT label('narrow', '{"path": "person_id"}');
 CREATE TABLE unindexed (id int PRIMARY KEY, person_id bigint REFERENCES person, note text);
 CREATE INDEX ON unindexed ((person_id + 0));
 CREATE INDEX ON unindexed (person_id) WHERE id < 0;
+CREATE INDEX ON unindexed (person_id, note) WHERE note IS NOT NULL;
 SELECT label('unindexed', '{"path": "person_id"}');
 CREATE TABLE other_order (id int PRIMARY KEY, person_id bigint REFERENCES person, note text);
 CREATE INDEX ON other_order (id, person_id);
@@ -118,7 +119,8 @@ SELECT split_part(c, ' ', 3) AS into, r.* FROM unnest(ARRAY[
 	'INSERT INTO either VALUES (11, NULL, $1, ''a note'')',
 	'INSERT INTO either VALUES (12, 1, $1, ''a note'')',
 	'INSERT INTO sort VALUES (10, ''person'', $1, ''a note'')',
-	'INSERT INTO sort VALUES (11, ''thing'', $1, ''a note'')']) WITH ORDINALITY AS u(c, i), erase_one(10 + i, c) AS r ORDER BY i;
+	'INSERT INTO sort VALUES (11, ''thing'', $1, ''a note'')',
+	'INSERT INTO unindexed VALUES (11, $1)']) WITH ORDINALITY AS u(c, i), erase_one(10 + i, c) AS r ORDER BY i;
 
 -- What a row that goes is referenced by is let go of, and retained rows are recorded,
 -- none as well.

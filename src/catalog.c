@@ -54,7 +54,7 @@ static bool is_not_null_domain(Oid type);
 static bool has_namesake(ForeignKey *fk);
 static List *load_indexes(Oid relid);
 static void set_uses(EffIndex *index, const char *predicate);
-static bool covers_all_rows(EffIndex *index, const char *predicate);
+static int	columns_needed(EffIndex *index, const char *predicate);
 static void load_triggers(EffRelation *rel, Oid relid);
 static AttrNumber *attnum_array(Datum array, int *n);
 static int	compare_foreign_keys(const ListCell *a, const ListCell *b);
@@ -177,7 +177,7 @@ EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
 		EffIndex   *index = lfirst(lc);
 		int			matched = 0;
 
-		if (!index->lookup || index->nkeys < n)
+		if (index->lookup == 0 || n < index->lookup || index->nkeys < n)
 			continue;
 		for (int i = 0; i < n; i++)
 			for (int j = 0; j < n; j++)
@@ -749,40 +749,42 @@ set_uses(EffIndex *index, const char *predicate)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index->oid));
 	Oid			am;
-	bool		all = covers_all_rows(index, predicate);
+	int			needed = columns_needed(index, predicate);
 
 	if (!HeapTupleIsValid(tuple))
 		return;
 	/* an index of a partitioned table has the access method of its parts */
 	am = ((Form_pg_class) GETSTRUCT(tuple))->relam;
 	ReleaseSysCache(tuple);
-	index->lookup = all && (am == BTREE_AM_OID || am == HASH_AM_OID);
-	index->ranges = all && (am == BTREE_AM_OID || am == BRIN_AM_OID);
+	index->lookup = am == BTREE_AM_OID || am == HASH_AM_OID ? needed : 0;
+	index->ranges = needed == 1 && (am == BTREE_AM_OID || am == BRIN_AM_OID);
 }
 
-/* covers_all_rows: a partial index may leave out nothing but NULLs in its own columns. */
-static bool
-covers_all_rows(EffIndex *index, const char *predicate)
+/*
+ * columns_needed: a partial index may leave out nothing but NULLs in its own columns,
+ * and then has every row with given values of the first columns up to the last of
+ * those.  0 where no columns are enough.
+ */
+static int
+columns_needed(EffIndex *index, const char *predicate)
 {
-	List	   *conditions;
+	int			needed = 1;
 	ListCell   *lc;
 
-	if (predicate == NULL)
-		return true;
-	conditions = make_ands_implicit(stringToNode(predicate));
-	foreach(lc, conditions)
+	foreach(lc, predicate != NULL ? make_ands_implicit(stringToNode(predicate)) : NIL)
 	{
 		NullTest   *test = lfirst(lc);
-		bool		own = false;
+		int			place = 0;
 
 		if (!IsA(test, NullTest) || test->nulltesttype != IS_NOT_NULL || !IsA(test->arg, Var))
-			return false;
-		for (int i = 0; i < index->nkeys; i++)
-			own |= index->keys[i] == ((Var *) test->arg)->varattno;
-		if (!own)
-			return false;
+			return 0;
+		while (place < index->nkeys && index->keys[place] != ((Var *) test->arg)->varattno)
+			place++;
+		if (place == index->nkeys)
+			return 0;
+		needed = Max(needed, place + 1);
 	}
-	return true;
+	return needed;
 }
 
 /*

@@ -34,7 +34,7 @@ typedef struct EffIndex
 	bool		primary;
 	bool		exclusion;
 	bool		partial;
-	bool		lookup;			/* finds every row with given values of its columns */
+	int			lookup;			/* finds every row with given values of that many first columns or more; 0 never */
 	bool		ranges;			/* finds every row within limits of its first column */
 	bool		immediate;
 	int			nkeys;

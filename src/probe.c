@@ -135,7 +135,7 @@ fits(KeyProbe *probe, EffIndex *candidate)
 	Relation	index;
 	int			n = 0;
 
-	if (!candidate->lookup || candidate->nkeys < probe->n)
+	if (candidate->lookup == 0 || probe->n < candidate->lookup || candidate->nkeys < probe->n)
 		return false;
 	index = RelationIdGetRelation(candidate->oid);
 	if (index == NULL)
