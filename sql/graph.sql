@@ -185,7 +185,11 @@ SELECT hopping('{"hops": [{"source_columns": ["user_ref"], "target_table": "user
 SELECT hopping('{"hops": [{"source_columns": ["session"], "target_table": "sessions", "target_columns": ["id"]}, {"source_columns": ["uid"], "target_table": "users", "target_columns": ["id"]}]}');
 -- a chain ends at the first subject table it meets
 SELECT hopping('{"hops": [{"source_columns": ["user_ref"], "target_table": "users", "target_columns": ["id"]}, {"source_columns": ["id"], "target_table": "teams", "target_columns": ["boss_id"]}]}');
-DROP TABLE log;
+-- the = of citext is for nothing else, though text may stand for it elsewhere
+CREATE EXTENSION citext;
+CREATE TABLE handles (handle citext PRIMARY KEY, user_id int REFERENCES users);
+SELECT hopping('{"hops": [{"source_columns": ["line"], "target_table": "handles", "target_columns": ["handle"]}, {"source_columns": ["user_id"], "target_table": "users", "target_columns": ["id"]}]}');
+DROP TABLE log, handles;
 
 -- 6. Partitioned tables: keys cloned onto partitions are no candidates.
 CREATE TABLE events (user_id int REFERENCES users, day date, what text) PARTITION BY RANGE (day);

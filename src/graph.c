@@ -10,6 +10,7 @@
 #include "graph.h"
 #include "citus.h"
 #include "path.h"
+#include "statement.h"
 
 #include "catalog/pg_class.h"
 #include "parser/parse_oper.h"
@@ -51,7 +52,7 @@ static char *describe_candidates(DataMap *map, EffRelation *from);
 static char *path_of_chain(DataMap *map, List *chain);
 static char *label_statement(TableLink *link, const char *key, const char *json_value);
 static char *all_columns(EffRelation *rel);
-static bool comparable(EffColumn *a, EffColumn *b);
+static bool comparable(EffColumn *source, EffColumn *target);
 
 /*
  * EffGraphGet returns the data map with all links resolved.  Every request
@@ -784,16 +785,18 @@ all_columns(EffRelation *rel)
 	return EffJoinNames(rel, attnums, rel->ncolumns);
 }
 
+/* comparable: by the = of the target's type, which is named where it is not pg_catalog's. */
 static bool
-comparable(EffColumn *a, EffColumn *b)
+comparable(EffColumn *source, EffColumn *target)
 {
-	Oid			left = getBaseType(a->type);
-	Oid			right = getBaseType(b->type);
+	Oid			left = getBaseType(source->type);
+	Oid			right = getBaseType(target->type);
 
 	if (left == right)
 		return OidIsValid(lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr);
-	return OidIsValid(compatible_oper_opid(list_make2(makeString("pg_catalog"), makeString("=")),
-										   left, right, true));
+	return EffForeignEquality(right) == NULL &&
+		OidIsValid(compatible_oper_opid(list_make2(makeString("pg_catalog"), makeString("=")),
+										left, right, true));
 }
 
 /*

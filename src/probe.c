@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "probe.h"
+#include "statement.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -169,12 +170,15 @@ fits(KeyProbe *probe, EffIndex *candidate)
 	return n == probe->n;
 }
 
-/* equality is the = that a statement compares values of two types by. */
+/* equality is the = that a statement compares a column with a value of a key by. */
 static Oid
 equality(Oid left, Oid right)
 {
 	if (left == right)
 		return lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr;
+	/* one of another schema is named, and may take the column's value for another type */
+	if (EffForeignEquality(right) != NULL)
+		return InvalidOid;
 	return compatible_oper_opid(list_make2(makeString("pg_catalog"), makeString("=")), left, right, true);
 }
 
