@@ -73,6 +73,12 @@ BEGIN;
 SET LOCAL ROLE regress_dpo;
 SELECT effaced_erase('2') -> 'deleted' AS deleted;
 ROLLBACK;
+-- Whoever deletes rows need not be allowed to change them.
+BEGIN;
+REVOKE UPDATE ON post, likes FROM regress_dpo;
+SET LOCAL ROLE regress_dpo;
+SELECT effaced_erase('2') -> 'deleted' AS deleted;
+ROLLBACK;
 -- No privilege on a table that only stands in the way.
 CREATE TABLE report (id int, post_id int REFERENCES post);
 SET ROLE regress_dpo;

@@ -30,7 +30,7 @@ typedef struct FoundRows
 typedef struct FoundParents
 {
 	bool		known;
-	bool		too_many;
+	bool		usable;			/* not too many, and not kept from being locked */
 	Datum		keys;			/* an array */
 } FoundParents;
 
@@ -109,7 +109,7 @@ extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint6
 /* Rows of a part of a row set, given as arrays of the key's columns, each counted once */
 extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
 
-/* Find a parent set, if that was not done; false where it is too large */
+/* Find a parent set, if that was not done; false where it is too large, or the caller may not lock it */
 extern bool EffExecFindParents(ErasureRun *run, ParentSet *parents);
 
 /* Add what columns with "ref" hold to the run's references; ERROR ZE006 where it is too long */

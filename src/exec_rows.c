@@ -8,6 +8,8 @@
 #include "exec.h"
 #include "audit.h"
 
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -89,7 +91,10 @@ EffExecFindRows(ErasureCall *call, bool lock)
 	}
 }
 
-/* EffExecFindParents keeps the keys as long as the run. */
+/*
+ * EffExecFindParents keeps the keys as long as the run.  To lock rows takes UPDATE,
+ * which whoever deletes them need not have.
+ */
 bool
 EffExecFindParents(ErasureRun *run, ParentSet *parents)
 {
@@ -98,16 +103,18 @@ EffExecFindParents(ErasureRun *run, ParentSet *parents)
 	uint64		n;
 
 	if (found->known)
-		return !found->too_many;
+		return found->usable;
+	found->known = true;
+	if (OidIsValid(parents->locked) && pg_class_aclcheck(parents->locked, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
+		return false;
 	n = EffExecStatement(run, parents->find);
 	previous = MemoryContextSwitchTo(GetMemoryChunkContext(run));
-	found->too_many = n > MAX_PARENTS;
-	if (!found->too_many)
+	found->usable = n <= MAX_PARENTS;
+	if (found->usable)
 		found->keys = result_array(parents->type, 1, n, NULL, 0);
 	MemoryContextSwitchTo(previous);
 	SPI_freetuptable(SPI_tuptable);
-	found->known = true;
-	return !found->too_many;
+	return found->usable;
 }
 
 /* EffExecFind keeps the keys of a row set as arrays. */

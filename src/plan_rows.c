@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "plan_build.h"
+#include "citus.h"
 #include "ownership.h"
 #include "scope.h"
 
@@ -13,6 +14,7 @@
 
 static void append_find(PlanBuild *build, Statement *st, PlannedTable *planned, RowSet *rows);
 static StatementPair *make_lock(PlanBuild *build, EffRelation *rel, PlannedTable *planned, TableLink *link, int i);
+static bool may_change_hands(PlanBuild *build, JoinHop *hop);
 static Statement *new_of_pair(StatementPair *pair, bool all, const char *action, EffRelation *rel);
 static void append_row_key(Statement *st, RowSet *rows);
 
@@ -235,9 +237,12 @@ EffPlanParents(PlanBuild *build, TableLink *link)
 {
 	JoinHop    *hop = linitial(link->hops);
 	Statement  *find = EffScopeFindParents(build->map, link);
+	bool		lock = may_change_hands(build, hop);
 	ParentSet  *parents;
 	ListCell   *lc;
 
+	if (lock)
+		appendStringInfoString(&find->text, " FOR UPDATE");
 	foreach(lc, build->plan->parents)
 		if (strcmp(((ParentSet *) lfirst(lc))->find->text.data, find->text.data) == 0)
 			return lfirst(lc);
@@ -245,8 +250,22 @@ EffPlanParents(PlanBuild *build, TableLink *link)
 	parents->id = list_length(build->plan->parents);
 	parents->type = getBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type);
 	parents->find = find;
+	parents->locked = lock ? hop->target->oid : InvalidOid;
 	build->plan->parents = lappend(build->plan->parents, parents);
 	return parents;
+}
+
+/*
+ * may_change_hands: what a hop leads to is not locked otherwise (EffPlanMakeLocks()).
+ * Between the statements that have its keys it could become somebody else's, and
+ * so could the rows that they delete.  Citus locks rows of one shard at a time.
+ */
+static bool
+may_change_hands(PlanBuild *build, JoinHop *hop)
+{
+	return (hop->fk == NULL || EffPlanDeletes(hop->target->oid, build->plan)) &&
+		EffPlanTable(build->plan, hop->target->oid) != NULL && !EffCitusPresent() &&
+		(hop->target->relkind == RELKIND_RELATION || hop->target->relkind == RELKIND_PARTITIONED_TABLE);
 }
 
 /* new_of_pair makes the statement of a pair that is about one subject, or about all. */

@@ -94,6 +94,7 @@ typedef struct ParentSet
 {
 	int			id;				/* place in the array of a run */
 	Oid			type;			/* of a key */
+	Oid			locked;			/* relation whose rows are locked when found, InvalidOid for none */
 	Statement  *find;			/* the keys, until there are too many */
 } ParentSet;
 
