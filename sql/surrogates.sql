@@ -103,6 +103,17 @@ RESET ALL;
 SELECT count(*) AS differing FROM (TABLE by_key EXCEPT TABLE first_time) d;
 SELECT effaced_verify('1') -> 'residual' AS residual;
 
+-- What counts as a number may be a name as text, with a backslash in it.
+CREATE TABLE "back\slash" ();
+CREATE TABLE "back\101" ();
+CREATE TABLE by_name (relation regclass PRIMARY KEY, note text, person_id int NOT NULL REFERENCES person);
+SECURITY LABEL FOR effaced ON TABLE by_name IS '{"path": "person"}';
+SECURITY LABEL FOR effaced ON COLUMN by_name.note IS '{"category": "special", "erasure": "anonymize"}';
+INSERT INTO by_name SELECT oid, 'x', 1 FROM pg_class WHERE relname LIKE 'back%';
+SELECT effaced_erase('1', tables => '{by_name}') -> 'anonymized' AS anonymized;
+SELECT count(DISTINCT note) AS tokens FROM by_name WHERE note LIKE 'anon-%';
+DROP TABLE by_name;
+
 -- Without a key there is nothing to derive a token from: one constant for all.
 CREATE TABLE keyless (note text, person_id int NOT NULL REFERENCES person, code uuid, flag bool);
 SECURITY LABEL FOR effaced ON TABLE keyless IS '{"path": "person"}';

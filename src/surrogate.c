@@ -830,15 +830,18 @@ key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain
 	Oid			base = getBaseType(column->type);
 	char		category;
 	bool		preferred;
+	bool		number;
 	Oid			send;
 	bool		varlena;
 
 	get_type_category_preferred(base, &category, &preferred);
-	if (category != TYPCATEGORY_NUMERIC && base != UUIDOID)
+	number = base == INT2OID || base == INT4OID || base == INT8OID || base == NUMERICOID || base == OIDOID;
+	if (!number && base != UUIDOID)
 		*plain = false;
+	/* others that count as numbers are floating, money, or names like regclass */
 	if (category == TYPCATEGORY_STRING || category == TYPCATEGORY_ENUM || category == TYPCATEGORY_BOOLEAN ||
-		category == TYPCATEGORY_NETWORK || category == TYPCATEGORY_BITSTRING || base == UUIDOID ||
-		(category == TYPCATEGORY_NUMERIC && base != FLOAT4OID && base != FLOAT8OID && base != CASHOID))
+		category == TYPCATEGORY_NETWORK || category == TYPCATEGORY_BITSTRING || base == UUIDOID || number ||
+		(category == TYPCATEGORY_NUMERIC && base >= FirstNormalObjectId))
 		return psprintf("%s::text", EffColumnSql(alias, rel, attnum));
 	getTypeBinaryOutputInfo(base, &send, &varlena);
 	return psprintf("pg_catalog.encode(%s(%s), 'hex')",
