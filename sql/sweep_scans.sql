@@ -137,3 +137,26 @@ SELECT columns, count(*) FROM (
 SELECT count(*) FROM (SELECT event_id < lag(event_id) OVER (ORDER BY seq) AS down FROM effaced_audit_events WHERE payload ->> 'as_of' LIKE '2024-01-09%') AS e WHERE down;
 SELECT effaced_remove_labels() > 0;
 DROP TABLE bill, letter;
+
+-- 6. Keys that are equal in other spellings, and links whose columns have collations that do not go together.
+CREATE COLLATION ignore_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE guest (name text COLLATE ignore_case PRIMARY KEY);
+CREATE TABLE stay (id int PRIMARY KEY, guest text COLLATE ignore_case REFERENCES guest, room text, bill text, at date);
+SECURITY LABEL FOR effaced ON TABLE guest IS '{"path": ""}';
+SELECT retain('stay.room', '1 year'), retain('stay.bill', '1 year');
+INSERT INTO guest VALUES ('Ann'), ('Bob');
+INSERT INTO stay VALUES (1, 'ann', 'x', NULL, '2022-06-01'), (2, 'ANN', NULL, 'x', '2022-06-01'), (3, 'aNN', 'x', 'x', '2022-06-01'), (4, 'Bob', 'x', NULL, '2022-06-01');
+SELECT relation, column_name, expired_rows, expired_subjects, lower(subject_ids::text) FROM effaced_sweep('2024-01-10');
+SELECT lower(subject_ref), payload -> 'columns' FROM effaced_audit_events WHERE payload ->> 'as_of' LIKE '2024-01-10%' ORDER BY 1;
+SELECT effaced_remove_labels() > 0;
+DROP TABLE stay, guest;
+CREATE TABLE guest (name text PRIMARY KEY);
+CREATE TABLE stay (id int PRIMARY KEY, guest text COLLATE "C" REFERENCES guest, payer text COLLATE "POSIX" REFERENCES guest, room text, at date);
+SECURITY LABEL FOR effaced ON TABLE guest IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON TABLE stay IS '{"links": [{"name": "guest", "path": "guest"}, {"name": "payer", "path": "payer"}]}';
+SELECT retain('stay.room', '1 year');
+INSERT INTO guest VALUES ('Ann'), ('Bob');
+INSERT INTO stay VALUES (1, 'Ann', 'Bob', 'x', '2022-06-01'), (2, 'Bob', 'Bob', 'x', '2022-06-01');
+SELECT sweep('2024-01-11');
+SELECT effaced_remove_labels() > 0;
+DROP TABLE stay, guest;

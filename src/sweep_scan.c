@@ -9,6 +9,7 @@
 #include "scope.h"
 
 #include "catalog/pg_type.h"
+#include "utils/lsyscache.h"
 
 #define MAX_COLUMNS 62			/* of a scan: a bit each of a bigint that is not negative */
 
@@ -18,6 +19,8 @@ static SweepScan *scan_of(List *scans, SweepEntry *entry);
 static SweepScan *new_scan(SweepEntry *entry);
 static bool is_same_link(const RetentionTerm *a, const RetentionTerm *b);
 static void find_expired(SweepScan *scan, int number, const RetentionValues *values, DestReceiver *dest);
+static char *key_sql(MapTable *subject, int i);
+static char *one_spelling(MapTable *subject, int i, const char *keys);
 static void append_owned_rows(DataMap *map, SweepScan *scan, Statement *st, OwnerJoin *join,
 							  const char *columns, const char *rows);
 static void append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *columns, const char *rows);
@@ -200,13 +203,17 @@ find_expired(SweepScan *scan, int number, const RetentionValues *values, DestRec
 	OwnerJoin  *join = list_length(scan->mine) == 1 ?
 		EffScopeOwnerJoin(values->map, st, subject, ((OwnerClaim *) linitial(scan->mine))->link) : NULL;
 	StringInfoData list;
+	StringInfoData grouped;
 
 	initStringInfo(&list);
+	initStringInfo(&grouped);
 	for (int i = 0; i < nkey; i++)
 	{
-		keys[i] = psprintf("o.k%d", i + 1);
 		appendStringInfo(&list, ", k%d", i + 1);
+		appendStringInfo(&grouped, "%s%s", i > 0 ? ", " : "", key_sql(subject, i));
 	}
+	for (int i = 0; i < nkey; i++)
+		keys[i] = one_spelling(subject, i, grouped.data);
 	appendStringInfo(&st->text, "SELECT %d, o.columns, pg_catalog.sum(o.rows), 0::pg_catalog.int8, ", number);
 	for (int i = 0; i < nkey; i++)
 		appendStringInfo(&st->text, "%s %s IS NOT NULL", i > 0 ? " AND" : "CASE WHEN", keys[i]);
@@ -221,11 +228,31 @@ find_expired(SweepScan *scan, int number, const RetentionValues *values, DestRec
 	else
 		append_joined_rows(values->map, scan, st, columns, rows);
 	appendStringInfo(&st->text, ") AS o (columns, rows%s) GROUP BY o.columns", list.data);
-	for (int i = 0; i < nkey; i++)
-		appendStringInfo(&st->text, ", %s", keys[i]);
-	for (int i = 0; i < nkey; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : " ORDER BY ", keys[i]);
+	if (nkey > 0)
+		appendStringInfo(&st->text, ", %s ORDER BY %s", grouped.data, grouped.data);
 	(void) EffRetentionExecute(st, values, true, dest);
+}
+
+/* key_sql compares keys by the subject's collation: links may have others, which do not go together. */
+static char *
+key_sql(MapTable *subject, int i)
+{
+	Oid			collation = EffRelationColumn(subject->rel, subject->key[i])->collation;
+
+	if (!OidIsValid(collation))
+		return psprintf("o.k%d", i + 1);
+	return psprintf("(o.k%d COLLATE %s)", i + 1, EffCollationSql(collation));
+}
+
+/* one_spelling: equal keys may be different texts, of which one stands for the subject. */
+static char *
+one_spelling(MapTable *subject, int i, const char *keys)
+{
+	Oid			collation = EffRelationColumn(subject->rel, subject->key[i])->collation;
+
+	if (!OidIsValid(collation) || get_collation_isdeterministic(collation))
+		return key_sql(subject, i);
+	return psprintf("pg_catalog.first_value(%s) OVER (PARTITION BY %s)", key_sql(subject, i), keys);
 }
 
 /*
