@@ -132,3 +132,21 @@ SELECT many.trail = each.trail AS same_events, many.left_over = each.left_over A
   FROM events_of(ARRAY[$$SELECT effaced_erase_many('{1,2,3.000,4,5,17,29,30,31}', subject => 'reader')$$]) many,
        events_of(ARRAY(SELECT format('SELECT effaced_erase(%L, subject => ''reader'')', id) FROM unnest('{1,2,3.000,4,5,17,29,30,31}'::text[]) id)) each;
 SELECT effaced_erase_many('{1,2,3.000,4,5,17,29,30,31}', subject => 'reader') AS totals;
+
+-- A reference that is generated goes with what it is generated from, and rows and events are told before.
+SELECT effaced_remove_labels() > 0 AS removed;
+CREATE TABLE patient (id int PRIMARY KEY, name text, ward text);
+CREATE TABLE sample (id int PRIMARY KEY, code text, patient_id int GENERATED ALWAYS AS (split_part(code, '-', 1)::int) STORED REFERENCES patient, result text);
+CREATE TABLE bed (id int PRIMARY KEY, code text, patient_id int GENERATED ALWAYS AS (split_part(code, '-', 1)::int) STORED REFERENCES patient, side text);
+SECURITY LABEL FOR effaced ON TABLE patient IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON COLUMN patient.name IS '{"category": "identity", "erasure": "anonymize"}';
+SECURITY LABEL FOR effaced ON COLUMN sample.code IS '{"category": "identity", "erasure": "anonymize", "surrogate": "NULL"}';
+SECURITY LABEL FOR effaced ON COLUMN sample.result IS '{"category": "special", "erasure": "retain", "retention": {"reason": "medical records"}}';
+SECURITY LABEL FOR effaced ON COLUMN bed.code IS '{"category": "identity", "erasure": "anonymize", "surrogate": "''0-'' || id"}';
+INSERT INTO patient SELECT n, 'name ' || n FROM generate_series(0, 4) n;
+INSERT INTO sample (id, code, result) SELECT n, n || '-x', 'fine' FROM generate_series(1, 4) n;
+INSERT INTO bed (id, code, side) SELECT n, n || '-x', 'left' FROM generate_series(1, 4) n;
+SELECT e -> 'anonymized' AS anonymized, e -> 'retained' AS retained FROM effaced_erase('1') e;
+SELECT e -> 'anonymized' AS anonymized, e -> 'retained' AS retained FROM effaced_erase_many('{2,3}') e;
+SELECT * FROM sample ORDER BY id;
+SELECT * FROM bed ORDER BY id;

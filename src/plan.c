@@ -29,6 +29,8 @@ static void check_generated(PlannedTable *planned, Surrogate *surrogate);
 static void check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column);
 static void check_chain(PlanBuild *build, PlannedTable *planned);
 static void plan_operations(PlanBuild *build);
+static void add_generated(PlannedOperation *operation, EffRelation *rel);
+static Bitmapset *generated_from(EffRelation *rel, EffColumn *column);
 static void check_ways(PlanBuild *build);
 static bool changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n, bool rows);
 static void find_conflicting_reads(PlanBuild *build);
@@ -438,19 +440,16 @@ static void
 check_generated(PlannedTable *planned, Surrogate *surrogate)
 {
 	EffColumn  *column = surrogate->column->column;
-	Relation	relation = table_open(planned->table->rel->oid, AccessShareLock);
-	Bitmapset  *attnums = NULL;
+	Bitmapset  *attnums = generated_from(planned->table->rel, column);
 	bool		covered = false;
 	ListCell   *lc;
 
-	pull_varattnos(build_column_default(relation, column->attnum), 1, &attnums);
-	table_close(relation, AccessShareLock);
 	foreach(lc, planned->anonymize)
 	{
 		Surrogate  *other = lfirst(lc);
 
 		covered |= other->kind != SURROGATE_GENERATED &&
-			bms_is_member(other->column->column->attnum - FirstLowInvalidHeapAttributeNumber, attnums);
+			bms_is_member(other->column->column->attnum, attnums);
 	}
 	if (!covered)
 		ereport(ERROR,
@@ -700,7 +699,35 @@ plan_operations(PlanBuild *build)
 			default:
 				break;
 		}
+		if (operation->columns != NULL)
+			add_generated(operation, EffMapLoad(build->map, operation->changes));
 	}
+}
+
+/* add_generated adds the columns that are generated from those that are written. */
+static void
+add_generated(PlannedOperation *operation, EffRelation *rel)
+{
+	for (int i = 0; i < rel->ncolumns; i++)
+		if (rel->columns[i].generated && bms_overlap(generated_from(rel, &rel->columns[i]), operation->columns))
+			operation->columns = bms_add_member(operation->columns, rel->columns[i].attnum);
+}
+
+/* generated_from gives the attnums that the expression of a generated column reads, none of which is generated. */
+static Bitmapset *
+generated_from(EffRelation *rel, EffColumn *column)
+{
+	Relation	relation = table_open(rel->oid, AccessShareLock);
+	Bitmapset  *read = NULL;
+	Bitmapset  *attnums = NULL;
+	int			member = -1;
+
+	pull_varattnos(build_column_default(relation, column->attnum), 1, &read);
+	table_close(relation, AccessShareLock);
+	while ((member = bms_next_member(read, member)) >= 0)
+		if (member + FirstLowInvalidHeapAttributeNumber > 0)
+			attnums = bms_add_member(attnums, member + FirstLowInvalidHeapAttributeNumber);
+	return attnums;
 }
 
 /*

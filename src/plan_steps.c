@@ -212,7 +212,8 @@ append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
 
 /*
  * rewrites_owner: an UPDATE returns the rows as they are afterwards, which does not
- * tell whose they were where the reference to the subject gets a surrogate.
+ * tell whose they were where the reference to the subject gets a surrogate, or is
+ * generated from what may get one.
  */
 static bool
 rewrites_owner(MapTable *subject, PlannedTable *planned)
@@ -228,7 +229,8 @@ rewrites_owner(MapTable *subject, PlannedTable *planned)
 		written = bms_add_member(written, EffRelationColumnByName(planned->table->rel,
 																  ((SetLabel *) lfirst(lc))->column)->attnum);
 	for (int i = 0; i < (first ? first->n : subject->nkey); i++)
-		if (bms_is_member(reference[i], written))
+		if (bms_is_member(reference[i], written) ||
+			EffRelationColumn(first ? first->source : subject->rel, reference[i])->generated)
 			return true;
 	return false;
 }
