@@ -16,6 +16,8 @@
 #include "access/table.h"
 #include "catalog/pg_namespace.h"
 #include "fmgr.h"
+#include "nodes/primnodes.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -83,20 +85,20 @@ EffCitusRefuseWorker(void)
 }
 
 /*
- * EffCitusKindOf: how Citus keeps a table.
+ * EffCitusPlaceOf: how Citus keeps a table.
  */
-CitusKind
-EffCitusKindOf(Oid relid)
+void
+EffCitusPlaceOf(Oid relid, CitusPlace *place)
 {
 	Oid			metadata = metadata_table("pg_dist_partition");
 	Relation	relation;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	CitusKind	kind = CITUS_UNKNOWN;
 
+	*place = (CitusPlace) {.kind = CITUS_UNKNOWN};
 	if (!OidIsValid(metadata))
-		return CITUS_UNKNOWN;
+		return;
 	relation = table_open(metadata, AccessShareLock);
 	ScanKeyInit(&key, column_of(metadata, "logicalrelid"), BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(relation, InvalidOid, false, NULL, 1, &key);
@@ -106,19 +108,30 @@ EffCitusKindOf(Oid relid)
 		bool		isnull;
 		char		method = DatumGetChar(heap_getattr(tuple, column_of(metadata, "partmethod"), desc, &isnull));
 		char		replication = DatumGetChar(heap_getattr(tuple, column_of(metadata, "repmodel"), desc, &isnull));
-		int32		colocation = DatumGetInt32(heap_getattr(tuple, column_of(metadata, "colocationid"), desc, &isnull));
+		Datum		column = heap_getattr(tuple, column_of(metadata, "partkey"), desc, &isnull);
 
+		if (!isnull)
+			place->column = castNode(Var, stringToNode(TextDatumGetCString(column)))->varattno;
+		place->colocation = DatumGetInt32(heap_getattr(tuple, column_of(metadata, "colocationid"), desc, &isnull));
 		if (method != 'n')
-			kind = CITUS_DISTRIBUTED;
+			place->kind = CITUS_DISTRIBUTED;
 		else if (replication == 't')
-			kind = CITUS_REFERENCE;
+			place->kind = CITUS_REFERENCE;
 		else
 			/* a table of one shard has a colocation group, and may be moved to a worker */
-			kind = colocation != 0 ? CITUS_DISTRIBUTED : CITUS_LOCAL;
+			place->kind = place->colocation != 0 ? CITUS_DISTRIBUTED : CITUS_LOCAL;
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
-	return kind;
+}
+
+CitusKind
+EffCitusKindOf(Oid relid)
+{
+	CitusPlace	place;
+
+	EffCitusPlaceOf(relid, &place);
+	return place.kind;
 }
 
 bool

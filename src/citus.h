@@ -7,6 +7,8 @@
 
 #include "effaced.h"
 
+#include "access/attnum.h"
+
 /* Where the rows of a table are */
 typedef enum CitusKind
 {
@@ -15,6 +17,13 @@ typedef enum CitusKind
 	CITUS_REFERENCE,			/* a copy on every node */
 	CITUS_DISTRIBUTED			/* in shards */
 } CitusKind;
+
+typedef struct CitusPlace
+{
+	CitusKind	kind;
+	int			colocation;		/* tables of a group have their shards side by side */
+	AttrNumber	column;			/* by which rows are distributed, or InvalidAttrNumber: one shard */
+} CitusPlace;
 
 /* Whether Citus is in this database: one look into a cache, for any hot path */
 extern bool EffCitusPresent(void);
@@ -25,6 +34,7 @@ extern bool EffCitusIsWorker(void);
 /* ERROR ZE005 where it is */
 extern void EffCitusRefuseWorker(void);
 
+extern void EffCitusPlaceOf(Oid relid, CitusPlace *place);
 extern CitusKind EffCitusKindOf(Oid relid);
 
 /* Whether rows of a table may be on other nodes */

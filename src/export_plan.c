@@ -7,6 +7,7 @@
 #include <ctype.h>
 
 #include "export_plan.h"
+#include "citus.h"
 #include "expression.h"
 #include "json.h"
 #include "ownership.h"
@@ -200,11 +201,11 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char 
 	for (int place = 0; place < source->ncolumns; place++)
 		if (source->columns[place].expires_at != InvalidAttrNumber)
 			appendStringInfo(&st->text, ", %s", expiry_sql(rel, source->columns[place].column));
-	/* the rows are sorted as they are stored, not with what is made of them */
+	/* the rows are sorted as they are stored, not with what is made of them; Citus forgets the order of a sub-select */
 	outer = EffStatementTake(st, 0);
 	where = disjunction(reach.owned, reach.accessible);
 	appendStringInfo(&st->text, "SELECT %s FROM ", outer);
-	if (sorted)
+	if (sorted && !EffCitusPresent())
 	{
 		appendStringInfoString(&st->text, "(SELECT ");
 		append_named(st, rel, outer);
@@ -213,7 +214,11 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char 
 		appendStringInfoString(&st->text, ") AS t");
 	}
 	else
+	{
 		appendStringInfo(&st->text, "%s t WHERE %s", rel->sql, where);
+		if (sorted)
+			append_order(st, rel);
+	}
 	return st;
 }
 
@@ -251,7 +256,10 @@ append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach
 	appendStringInfo(&st->text, "pg_catalog.%s_build_object(%s)%s", json, members.data, hidden ? ")" : "");
 }
 
-/* make_is_small reads no more rows than it takes to tell. */
+/*
+ * make_is_small reads no more rows than it takes to tell.  The sub-select has a
+ * column, without which Citus cannot read its result from several shards.
+ */
 static Statement *
 make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source)
 {
@@ -260,7 +268,7 @@ make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source)
 	ExportReach reach = reach_of(map, st, plan, source->table);
 
 	st->place.denied_hint = DENIED_HINT;
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT FROM %s t WHERE %s LIMIT %d) AS s",
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s LIMIT %d) AS s",
 					 rel->sql, disjunction(reach.owned, reach.accessible), MAX_SORTED_ROWS + 1);
 	appendStringInfo(&st->text, " HAVING pg_catalog.count(*) <= %d", MAX_SORTED_ROWS);
 	return st;

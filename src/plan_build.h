@@ -75,6 +75,9 @@ extern bool EffPlanHasOneOwner(PlannedTable *planned);
 extern bool EffPlanBeginByParents(PlanBuild *build, ErasureStep *step, int expected);
 extern void EffPlanEndByParents(PlanBuild *build, ErasureStep *step);
 
+/* Whether there can be one about all subjects of a call */
+extern bool EffPlanJoinsToOwner(PlannedTable *planned);
+
 /*
  * Begin a statement about all subjects of a call.  The caller appends it up to
  * what it writes; joiner leads to further tables, rest is a further condition.

@@ -43,6 +43,13 @@ EffPlanEndByParents(PlanBuild *build, ErasureStep *step)
 	EffScopeByParents(build->map, step->by_parents, "t", linitial(step->planned->links), step->parents);
 }
 
+/* EffPlanJoinsToOwner: else there is a statement for each subject of a call. */
+bool
+EffPlanJoinsToOwner(PlannedTable *planned)
+{
+	return planned->links == NIL || EffScopeJoins(linitial(planned->links));
+}
+
 /*
  * EffPlanBeginMany: the statement says how many rows of each subject it was.
  */
@@ -61,7 +68,8 @@ void
 EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest)
 {
 	MapTable   *subject = build->plan->subject;
-	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, planned->links ? linitial(planned->links) : NULL);
+	TableLink  *link = planned->links ? linitial(planned->links) : NULL;
+	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, link);
 	StringInfoData keys;
 
 	initStringInfo(&keys);
@@ -70,7 +78,7 @@ EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const cha
 	if (join->from.len > 0)
 		appendStringInfo(&st->text, "%s%s", joiner, join->from.data + strlen(", "));
 	appendStringInfo(&st->text, " WHERE %s", join->where.data);
-	EffScopeOwnerIs(st, subject, join);
+	EffScopeOwnerIs(st, subject, link, join);
 	appendStringInfo(&st->text, "%s RETURNING ", rest);
 	for (int i = 0; i < subject->nkey; i++)
 		appendStringInfo(&st->text, "%s%s AS k%d", i > 0 ? ", " : "", join->keys[i], i + 1);
@@ -83,7 +91,8 @@ EffPlanMakeManyCount(PlanBuild *build, PlannedTable *planned)
 {
 	MapTable   *subject = build->plan->subject;
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", planned->table->rel);
-	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, planned->links ? linitial(planned->links) : NULL);
+	TableLink  *link = planned->links ? linitial(planned->links) : NULL;
+	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, link);
 	StringInfoData keys;
 
 	initStringInfo(&keys);
@@ -91,7 +100,7 @@ EffPlanMakeManyCount(PlanBuild *build, PlannedTable *planned)
 		appendStringInfo(&keys, "%s%s", i > 0 ? ", " : "", join->keys[i]);
 	appendStringInfo(&st->text, "SELECT %s, pg_catalog.count(*) FROM %s t%s WHERE %s",
 					 keys.data, planned->table->rel->sql, join->from.data, join->where.data);
-	EffScopeOwnerIs(st, subject, join);
+	EffScopeOwnerIs(st, subject, link, join);
 	appendStringInfo(&st->text, " GROUP BY %s", keys.data);
 	return st;
 }

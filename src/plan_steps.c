@@ -78,9 +78,12 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 			appendStringInfo(&step->by_parents->text, "DELETE FROM %s t", rel->sql);
 			EffPlanEndByParents(build, step);
 		}
-		step->many = EffPlanBeginMany("deletion from", rel);
-		appendStringInfo(&step->many->text, "DELETE FROM %s t", rel->sql);
-		EffPlanEndMany(build, step->many, planned, " USING ", "");
+		if (EffPlanJoinsToOwner(planned))
+		{
+			step->many = EffPlanBeginMany("deletion from", rel);
+			appendStringInfo(&step->many->text, "DELETE FROM %s t", rel->sql);
+			EffPlanEndMany(build, step->many, planned, " USING ", "");
+		}
 		return;
 	}
 	if (!references_itself(build->map, planned->table))
@@ -141,7 +144,7 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 			EffPlanEndByParents(build, step);
 			appendStringInfoString(&step->by_parents->text, pending);
 		}
-		if (!rewrites_owner(build->plan->subject, planned))
+		if (EffPlanJoinsToOwner(planned) && !rewrites_owner(build->plan->subject, planned))
 		{
 			step->many = EffPlanBeginMany("update of", rel);
 			pending = append_update(build, step->many, planned);
@@ -279,7 +282,8 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 			appendStringInfo(&step->by_parents->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
 			EffPlanEndByParents(build, step);
 		}
-		step->many = EffPlanMakeManyCount(build, planned);
+		if (EffPlanJoinsToOwner(planned))
+			step->many = EffPlanMakeManyCount(build, planned);
 	}
 }
 

@@ -9,6 +9,8 @@
 
 #include "utils/memutils.h"
 
+static bool leaves_out(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
+
 /*
  * EffPlanVerifyStatement makes the count of what is left in a table.  Rows
  * that a "where" of the table's links leaves out are reached, but excluded.
@@ -38,9 +40,15 @@ EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 					 ROWS_KEPT, ROWS_PINNED, planned->deleted ? "true" : "s.residual");
 	appendStringInfo(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine AND (s.part <> %d OR %s))",
 					 ROWS_GONE, planned->deleted ? "false" : "true");
-	appendStringInfoString(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine IS NOT TRUE) FROM (SELECT (");
-	EffPlanScopePart(map, st, "t", plan, planned, ROWS_ALL);
-	appendStringInfoString(&st->text, ") IS TRUE AS mine, ");
+	appendStringInfoString(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine IS NOT TRUE) FROM (SELECT ");
+	if (leaves_out(map, plan, planned))
+	{
+		appendStringInfoChar(&st->text, '(');
+		EffPlanScopePart(map, st, "t", plan, planned, ROWS_ALL);
+		appendStringInfoString(&st->text, ") IS TRUE AS mine, ");
+	}
+	else
+		appendStringInfoString(&st->text, "true AS mine, ");
 	if (planned->contested)
 		EffPlanClasses(map, st, plan, planned);
 	else
@@ -71,4 +79,16 @@ EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 	MemoryContextSwitchTo(previous);
 	planned->verify = st;
 	return st;
+}
+
+/* leaves_out: not every row that the links of a table reach is the subject's by them. */
+static bool
+leaves_out(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
+{
+	bool		any = planned->rows != NULL || EffScopeHasWhere(map, plan->subject, NULL);
+	ListCell   *lc;
+
+	foreach(lc, planned->links)
+		any |= EffScopeHasWhere(map, plan->subject, lfirst(lc));
+	return any;
 }

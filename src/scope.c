@@ -112,23 +112,29 @@ EffScopeByParents(DataMap *map, Statement *st, const char *alias, TableLink *lin
 }
 
 bool
+EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link)
+{
+	bool		any = subject->label->subject_where != NULL;
+
+	for (int i = 0; link != NULL && i < list_length(link->hops); i++)
+		any |= where_at(map, "t", link, i, NULL) != NULL;
+	return any;
+}
+
+bool
 EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link)
 {
 	const char *subject_where = subject->label->subject_where;
 	char	   *where;
-	bool		any = subject_where != NULL;
 
+	if (!EffScopeHasWhere(map, subject, link))
+		return false;
 	if (link == NULL)
 	{
-		if (any)
-			appendStringInfo(&st->text, "(%s)",
-							 EffExpressionAnalyze(subject->rel, alias, subject_where, NULL, "where")->sql);
-		return any;
+		appendStringInfo(&st->text, "(%s)",
+						 EffExpressionAnalyze(subject->rel, alias, subject_where, NULL, "where")->sql);
+		return true;
 	}
-	for (int i = 0; i < list_length(link->hops); i++)
-		any |= where_at(map, alias, link, i, NULL) != NULL;
-	if (!any)
-		return false;
 	where = where_at(map, alias, link, 0, NULL);
 	appendStringInfoChar(&st->text, '(');
 	EffScopeLink(map, st, alias, link, 0, &EffScopeAny);
@@ -399,6 +405,45 @@ EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject,
 		appendStringInfo(&st->text, "%s IS NOT NULL AND ", join->keys[k]);
 }
 
+/* EffScopeJoins: Citus joins what one node has, row by row with each other. */
+bool
+EffScopeJoins(TableLink *link)
+{
+	int			n = list_length(link->hops) - (EffScopeCarriesKey(link) ? 1 : 0);
+
+	for (int i = 0; i < n && EffCitusPresent(); i++)
+	{
+		JoinHop    *hop = list_nth(link->hops, i);
+		bool		together = false;
+		CitusPlace	source;
+		CitusPlace	target;
+
+		EffCitusPlaceOf(hop->source->oid, &source);
+		EffCitusPlaceOf(hop->target->oid, &target);
+		switch (source.kind)
+		{
+			case CITUS_UNKNOWN:
+			case CITUS_LOCAL:
+				together = target.kind == CITUS_UNKNOWN || target.kind == CITUS_LOCAL;
+				break;
+			case CITUS_REFERENCE:
+				together = target.kind == CITUS_REFERENCE;
+				break;
+			case CITUS_DISTRIBUTED:
+				together = target.kind == CITUS_REFERENCE ||
+					(target.kind == CITUS_DISTRIBUTED && target.colocation == source.colocation &&
+					 source.column == InvalidAttrNumber);
+				for (int k = 0; k < hop->n && target.kind == CITUS_DISTRIBUTED; k++)
+					together |= target.colocation == source.colocation &&
+						hop->source_columns[k] == source.column && hop->target_columns[k] == target.column;
+				break;
+		}
+		if (!together)
+			return false;
+	}
+	return true;
+}
+
 /*
  * EffScopeOwnerJoin follows a link as a join, whose last table has the key.
  */
@@ -419,6 +464,7 @@ EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *lin
 		char	   *condition = where_at(map, alias, link, i, NULL);
 		char	   *next;
 
+		join->aliases = lappend(join->aliases, pstrdup(alias));
 		if (condition != NULL)
 			appendStringInfo(&join->where, "(%s) AND ", condition);
 		if (i == list_length(link->hops) - 1 && EffScopeCarriesKey(link))
@@ -462,9 +508,14 @@ EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *lin
  * EffScopeOwnerIs: the key that a join leads to is a subject's of the call.
  */
 void
-EffScopeOwnerIs(Statement *st, MapTable *subject, const OwnerJoin *join)
+EffScopeOwnerIs(Statement *st, MapTable *subject, TableLink *link, const OwnerJoin *join)
 {
+	ListCell   *lc;
+
 	append_key(st, join->alias, join->holder, join->columns, subject, subject->key, subject->nkey, PARAM_CALL);
+	foreach(lc, join->aliases)
+		if (strcmp(lfirst(lc), join->alias) != 0)
+			append_carried(st, lfirst(lc), link, foreach_current_index(lc), &EffScopeCall);
 }
 
 List *

@@ -57,6 +57,9 @@ extern void EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLi
 extern void EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link,
 						  const ScopeOwner *owner);
 
+/* Whether a "where" leaves out rows that a link, or with link NULL being a subject, reaches */
+extern bool EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link);
+
 /*
  * Rows that a link, or with link NULL being a subject, may be about: those that
  * somebody has by it, and those that nobody has but its "where" lets through.
@@ -83,19 +86,23 @@ extern void EffScopeByParents(DataMap *map, Statement *st, const char *alias, Ta
  */
 extern void EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject, TableLink *link);
 
+/* Whether EffScopeOwnerJoin() is a join that Citus makes, where it is */
+extern bool EffScopeJoins(TableLink *link);
+
 /* The way from rows of alias t to their owner as a join */
 typedef struct OwnerJoin
 {
 	StringInfoData from;		/* ", table alias" for each table behind t */
 	StringInfoData where;		/* "condition AND " for each condition */
 	char	  **keys;			/* the owner's identifier, in order of the key */
+	List	   *aliases;		/* of t and the tables behind it, at the places of their hops */
 	const char *alias;			/* of the table that has it */
 	EffRelation *holder;
 	AttrNumber *columns;
 } OwnerJoin;
 
 extern OwnerJoin *EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *link);
-extern void EffScopeOwnerIs(Statement *st, MapTable *subject, const OwnerJoin *join);
+extern void EffScopeOwnerIs(Statement *st, MapTable *subject, TableLink *link, const OwnerJoin *join);
 
 /* alias.columns joined to a sub-select's; the caller appends the sub-select's condition and ")" */
 extern void EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,

@@ -103,14 +103,36 @@ for my $verb (q{effaced_erase(11)}, q{effaced_plan(11)}, q{effaced_export(11)}, 
 }
 query('ALTER TABLE remarks RENAME COLUMN stars TO points; ALTER TABLE remarks ADD COLUMN extra int');
 
+# What is sent to other nodes: a statement about two subjects goes to their shards alone.
+sub notices { my ($out, $err) = ('', ''); $coordinator->psql('postgres', "SET citus.log_remote_commands = on; SET client_min_messages = notice; SELECT $_[0]", stdout => \$out, stderr => \$err); return $err; }
+my $sent = () = notices(q{effaced_erase_many('{33,34}')}) =~ /issuing UPDATE public\.remarks_/g;
+ok($sent == 1 || $sent == 2, 'few shards for few subjects');
+
 # The trail and other nodes commit together, once that is enabled.
-sub notices { my ($out, $err) = ('', ''); $coordinator->psql('postgres', "SET citus.log_remote_commands = on; SET client_min_messages = notice; SELECT effaced_erase($_[0])", stdout => \$out, stderr => \$err); return $err; }
-unlike(notices(12), qr/PREPARE TRANSACTION/, 'one phase');
+unlike(notices('effaced_erase(12)'), qr/PREPARE TRANSACTION/, 'one phase');
 is(query('SELECT * FROM effaced_enable_citus()'), 'effaced_citus_commit|registered', 'enabled');
 is(query('SELECT * FROM effaced_enable_citus()'), 'effaced_citus_commit|registered already', 'twice is once');
-like(notices(13), qr/PREPARE TRANSACTION.*COMMIT PREPARED/s, 'two phases');
+like(notices('effaced_erase(13)'), qr/PREPARE TRANSACTION.*COMMIT PREPARED/s, 'two phases');
 is(query(q{BEGIN; SELECT effaced_erase(14) IS NULL; ROLLBACK; SELECT count(*) FROM orders WHERE user_id = 14;
 	SELECT count(*) FROM effaced_audit_events WHERE subject_ref = '14' AND event_type LIKE 'erasure%'}), "f\n3\n0", 'a rollback takes both back');
+
+# Tables that are not colocated: the rows of a subject are in any shard.
+query(q{CREATE TABLE parcels (id bigint PRIMARY KEY, user_id bigint, address text);
+	CREATE TABLE scans (id bigint PRIMARY KEY, parcel_id bigint, place text);
+	SELECT create_distributed_table(t, 'id', colocate_with => 'none') FROM unnest('{parcels,scans}'::regclass[]) t;
+	INSERT INTO parcels SELECT u * 10 + k, u, 'of ' || u FROM generate_series(1, 40) u, generate_series(1, 3) k;
+	INSERT INTO scans SELECT u * 100 + k * 10 + l, u * 10 + k, 'of ' || u FROM generate_series(1, 40) u, generate_series(1, 3) k, generate_series(1, 2) l;}
+	. label('TABLE parcels', '{"hops": [{"source_columns": ["user_id"], "target_table": "users", "target_columns": ["id"]}]}')
+	. label('COLUMN parcels.address', '{"category": "location", "erasure": "anonymize"}')
+	. label('TABLE scans', '{"hops": [{"source_columns": ["parcel_id"], "target_table": "parcels", "target_columns": ["id"]}, {"source_columns": ["user_id"], "target_table": "users", "target_columns": ["id"]}], "owned": true}')
+	. label('COLUMN scans.place', '{"category": "location"}'));
+is(query(q{SELECT string_agg(row_key ->> 'id', ' ') FROM effaced_export_records(20) WHERE source = 'scans'}),
+	'2011 2012 2021 2022 2031 2032', 'not colocated: export_records, in order of the key');
+is(query(q{SELECT effaced_verify(20) ->> 'verified'; SELECT effaced_erase(20) -> 'deleted' ->> 'scans'; SELECT effaced_verify(20) ->> 'verified'}),
+	"false\n6\ntrue", 'verify, erase');
+query(q{SELECT effaced_erase_many('{21,22,23}')});
+is(query(q{SELECT string_agg(effaced_verify(u::text) ->> 'verified', ' ' ORDER BY u) FROM generate_series(21, 24) u}), 'true true true false', 'erase_many');
+is(query(q{SELECT (SELECT count(*) FROM scans), (SELECT count(*) FROM parcels WHERE address LIKE 'of %')}), 36 * 6 . '|' . 36 * 3, 'and nobody else');
 
 # A foreign key that Citus does not enforce.
 query(q{CREATE TABLE notes (id int PRIMARY KEY, about bigint);

@@ -25,7 +25,7 @@ use constant { SELECT => 1, UPDATE => 2, INSERT => 3, DELETE => 4 };
 	SET allow_system_table_mods = on;
 	CREATE TABLE pg_catalog.pg_dist_local_group (groupid int);
 	INSERT INTO pg_catalog.pg_dist_local_group VALUES (0);
-	CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char", colocationid int, repmodel "char");
+	CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char", partkey text, colocationid int, repmodel "char");
 	RESET allow_system_table_mods;
 
 	-- debug_print_parse writes the tree into the log
