@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "governance.h"
+#include "citus.h"
 #include "exec.h"
 #include "graph.h"
 #include "identifier.h"
@@ -150,7 +151,8 @@ effaced_lock_subject(PG_FUNCTION_ARGS)
  * effaced_ask_producer(call, candidates) runs the statement that asks a producer,
  * as the caller and under the caller's search_path.  For many candidates it is
  * planned for them; for one the generic plan is kept, since planning would cost
- * more than the answer, the more so the more dead rows wait for VACUUM.
+ * more than the answer, the more so the more dead rows wait for VACUUM.  Citus
+ * refuses generic plans.
  */
 Datum
 effaced_ask_producer(PG_FUNCTION_ARGS)
@@ -179,7 +181,7 @@ effaced_ask_producer(PG_FUNCTION_ARGS)
 	if (ArrayGetNItems(ARR_NDIM(candidates), ARR_DIMS(candidates)) == 1)
 	{
 		/* for the statements of its PL/pgSQL, too */
-		set_for_call("plan_cache_mode", "force_generic_plan");
+		set_for_call("plan_cache_mode", EffCitusPresent() ? "force_custom_plan" : "force_generic_plan");
 		result = SPI_execute_plan(producer_plan(sql), values, NULL, false, 0);
 	}
 	else

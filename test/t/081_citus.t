@@ -134,6 +134,21 @@ query(q{SELECT effaced_erase_many('{21,22,23}')});
 is(query(q{SELECT string_agg(effaced_verify(u::text) ->> 'verified', ' ' ORDER BY u) FROM generate_series(21, 24) u}), 'true true true false', 'erase_many');
 is(query(q{SELECT (SELECT count(*) FROM scans), (SELECT count(*) FROM parcels WHERE address LIKE 'of %')}), 36 * 6 . '|' . 36 * 3, 'and nobody else');
 
+# Batches ask producers about one candidate after the other, of whom Citus has to know.
+query(q{CREATE FUNCTION crm(candidates text[]) RETURNS TABLE (subject_id text, verdict text) STABLE LANGUAGE plpgsql AS $$
+	BEGIN RETURN QUERY SELECT u.id::text, 'ready_for_deletion' FROM users u WHERE u.id = ANY (candidates::bigint[]) AND u.id BETWEEN 25 AND 27; END $$;
+	SELECT effaced_register_bucket('shop', 'users');
+	SELECT effaced_register_anchor('orders', 'orders', 'items');
+	SELECT effaced_register_producer('crm', 'shop', 'crm(text[])', '{orders}', '{}', '{}');
+	SELECT effaced_create_deletion_records('shop'), effaced_create_deletion_batches('shop');
+	CREATE ROLE officer;
+	GRANT EXECUTE ON FUNCTION effaced_review_batch TO officer;
+	SET SESSION AUTHORIZATION officer;
+	SELECT effaced_review_batch(1, 'accepted', 'seen')});
+query('CALL effaced_apply_batch(1)');
+is(query('SELECT applied, failed FROM effaced_batch_progress(1)'), '3|0', 'a batch');
+is(query('SELECT count(*) FROM orders WHERE user_id BETWEEN 25 AND 28'), 3, 'of which nothing is left');
+
 # A foreign key that Citus does not enforce.
 query(q{CREATE TABLE notes (id int PRIMARY KEY, about bigint);
 	ALTER TABLE notes ADD CONSTRAINT notes_about_fkey FOREIGN KEY (about) REFERENCES users ON DELETE SET NULL});
