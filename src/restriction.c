@@ -13,6 +13,7 @@
 
 #include "arrays.h"
 #include "catalog.h"
+#include "citus.h"
 #include "expression.h"
 #include "graph.h"
 #include "ledger.h"
@@ -237,6 +238,13 @@ policy_table(FunctionCallInfo fcinfo)
 				 errmsg("%s cannot have a policy", table->rel->name),
 				 errdetail("Row-level security is for tables only."),
 				 errhint("Install the policy where the table is."),
+				 errhidestmt(true)));
+	if (EffCitusKindOf(relid) != CITUS_UNKNOWN)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("%s cannot have a policy, since Citus knows it", table->rel->name),
+				 errdetail("Workers would apply the policy, and who is restricted is known on the coordinator only."),
+				 errhint("Ask effaced_restriction_status() before rows of a subject are used."),
 				 errhidestmt(true)));
 	return table;
 }

@@ -530,6 +530,12 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 		case ERRCODE_LOCK_NOT_AVAILABLE:
 			hint = "Run the call again; repeating it is safe.";
 			break;
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INTERNAL_ERROR:
+			/* Citus refuses by both; its library has such a setting, asked without the catalog */
+			if (GetConfigOption("citus.version", true, false) != NULL)
+				hint = "Citus may take no such statement on distributed tables, or not after others of the transaction.  See \"Many nodes\" in doc/scaling.md.";
+			break;
 		case ERRCODE_FOREIGN_KEY_VIOLATION:
 			hint = "A row that references what goes came in meanwhile, or nothing in the data map knows of it.  Run the call again; repeating it is safe.";
 			break;

@@ -134,6 +134,14 @@ query(q{SELECT effaced_erase_many('{21,22,23}')});
 is(query(q{SELECT string_agg(effaced_verify(u::text) ->> 'verified', ' ' ORDER BY u) FROM generate_series(21, 24) u}), 'true true true false', 'erase_many');
 is(query(q{SELECT (SELECT count(*) FROM scans), (SELECT count(*) FROM parcels WHERE address LIKE 'of %')}), 36 * 6 . '|' . 36 * 3, 'and nobody else');
 
+# Rows of several owners in several shards cannot be locked.
+query(q{CREATE TABLE mails (id bigint PRIMARY KEY, sender bigint, recipient bigint, body text);
+	SELECT create_distributed_table('mails', 'id', colocate_with => 'none');}
+	. label('TABLE mails', '{"owned": true, "links": [' . join(', ', map { qq({"name": "$_", "hops": [{"source_columns": ["$_"], "target_table": "users", "target_columns": ["id"]}]}) } qw(sender recipient)) . ']}')
+	. label('COLUMN mails.body', '{"category": "communication"}'));
+like(error($coordinator, 'SELECT effaced_erase(24)'), qr/0A000: finding rows of mails failed.*Citus may take no such statement on distributed tables/s, 'several owners');
+query('DROP TABLE mails');
+
 # Batches ask producers about one candidate after the other, of whom Citus has to know.
 query(q{CREATE FUNCTION crm(candidates text[]) RETURNS TABLE (subject_id text, verdict text) STABLE LANGUAGE plpgsql AS $$
 	BEGIN RETURN QUERY SELECT u.id::text, 'ready_for_deletion' FROM users u WHERE u.id = ANY (candidates::bigint[]) AND u.id BETWEEN 25 AND 27; END $$;
@@ -159,6 +167,7 @@ is(query(q{SELECT count(*) FROM effaced_lint() WHERE code = 'unenforced_referenc
 # What is refused, before anything changes.
 query(label('COLUMN invoices.email', '{"category": "contact", "fact": "email", "erasure": "anonymize", "retention": {"reason": "r", "duration": "1 year", "anchor": "issued_on", "on_expiry": "anonymize"}}'));
 like(error($coordinator, 'CALL effaced_enforce_retention()'), qr/ZE005: retention of column invoices.email cannot be enforced on a table that Citus distributes/, 'enforcement of retention');
+like(error($coordinator, q{SELECT effaced_restriction_policy('orders')}), qr/ZE005: orders cannot have a policy, since Citus knows it/, 'a restriction policy');
 # And it goes again, from workers too.
 query('DROP EXTENSION effaced');
 is($workers[1]->safe_psql('postgres', q{SELECT count(*) FROM pg_extension WHERE extname = 'effaced'}), 0, 'DROP EXTENSION');
