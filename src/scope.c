@@ -424,10 +424,8 @@ EffScopeJoins(TableLink *link)
 		{
 			case CITUS_UNKNOWN:
 			case CITUS_LOCAL:
-				together = target.kind == CITUS_UNKNOWN || target.kind == CITUS_LOCAL;
-				break;
 			case CITUS_REFERENCE:
-				together = target.kind == CITUS_REFERENCE;
+				together = target.kind == source.kind;
 				break;
 			case CITUS_DISTRIBUTED:
 				together = target.kind == CITUS_REFERENCE ||

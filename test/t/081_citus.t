@@ -134,6 +134,19 @@ query(q{SELECT effaced_erase_many('{21,22,23}')});
 is(query(q{SELECT string_agg(effaced_verify(u::text) ->> 'verified', ' ' ORDER BY u) FROM generate_series(21, 24) u}), 'true true true false', 'erase_many');
 is(query(q{SELECT (SELECT count(*) FROM scans), (SELECT count(*) FROM parcels WHERE address LIKE 'of %')}), 36 * 6 . '|' . 36 * 3, 'and nobody else');
 
+# Nor does Citus join a table that it knows with one that it does not.
+query(q{CREATE TABLE visits (id bigint PRIMARY KEY, user_id bigint, place text);
+	CREATE TABLE photos (id bigint PRIMARY KEY, visit_id bigint, place text);
+	SELECT citus_add_local_table_to_metadata('visits');
+	INSERT INTO visits SELECT u, u, 'of ' || u FROM generate_series(1, 40) u;
+	INSERT INTO photos SELECT u, u, 'of ' || u FROM generate_series(1, 40) u;}
+	. label('TABLE visits', '{"hops": [{"source_columns": ["user_id"], "target_table": "users", "target_columns": ["id"]}]}')
+	. label('COLUMN visits.place', '{"category": "location", "erasure": "anonymize"}')
+	. label('TABLE photos', '{"hops": [{"source_columns": ["visit_id"], "target_table": "visits", "target_columns": ["id"]}, {"source_columns": ["user_id"], "target_table": "users", "target_columns": ["id"]}], "owned": true}')
+	. label('COLUMN photos.place', '{"category": "location"}'));
+query(q{SELECT effaced_erase_many('{29,30}')});
+is(query(q{SELECT (SELECT count(*) FROM photos), (SELECT count(*) FROM visits WHERE place LIKE 'of %')}), '38|38', 'local tables');
+
 # Rows of several owners in several shards cannot be locked.
 query(q{CREATE TABLE mails (id bigint PRIMARY KEY, sender bigint, recipient bigint, body text);
 	SELECT create_distributed_table('mails', 'id', colocate_with => 'none');}
