@@ -20,13 +20,15 @@ $$;
 CREATE PROCEDURE measure(p_rounds int, p_erasures int) LANGUAGE plpgsql AS $$
 DECLARE
     side text;
-    sides text[] := '{effaced,by hand,cascade}';
+    -- each comes after each of the others as often
+    orders text[] := '{{effaced,by hand,cascade}, {by hand,effaced,cascade}, {effaced,cascade,by hand},
+                       {by hand,cascade,effaced}, {cascade,effaced,by hand}, {cascade,by hand,effaced}}';
     started timestamptz;
     next_id bigint := 10;
 BEGIN
     FOR r IN 0..p_rounds LOOP   -- round 0 is for warming up
         FOR turn IN 0..2 LOOP
-            side := sides[1 + (r + turn) % 3];
+            side := orders[1 + r % 6][1 + turn];
             started := clock_timestamp();
             FOR i IN 1..p_erasures LOOP
                 next_id := next_id + 1;
