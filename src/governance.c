@@ -12,6 +12,7 @@
 #include "graph.h"
 #include "identifier.h"
 #include "plan.h"
+#include "prepare.h"
 #include "spi.h"
 
 #include "access/htup_details.h"
@@ -215,7 +216,7 @@ producer_plan(const char *sql)
 		if (call->role == GetUserId() && strcmp(call->sql, sql) == 0)
 			return call->plan;
 	}
-	plan = EffSpiPrepare(sql, 1, (Oid[]) {TEXTARRAYOID});
+	plan = EffPrepare(sql, 1, (Oid[]) {TEXTARRAYOID});
 	context = MemoryContextSwitchTo(TopMemoryContext);
 	call = palloc(sizeof(ProducerCall));
 	call->sql = pstrdup(sql);

@@ -13,6 +13,7 @@
 #include "arrays.h"
 #include "catalog.h"
 #include "citus.h"
+#include "prepare.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -221,25 +222,6 @@ EffSpiEnd(EffBracket *bracket)
 }
 
 /*
- * EffSpiPrepare prepares a statement that is kept until SPI_freeplan().  The
- * plan is always the generic one: a call must not pay for planning, and the
- * statements look rows up by key.  Citus, though, has to see the keys to know
- * their shards.
- */
-SPIPlanPtr
-EffSpiPrepare(const char *sql, int nargs, Oid *types)
-{
-	SPIPlanPtr	plan = SPI_prepare_cursor(sql, nargs, types,
-											 EffCitusPresent() ? CURSOR_OPT_CUSTOM_PLAN : CURSOR_OPT_GENERIC_PLAN);
-
-	if (plan == NULL)
-		elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(plan) != 0)
-		elog(ERROR, "could not keep statement");
-	return plan;
-}
-
-/*
  * EffSpiExecute runs a prepared statement until it gave limit rows, 0 being all
  * of them, and returns the number of rows it processed.  With a place, an error inside is raised anew without its text.
  */
@@ -401,7 +383,7 @@ EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, con
 	}
 	if (own->plan == NULL)
 	{
-		own->plan = EffSpiPrepare(psprintf(own->sql, EffExtensionSchemaSql()), nargs, types);
+		own->plan = EffPrepare(psprintf(own->sql, EffExtensionSchemaSql()), nargs, types);
 		own->relation = relation;
 	}
 	return EffSpiExecute(own->plan, values, nulls, false, 0, expected, place);

@@ -64,7 +64,6 @@ extern void EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_
 /* The same as the owner of a relation, whose privileges it then needs and cannot escape */
 extern void EffSpiBeginAs(EffBracket *bracket, Oid relid);
 
-extern SPIPlanPtr EffSpiPrepare(const char *sql, int nargs, Oid *types);
 extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
 							bool read_only, long limit, int expected, const EffStatementPlace *place);
 /*

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "statement.h"
+#include "prepare.h"
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
@@ -17,6 +18,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+static bool is_lookup(Statement *st);
 static void free_plan(void *arg);
 
 /*
@@ -114,7 +116,7 @@ EffStatementPrepare(Statement *st)
 	callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
 	PG_TRY();
 	{
-		st->plan = EffSpiPrepare(st->text.data, list_length(st->params), types);
+		st->plan = (is_lookup(st) ? EffPrepareLookup : EffPrepare) (st->text.data, list_length(st->params), types);
 	}
 	PG_CATCH();
 	{
@@ -126,6 +128,32 @@ EffStatementPrepare(Statement *st)
 	callback->func = free_plan;
 	callback->arg = st->plan;
 	MemoryContextRegisterResetCallback(context, callback);
+}
+
+/* is_lookup: a statement looks up rows of one subject, and of nobody else. */
+static bool
+is_lookup(Statement *st)
+{
+	bool		lookup = false;
+	ListCell   *lc;
+
+	foreach(lc, st->params)
+	{
+		switch (((StatementParam *) lfirst(lc))->kind)
+		{
+			case PARAM_KEY:
+			case PARAM_PARENTS:
+				lookup = true;
+				break;
+			case PARAM_SECRET:
+			case PARAM_TOKEN:
+			case PARAM_VALUE:
+				break;
+			default:
+				return false;
+		}
+	}
+	return lookup;
 }
 
 char *
