@@ -1,30 +1,12 @@
 /*
  * audit.h
- *	  The value-free trail, and the secret that surrogates are made with.
+ *	  What the trail has of subjects, and the secret that surrogates are made with.
  */
 #ifndef EFF_AUDIT_H
 #define EFF_AUDIT_H
 
 #include "effaced.h"
-#include "datatype/timestamp.h"
 #include "manifest.h"
-#include "utils/jsonb.h"
-
-typedef struct AuditEvent
-{
-	const char *type;
-	const char *subject;		/* kind, NULL where the event is about none */
-	const char *subject_ref;	/* identifier, likewise */
-	TimestampTz occurred_at;
-	Jsonb	   *payload;
-} AuditEvent;
-
-/* Make an event with the clock of now */
-extern AuditEvent *EffAuditEvent(const char *type, const char *subject, const char *subject_ref,
-								 Jsonb *payload);
-
-/* Write events in their order, in one statement; returns the last one's id as text */
-extern char *EffAuditAppend(List *events);
 
 typedef enum ErasureRecord
 {

@@ -29,4 +29,16 @@
 #define EffCheckAsUser(stmt, entry) ((entry)->checkAsUser)
 #endif
 
+/* From 16 on, indexes that only summarize are asked about; from 17 on, the owner is given open */
+#if PG_VERSION_NUM >= 160000
+#define EffInsertIndexTuples(target, slot, estate) ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
+#else
+#define EffInsertIndexTuples(target, slot, estate) ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#endif
+#if PG_VERSION_NUM >= 170000
+#define EffIdentitySequence(relation, attnum) getIdentitySequence(relation, attnum, true)
+#else
+#define EffIdentitySequence(relation, attnum) getIdentitySequence(RelationGetRelid(relation), attnum, true)
+#endif
+
 #endif							/* EFF_COMPAT_H */

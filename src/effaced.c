@@ -13,6 +13,7 @@
 #include "outbox.h"
 #include "provider.h"
 #include "spi.h"
+#include "trail.h"
 
 PG_MODULE_MAGIC;
 
@@ -23,6 +24,7 @@ _PG_init(void)
 {
 	EffCatalogInit();
 	EffSpiInit();
+	EffTrailInit();
 	EffMapInit();
 	EffProviderInit();
 	EffAccessFolderInit();

@@ -11,13 +11,13 @@
  */
 #include "postgres.h"
 
-#include "audit.h"
 #include "enforce_rows.h"
 #include "graph.h"
 #include "ledger.h"
 #include "object.h"
 #include "retention_runs.h"
 #include "spi.h"
+#include "trail.h"
 
 #include "access/xact.h"
 #include "fmgr.h"
@@ -58,7 +58,7 @@ static EnforcementStep *next_step(EnforcementRun *run, List *steps);
 static void begin_step(EnforcementStep *step, uint64 run);
 static List *restricted_of(EnforcementStep *step);
 static void count_left(EnforcementRun *run);
-static AuditEvent *make_event(EnforcementStep *step, const char *strategy, uint64 rows);
+static TrailEvent *make_event(EnforcementStep *step, const char *strategy, uint64 rows);
 
 /*
  * effaced_enforce_retention(as_of, batch_rows) works off what has expired.
@@ -218,7 +218,7 @@ run_batch(EnforcementRun *run)
 
 	step->finished = picked == 0;
 	if (done > 0)
-		(void) EffAuditAppend(list_make1(make_event(step, step->deletes ? "delete" : "anonymize", done)));
+		(void) EffTrailAppend(list_make1(make_event(step, step->deletes ? "delete" : "anonymize", done)));
 	EffRetentionRunBatch(run->id, step->table->name, step->deletes, done);
 	if (step->deletes)
 	{
@@ -322,11 +322,11 @@ count_left(EnforcementRun *run)
 			events = lappend(events, make_event(step, "kept", rest.kept));
 	}
 	if (events != NIL)
-		(void) EffAuditAppend(events);
+		(void) EffTrailAppend(events);
 	MemoryContextSwitchTo(run->context);
 }
 
-static AuditEvent *
+static TrailEvent *
 make_event(EnforcementStep *step, const char *strategy, uint64 rows)
 {
 	EffObject	payload;
@@ -340,5 +340,5 @@ make_event(EnforcementStep *step, const char *strategy, uint64 rows)
 	EffObjectText(&payload, "strategy", strategy);
 	EffObjectTexts(&payload, "columns", columns);
 	EffObjectNumber(&payload, "rows", rows);
-	return EffAuditEvent("retention_enforced", NULL, NULL, EffObjectDone(&payload));
+	return EffTrailEvent("retention_enforced", NULL, NULL, EffObjectDone(&payload));
 }

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "arrays.h"
-#include "audit.h"
 #include "exec.h"
 #include "object.h"
 #include "outbox.h"
@@ -13,6 +12,7 @@
 #include "refs.h"
 #include "resolver.h"
 #include "spi.h"
+#include "trail.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -22,8 +22,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Subjects whose events are written by one statement */
-#define EVENTS_OF_SUBJECTS 1000
+/* Subjects whose events are written at once: what stays in memory, and in caches */
+#define EVENTS_OF_SUBJECTS 100
 
 PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
@@ -75,7 +75,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 	EffExecRun(call);
 	EffSpiEnd(&bracket);
 	entries = enqueue(call, refs);
-	(void) EffAuditAppend(run_events(call->runs[0], requested_at));
+	(void) EffTrailAppend(run_events(call->runs[0], requested_at));
 	EffPinEnd(&pin);
 
 	EffObjectBegin(&result);
@@ -157,7 +157,7 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 			not_found += call->runs[i]->found == 0 ? 1 : 0;
 			events = list_concat(events, run_events(call->runs[i], requested_at));
 		}
-		(void) EffAuditAppend(events);
+		(void) EffTrailAppend(events);
 		MemoryContextSwitchTo(previous);
 		MemoryContextReset(chunk);
 	}
@@ -214,19 +214,19 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 	ErasurePlan *plan = run->plan;
 	const char *kind = plan->subject->kind;
 	const char *ref = run->key->text;
-	AuditEvent *requested;
+	TrailEvent *requested;
 	List	   *events;
 	EffObject	payload;
 	uint64		deleted = sum_counts(plan, run->counts, STEP_DELETE);
 	uint64		anonymized = sum_counts(plan, run->counts, STEP_ANONYMIZE);
 	uint64		retained = sum_counts(plan, run->counts, STEP_RETAIN);
 	uint64		shared = sum_counts(plan, run->counts, STEP_SHARED);
-	AuditEvent *completed;
+	TrailEvent *completed;
 	ListCell   *lc;
 
 	EffObjectBegin(&payload);
 	write_restriction(&payload, plan);
-	requested = EffAuditEvent("erasure_requested", kind, ref, EffObjectDone(&payload));
+	requested = EffTrailEvent("erasure_requested", kind, ref, EffObjectDone(&payload));
 	requested->occurred_at = requested_at;
 	events = list_make1(requested);
 
@@ -237,7 +237,7 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 
 		if (rows == 0 && step->strategy != STEP_RETAIN)
 			continue;
-		events = lappend(events, EffAuditEvent("erasure_step_succeeded", kind, ref, step_payload(plan, step, rows)));
+		events = lappend(events, EffTrailEvent("erasure_step_succeeded", kind, ref, step_payload(plan, step, rows)));
 	}
 
 	EffObjectBegin(&payload);
@@ -248,7 +248,7 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 	EffObjectNumber(&payload, "shared", shared);
 	EffObjectNumber(&payload, "enqueued", run->enqueued);
 	write_restriction(&payload, plan);
-	completed = EffAuditEvent("erasure_local_completed", kind, ref, EffObjectDone(&payload));
+	completed = EffTrailEvent("erasure_local_completed", kind, ref, EffObjectDone(&payload));
 
 	if (run->found == 0 &&
 		deleted + anonymized + retained + shared + sum_counts(plan, run->counts, STEP_DETACH) == 0)
@@ -258,7 +258,7 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 	if (plan->restricted == NIL && !run->waits)
 	{
 		EffObjectBegin(&payload);
-		events = lappend(events, EffAuditEvent("erasure_completed", kind, ref, EffObjectDone(&payload)));
+		events = lappend(events, EffTrailEvent("erasure_completed", kind, ref, EffObjectDone(&payload)));
 	}
 	return events;
 }

@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "audit.h"
 #include "export_plan.h"
 #include "json.h"
 #include "label.h"
@@ -14,6 +13,7 @@
 #include "refs.h"
 #include "resolver.h"
 #include "spi.h"
+#include "trail.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -79,7 +79,7 @@ effaced_export(PG_FUNCTION_ARGS)
 	EffBracket	bracket;
 	EffObject	payload;
 	StringInfoData buf;
-	AuditEvent *requested;
+	TrailEvent *requested;
 	List	   *resolvers = EffResolvers();
 	ErasurePlan *ref_plan = EffRefPlanGet(map, subject, REF_ANY);
 	List	   *refs;
@@ -97,7 +97,7 @@ effaced_export(PG_FUNCTION_ARGS)
 
 	EffObjectBegin(&payload);
 	EffObjectText(&payload, "scope", scope);
-	requested = EffAuditEvent("export_requested", subject->kind, key->text, EffObjectDone(&payload));
+	requested = EffTrailEvent("export_requested", subject->kind, key->text, EffObjectDone(&payload));
 
 	/* functions of resolvers run with the caller's settings, outside of the bracket */
 	initStringInfo(&external.records);
@@ -122,7 +122,7 @@ effaced_export(PG_FUNCTION_ARGS)
 	EffObjectText(&payload, "scope", scope);
 	EffObjectNumber(&payload, "records", bundle.count);
 	EffObjectTexts(&payload, "incomplete_sources", bundle.incomplete);
-	(void) EffAuditAppend(list_make2(requested, EffAuditEvent("export_completed", subject->kind, key->text,
+	(void) EffTrailAppend(list_make2(requested, EffTrailEvent("export_completed", subject->kind, key->text,
 															  EffObjectDone(&payload))));
 
 	appendStringInfoChar(&buf, '{');

@@ -8,10 +8,10 @@
  */
 #include "postgres.h"
 
-#include "audit.h"
 #include "export_plan.h"
 #include "object.h"
 #include "spi.h"
+#include "trail.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -116,7 +116,7 @@ begin_stream(FunctionCallInfo fcinfo, TupleDesc desc)
 	deconstruct_expanded_record(stream->record);
 	EffObjectBegin(&payload);
 	EffObjectText(&payload, "scope", "access");
-	(void) EffAuditAppend(list_make1(EffAuditEvent("export_requested", stream->subject->kind, stream->key->text,
+	(void) EffTrailAppend(list_make1(EffTrailEvent("export_requested", stream->subject->kind, stream->key->text,
 												   EffObjectDone(&payload))));
 	return stream;
 }
@@ -242,7 +242,7 @@ end_stream(RecordStream *stream)
 	EffObjectText(&payload, "scope", "access");
 	EffObjectNumber(&payload, "records", stream->count);
 	EffObjectTexts(&payload, "incomplete_sources", NIL);
-	(void) EffAuditAppend(list_make1(EffAuditEvent("export_completed", stream->subject->kind,
+	(void) EffTrailAppend(list_make1(EffTrailEvent("export_completed", stream->subject->kind,
 												   stream->key->text, EffObjectDone(&payload))));
 }
 

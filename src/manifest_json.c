@@ -8,11 +8,11 @@
  */
 #include "postgres.h"
 
-#include "audit.h"
 #include "graph.h"
 #include "json.h"
 #include "provider.h"
 #include "spi.h"
+#include "trail.h"
 
 #include "access/xact.h"
 #include "catalog/pg_class.h"
@@ -215,7 +215,7 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 Datum
 effaced_manifest_snapshot(PG_FUNCTION_ARGS)
 {
-	char	   *id = EffAuditAppend(list_make1(EffAuditEvent("manifest_snapshot", NULL, NULL, manifest_document())));
+	char	   *id = EffTrailAppend(list_make1(EffTrailEvent("manifest_snapshot", NULL, NULL, manifest_document())));
 
 	return DirectFunctionCall1(uuid_in, CStringGetDatum(id));
 }

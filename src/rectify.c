@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "audit.h"
 #include "corrections.h"
 #include "outbox.h"
 #include "rectify_exec.h"
@@ -14,6 +13,7 @@
 #include "refs.h"
 #include "resolver.h"
 #include "spi.h"
+#include "trail.h"
 
 #include "fmgr.h"
 #include "utils/jsonb.h"
@@ -121,7 +121,7 @@ rectify(FunctionCallInfo fcinfo)
 	(void) EffOutboxEnqueue("rectify", subject->kind, &entries,
 							entries != NIL ? JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0) : NULL,
 							list_make1(key->text));
-	(void) EffAuditAppend(make_events(subject, key, corrections, results, requested_at,
+	(void) EffTrailAppend(make_events(subject, key, corrections, results, requested_at,
 									  list_length(entries)));
 
 	EffObjectBegin(&object);
@@ -160,7 +160,7 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 			int enqueued)
 {
 	List	   *events = NIL;
-	AuditEvent *requested;
+	TrailEvent *requested;
 	uint64		rectified = 0;
 	uint64		shared = 0;
 	EffObject	payload;
@@ -168,7 +168,7 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 
 	EffObjectBegin(&payload);
 	write_corrections(&payload, corrections);
-	requested = EffAuditEvent("rectification_requested", subject->kind, key->text, EffObjectDone(&payload));
+	requested = EffTrailEvent("rectification_requested", subject->kind, key->text, EffObjectDone(&payload));
 	requested->occurred_at = requested_at;
 	events = lappend(events, requested);
 	foreach(lc, results)
@@ -183,7 +183,7 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 		EffObjectText(&payload, "target", result->table->name);
 		EffObjectTexts(&payload, "columns", result->columns);
 		EffObjectNumber(&payload, "rows", result->rectified);
-		events = lappend(events, EffAuditEvent("rectification_step_succeeded", subject->kind, key->text,
+		events = lappend(events, EffTrailEvent("rectification_step_succeeded", subject->kind, key->text,
 											   EffObjectDone(&payload)));
 	}
 	EffObjectBegin(&payload);
@@ -191,7 +191,7 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 	EffObjectNumber(&payload, "rectified", rectified);
 	EffObjectNumber(&payload, "shared", shared);
 	EffObjectNumber(&payload, "enqueued", enqueued);
-	return lappend(events, EffAuditEvent("rectification_local_completed", subject->kind, key->text,
+	return lappend(events, EffTrailEvent("rectification_local_completed", subject->kind, key->text,
 										 EffObjectDone(&payload)));
 }
 

@@ -5,11 +5,11 @@
 #include "postgres.h"
 
 #include "arrays.h"
-#include "audit.h"
 #include "catalog.h"
 #include "graph.h"
 #include "object.h"
 #include "spi.h"
+#include "trail.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -58,7 +58,7 @@ effaced_replay(PG_FUNCTION_ARGS)
 	{
 		MapTable   *table = lfirst(lc);
 
-		(void) EffAuditAppend(replayed_events(subjects, table->kind, PG_GETARG_TIMESTAMPTZ(0)));
+		(void) EffTrailAppend(replayed_events(subjects, table->kind, PG_GETARG_TIMESTAMPTZ(0)));
 		erase_kind(table, subjects);
 	}
 
@@ -148,7 +148,7 @@ replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at)
 		ReplayedSubject *subject = lfirst(lc);
 
 		if (subject->replayable && strcmp(subject->kind, kind) == 0)
-			events = lappend(events, EffAuditEvent("erasure_replayed", kind, subject->identifier, payload));
+			events = lappend(events, EffTrailEvent("erasure_replayed", kind, subject->identifier, payload));
 	}
 	return events;
 }

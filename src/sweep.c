@@ -8,11 +8,11 @@
  */
 #include "postgres.h"
 
-#include "audit.h"
 #include "graph.h"
 #include "object.h"
 #include "spi.h"
 #include "sweep_scan.h"
+#include "trail.h"
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
@@ -282,7 +282,7 @@ add_event(Sweep *sweep, text *ref, Bitmapset *places)
 {
 	MemoryContext previous = MemoryContextSwitchTo(sweep->batch);
 
-	sweep->events = lappend(sweep->events, EffAuditEvent("retention_expired", sweep->subject->kind,
+	sweep->events = lappend(sweep->events, EffTrailEvent("retention_expired", sweep->subject->kind,
 														 text_to_cstring(ref), payload_of(sweep, places)));
 	MemoryContextSwitchTo(previous);
 	if (list_length(sweep->events) == EVENTS_AT_A_TIME)
@@ -295,7 +295,7 @@ write_events(Sweep *sweep)
 	MemoryContext previous = MemoryContextSwitchTo(sweep->batch);
 
 	if (sweep->events != NIL)
-		(void) EffAuditAppend(sweep->events);
+		(void) EffTrailAppend(sweep->events);
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(sweep->batch);
 	sweep->events = NIL;

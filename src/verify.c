@@ -4,11 +4,11 @@
  */
 #include "postgres.h"
 
-#include "audit.h"
 #include "exec.h"
 #include "object.h"
 #include "scope.h"
 #include "spi.h"
+#include "trail.h"
 
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -65,7 +65,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(context);	/* to outlive the bracket */
 	result = EffObjectDone(&object);
 	EffSpiEnd(&bracket);
-	(void) EffAuditAppend(list_make1(EffAuditEvent(residual == 0 ? "erasure_verified" : "erasure_verification_failed",
+	(void) EffTrailAppend(list_make1(EffTrailEvent(residual == 0 ? "erasure_verified" : "erasure_verification_failed",
 												   subject->kind, key->text, result)));
 	PG_RETURN_JSONB_P(result);
 }
