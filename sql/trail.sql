@@ -125,7 +125,7 @@ EXPLAIN (COSTS off) SELECT count(*) FROM effaced_audit_events WHERE upper(event_
 SELECT count(*) FROM effaced_audit_events WHERE upper(event_type) = 'ERASURE_REQUESTED';
 SET enable_bitmapscan = off;
 SELECT count(occurred_at) FROM effaced_audit_events WHERE event_type = 'erasure_completed' AND occurred_at > '-infinity';
-SELECT count(*), min(seq), max(seq) - min(seq) FROM effaced_audit_events WHERE subject_ref = '12';
+SELECT count(*), max(seq) - min(seq) FROM effaced_audit_events WHERE subject_ref = '12';
 SELECT count(*) FROM generate_series(101, 290) g WHERE 5 = (SELECT count(*) FROM effaced_audit_events WHERE subject_ref = g::text);
 RESET enable_seqscan;
 RESET enable_bitmapscan;

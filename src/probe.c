@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "probe.h"
+#include "compat.h"
 #include "statement.h"
 
 #include "access/genam.h"
@@ -18,6 +19,7 @@
 #include "access/table.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "parser/parse_oper.h"
 #include "utils/acl.h"
@@ -98,7 +100,7 @@ EffProbeGranted(List *accesses, List *schemas)
 	if (superuser_arg(role))
 		return true;
 	foreach(lc, schemas)
-		if (pg_namespace_aclcheck(lfirst_oid(lc), role, ACL_USAGE) != ACLCHECK_OK)
+		if (EffSchemaAclCheck(lfirst_oid(lc), role, ACL_USAGE) != ACLCHECK_OK)
 			return false;
 	foreach(lc, accesses)
 	{
