@@ -32,7 +32,7 @@
 #include "utils/tuplestore.h"
 
 #define MAX_SUBJECT_IDS 1000	/* listed per row of the report */
-#define EVENTS_AT_A_TIME 1000	/* written by one statement */
+#define EVENTS_AT_A_TIME 1000	/* written at once */
 
 PG_FUNCTION_INFO_V1(effaced_sweep);
 
