@@ -155,6 +155,12 @@ SELECT effaced_erase(20) -> 'deleted';
 SELECT events, well FROM news WHERE subject_ref = '20';
 ROLLBACK;
 SELECT count(*) FROM news WHERE subject_ref = '20';
+-- what is written is there at once, also for what runs in the same statement
+CREATE FUNCTION events_of(ref text) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN (SELECT count(*) FROM effaced_audit_events WHERE subject_ref = ref);
+END $$;
+SELECT effaced_erase(26) -> 'deleted', events_of('26');
 
 -- 9. The owner writes, whoever calls; under policies too
 CREATE ROLE regress_effaced_trail;
