@@ -2,7 +2,8 @@
 -- indexed: against the plain SELECT that counts them and lists their subjects,
 -- which records nothing, and against what one would write by hand to also record
 -- an event per subject, in a trail like that of shop/reference.sql. Then the same
--- with a second column of the same term, and with one more table of the subjects'.
+-- with a second column of the same term, and with one more table of the subjects';
+-- and with rows of fewer subjects, where there are fewer events.
 \set QUIET on
 SET client_min_messages = warning;
 CREATE EXTENSION effaced;
@@ -81,4 +82,17 @@ CREATE TABLE visit (id bigint PRIMARY KEY, user_id bigint REFERENCES users, happ
 SECURITY LABEL FOR effaced ON TABLE visit IS '{"path": "user_id"}';
 SECURITY LABEL FOR effaced ON COLUMN visit.page IS '{"category": "behavioral", "erasure": "retain", "retention": {"reason": "fraud", "basis": "legitimate_interests", "duration": "1 year", "anchor": "happened"}}';
 CALL measure('2 columns, and another table', 15, 2);
+-- one column again, and as many rows of fewer subjects
+SECURITY LABEL FOR effaced ON COLUMN event.kind IS NULL;
+SECURITY LABEL FOR effaced ON COLUMN visit.page IS NULL;
+CREATE PROCEDURE expire(p_subjects int) LANGUAGE sql AS $$
+    UPDATE event SET happened = happened + interval '390 days' WHERE happened <= timestamptz '2026-01-01' - interval '1 year';
+    UPDATE event SET happened = happened - interval '390 days' WHERE user_id <= p_subjects AND id <= 10000000 / (p_subjects / 100);
+$$;
+CALL expire(1000);
+VACUUM ANALYZE event;
+CALL measure('1 column, of 1,000 subjects', 15, 1);
+CALL expire(100);
+VACUUM ANALYZE event;
+CALL measure('1 column, of 100 subjects', 15, 1);
 SELECT * FROM comparison('effaced', 'plain', '<= 1.2') UNION ALL SELECT * FROM comparison('effaced', 'by hand', '') ORDER BY work, reference DESC;
