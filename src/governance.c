@@ -13,6 +13,7 @@
 #include "identifier.h"
 #include "plan.h"
 #include "prepare.h"
+#include "settings.h"
 #include "spi.h"
 
 #include "access/htup_details.h"
@@ -46,7 +47,6 @@ static bool four_eyes = true;
 static char *alert_resolver = NULL;
 static List *producer_calls = NIL;
 
-static void set_for_call(const char *name, const char *value);
 static SPIPlanPtr producer_plan(const char *sql);
 static char *text_argument(FunctionCallInfo fcinfo, int argno);
 
@@ -178,11 +178,11 @@ effaced_ask_producer(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	level = NewGUCNestLevel();
 	/* rows that are hidden from it would make a producer silent, which blocks nothing */
-	set_for_call("row_security", "off");
+	EffSettingSet("row_security", "off");
 	if (ArrayGetNItems(ARR_NDIM(candidates), ARR_DIMS(candidates)) == 1)
 	{
 		/* for the statements of its PL/pgSQL, too */
-		set_for_call("plan_cache_mode", EffCitusPresent() ? "force_custom_plan" : "force_generic_plan");
+		EffSettingSet("plan_cache_mode", EffCitusPresent() ? "force_custom_plan" : "force_generic_plan");
 		result = SPI_execute_plan(producer_plan(sql), values, NULL, false, 0);
 	}
 	else
@@ -193,13 +193,6 @@ effaced_ask_producer(PG_FUNCTION_ARGS)
 	answer = SPI_copytuple(SPI_tuptable->vals[0]);
 	SPI_finish();
 	PG_RETURN_DATUM(heap_copy_tuple_as_datum(answer, desc));
-}
-
-/* set_for_call changes a setting until its nesting level ends. */
-static void
-set_for_call(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 static SPIPlanPtr

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "manifest.h"
+#include "settings.h"
 
 #include "access/transam.h"
 #include "access/xact.h"
@@ -405,8 +406,7 @@ pin_quoting(void)
 	if (!quote_all_identifiers)
 		return 0;
 	level = NewGUCNestLevel();
-	(void) set_config_option("quote_all_identifiers", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	EffSettingSet("quote_all_identifiers", "off");
 	return level;
 }
 

@@ -7,6 +7,7 @@
 
 #include "prepare.h"
 #include "citus.h"
+#include "settings.h"
 
 #include "access/genam.h"
 #include "catalog/pg_am_d.h"
@@ -25,7 +26,6 @@ static bool find_scan(Plan *plan, bool (*test) (Plan *scan));
 static bool is_bitmap(Plan *scan);
 static bool is_out_of_order(Plan *scan);
 static int	count_columns(List *indexqual);
-static void set_off(const char *setting);
 
 /*
  * EffPrepare: the plan is always the generic one: a call must not pay for
@@ -71,8 +71,8 @@ EffPrepareLookup(const char *sql, int nargs, Oid *types)
 		{
 			int			level = NewGUCNestLevel();
 
-			set_off("enable_bitmapscan");
-			set_off("enable_seqscan");
+			EffSettingSet("enable_bitmapscan", "off");
+			EffSettingSet("enable_seqscan", "off");
 			other = EffPrepare(sql, nargs, types);
 			if (make_plan(other, is_out_of_order, &found) > cost * DEARER || found)
 			{
@@ -185,10 +185,4 @@ count_columns(List *indexqual)
 				columns = bms_add_member(columns, lfirst_node(Var, lv)->varattno);
 	}
 	return bms_num_members(columns);
-}
-
-static void
-set_off(const char *setting)
-{
-	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }

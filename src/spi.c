@@ -14,6 +14,7 @@
 #include "catalog.h"
 #include "citus.h"
 #include "prepare.h"
+#include "settings.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -76,7 +77,6 @@ static char *caller_settings = NULL;
 
 static void begin_as(EffBracket *bracket, Oid relid, int security);
 static bool is_in_bracket(void);
-static void set_guc(const char *name, const char *value);
 static bool is_trigger_in_bracket(Oid function);
 static void trigger_hook(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg);
 static int	give_caller_settings(Oid function);
@@ -122,9 +122,9 @@ EffPinBegin(EffBracket *bracket)
 		appendStringInfoString(&settings, value);
 		appendStringInfoChar(&settings, SETTING_SEPARATOR);
 		if (strcmp(value, pinned_settings[i].value) != 0)
-			set_guc(pinned_settings[i].name, pinned_settings[i].value);
+			EffSettingSet(pinned_settings[i].name, pinned_settings[i].value);
 	}
-	set_guc(CALLER_SETTINGS, settings.data);
+	EffSettingSet(CALLER_SETTINGS, settings.data);
 	pfree(settings.data);
 }
 
@@ -196,8 +196,8 @@ EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path)
 	EffSpiBegin(bracket);
 	if (bracket->guc_level == 0)
 		bracket->guc_level = NewGUCNestLevel();
-	set_guc(CALLER_SETTINGS, "");
-	set_guc("search_path", psprintf("%s%spg_temp", search_path, search_path[0] != '\0' ? ", " : ""));
+	EffSettingSet(CALLER_SETTINGS, "");
+	EffSettingSet("search_path", psprintf("%s%spg_temp", search_path, search_path[0] != '\0' ? ", " : ""));
 	/* its setting would do, but from 16 on takes no value for a while */
 	bracket->reader = true;
 	bracket->was_read_only = XactReadOnly;
@@ -562,13 +562,6 @@ is_in_bracket(void)
 	return caller_settings != NULL && caller_settings[0] != '\0';
 }
 
-static void
-set_guc(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_INTERNAL, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-}
-
 /*
  * is_trigger_in_bracket asks fmgr to tell trigger_hook of user triggers that
  * fire inside the bracket.  Foreign keys are checked by internal functions,
@@ -633,14 +626,14 @@ give_caller_settings(Oid function)
 	for (int i = 0; i < lengthof(pinned_settings); i++)
 		own[i] = setting_of(function, pinned_settings[i].name, &any);
 	level = any ? 0 : NewGUCNestLevel();
-	set_guc(CALLER_SETTINGS, "");
+	EffSettingSet(CALLER_SETTINGS, "");
 	for (int i = 0; i < lengthof(pinned_settings); i++)
 	{
 		char	   *end = strchr(value, SETTING_SEPARATOR);
 
 		*end = '\0';
 		if (!own[i] && strcmp(value, pinned_settings[i].value) != 0)
-			set_guc(pinned_settings[i].name, value);
+			EffSettingSet(pinned_settings[i].name, value);
 		value = end + 1;
 	}
 	pfree(settings);
