@@ -176,6 +176,18 @@ SET ROLE regress_effaced_trail;
 SELECT effaced_erase('22') -> 'deleted';
 RESET ROLE;
 SELECT subject_ref, well FROM news WHERE subject_ref IN ('21', '22') ORDER BY 1;
+-- a policy that holds for the owner too is not evaded
+CREATE POLICY all_but_23 ON effaced_audit_events WITH CHECK (subject_ref <> '23');
+ALTER TABLE effaced_audit_events FORCE ROW LEVEL SECURITY;
+GRANT EXECUTE ON FUNCTION effaced_is_event_type(text) TO regress_effaced_trail;
+ALTER TABLE effaced_audit_events OWNER TO regress_effaced_trail;
+SELECT effaced_erase(23) -> 'deleted';
+\echo :LAST_ERROR_SQLSTATE
+SELECT name FROM person WHERE id = 23;
+ALTER TABLE effaced_audit_events NO FORCE ROW LEVEL SECURITY;
+SELECT effaced_erase(23) -> 'deleted';
+ALTER TABLE effaced_audit_events OWNER TO CURRENT_USER;
+DROP POLICY all_but_23 ON effaced_audit_events;
 ALTER TABLE effaced_audit_events DISABLE ROW LEVEL SECURITY;
 
 -- 10. A column more, also after it is gone
