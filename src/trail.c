@@ -174,7 +174,8 @@ EffTrailAppend(List *events)
 	PG_TRY();
 	{
 		Relation	trail = table_open(EffOwnRelation(TRAIL), RowExclusiveLock);
-		Oid			sequence = sequence_of_plain(trail);
+		/* Citus may have come since the trail was looked at */
+		Oid			sequence = EffCitusPresent() ? InvalidOid : sequence_of_plain(trail);
 
 		if (OidIsValid(sequence))
 			write_rows(trail, sequence, events, values);
@@ -216,7 +217,7 @@ is_plain(Relation trail)
 	TupleDesc	desc = RelationGetDescr(trail);
 	TriggerDesc *triggers = trail->trigdesc;
 
-	if (EffCitusPresent() || trail->rd_rel->relkind != RELKIND_RELATION || trail->rd_rel->relispartition ||
+	if (trail->rd_rel->relkind != RELKIND_RELATION || trail->rd_rel->relispartition ||
 		trail->rd_rules != NULL || trail->rd_rel->relrowsecurity || desc->natts != NCOLUMNS)
 		return false;
 	if (triggers != NULL &&
@@ -344,22 +345,13 @@ insert_rows(List *events, Datum *values)
 	tuplestore_end(store);
 }
 
-/* row_descriptor describes the rows of columns, which never change. */
 static TupleDesc
 row_descriptor(void)
 {
-	static TupleDesc desc = NULL;
+	TupleDesc	desc = CreateTemplateTupleDesc(NCOLUMNS);
 
-	if (desc == NULL)
-	{
-		MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
-		TupleDesc	made = CreateTemplateTupleDesc(NCOLUMNS);
-
-		for (int i = 0; i < NCOLUMNS; i++)
-			TupleDescInitEntry(made, i + 1, columns[i].name, columns[i].type, -1, 0);
-		desc = made;
-		MemoryContextSwitchTo(previous);
-	}
+	for (int i = 0; i < NCOLUMNS; i++)
+		TupleDescInitEntry(desc, i + 1, columns[i].name, columns[i].type, -1, 0);
 	return desc;
 }
 
