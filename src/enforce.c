@@ -321,8 +321,7 @@ count_left(EnforcementRun *run)
 		if (rest.kept > 0)
 			events = lappend(events, make_event(step, "kept", rest.kept));
 	}
-	if (events != NIL)
-		(void) EffTrailAppend(events);
+	(void) EffTrailAppend(events);
 	MemoryContextSwitchTo(run->context);
 }
 

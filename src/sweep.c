@@ -294,8 +294,7 @@ write_events(Sweep *sweep)
 {
 	MemoryContext previous = MemoryContextSwitchTo(sweep->batch);
 
-	if (sweep->events != NIL)
-		(void) EffTrailAppend(sweep->events);
+	(void) EffTrailAppend(sweep->events);
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(sweep->batch);
 	sweep->events = NIL;
