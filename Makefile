@@ -6,42 +6,44 @@ EXTENSION   = effaced
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" effaced.control)
 
 MODULE_big  = effaced
-OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 # The install script is these parts, in this order.
-SQL_PARTS   = src/audit.sql \
-              src/provider.sql \
-              src/identifier.sql \
-              src/manifest.sql \
-              src/graph.sql \
-              src/plan.sql \
-              src/resolver.sql \
-              src/outbox.sql \
-              src/erase.sql \
-              src/replay.sql \
-              src/verify.sql \
-              src/export.sql \
-              src/export_html.sql \
-              src/rectify.sql \
-              src/questions.sql \
-              src/access_folder.sql \
-              src/consent.sql \
-              src/restriction.sql \
-              src/sweep.sql \
-              src/subjects.sql \
-              src/governance.sql \
-              src/governance_order.sql \
-              src/governance_records.sql \
-              src/governance_review.sql \
-              src/governance_apply.sql \
-              src/lint.sql \
-              src/citus.sql \
+SQL_PARTS   = src/trail/audit.sql \
+              src/map/provider.sql \
+              src/subject/identifier.sql \
+              src/map/manifest.sql \
+              src/map/graph.sql \
+              src/erase/plan.sql \
+              src/outbox/resolver.sql \
+              src/outbox/outbox.sql \
+              src/erase/erase.sql \
+              src/erase/replay.sql \
+              src/erase/verify.sql \
+              src/export/export.sql \
+              src/export/export_html.sql \
+              src/rectify/rectify.sql \
+              src/export/questions.sql \
+              src/export/access_folder.sql \
+              src/ledger/consent.sql \
+              src/ledger/restriction.sql \
+              src/retention/sweep.sql \
+              src/batches/subjects.sql \
+              src/batches/registry.sql \
+              src/batches/order.sql \
+              src/batches/records.sql \
+              src/batches/review.sql \
+              src/batches/apply.sql \
+              src/lint/lint.sql \
+              src/base/citus.sql \
               src/privileges.sql
 DATA        = $(wildcard effaced--*--*.sql)
 DATA_built  = effaced--$(EXTVERSION).sql
 
 REGRESS     = $(sort $(basename $(notdir $(wildcard sql/*.sql))))
 ISOLATION   = $(sort $(basename $(notdir $(wildcard test/specs/*.spec))))
+
+PG_CPPFLAGS = -I$(srcdir)/src
 
 # WERROR=1 (as .ci/run sets it) is strict; users' compilers are not our concern.
 ifeq ($(WERROR),1)
@@ -64,7 +66,7 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*.h src/*/*.h)
 
 $(DATA_built): $(wildcard $(SQL_PARTS)) effaced.control Makefile
 	( printf '%s\n' '\echo Use "CREATE EXTENSION effaced" to load this file. \quit' && \

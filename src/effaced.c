@@ -6,14 +6,14 @@
 
 #include "fmgr.h"
 
-#include "access_folder.h"
-#include "catalog.h"
-#include "governance.h"
-#include "manifest.h"
-#include "outbox.h"
-#include "provider.h"
-#include "spi.h"
-#include "trail.h"
+#include "export/access_folder.h"
+#include "relations/relations.h"
+#include "batches/batches.h"
+#include "map/map.h"
+#include "outbox/outbox.h"
+#include "map/provider.h"
+#include "base/spi.h"
+#include "trail/trail.h"
 
 PG_MODULE_MAGIC;
 

@@ -1,0 +1,65 @@
+/*
+ * csv.c
+ *	  Cells and lines of CSV.
+ */
+#include "postgres.h"
+
+#include "base/csv.h"
+
+#include "mb/pg_wchar.h"
+
+static bool starts_formula(const char *text, bool number);
+
+/*
+ * EffCsvCell puts an apostrophe before what a spreadsheet would run as a
+ * formula, and quotes a cell that holds more than plain text.
+ */
+void
+EffCsvCell(StringInfo buf, int column, const char *text, bool number)
+{
+	bool		formula = text != NULL && starts_formula(text, number);
+
+	if (column > 0)
+		appendStringInfoChar(buf, ',');
+	if (text == NULL)
+		return;
+	/* \. alone would end the data for COPY */
+	if (*text != '\0' && strpbrk(text, ",\"\r\n") == NULL && strcmp(text, "\\.") != 0 &&
+		text[0] != ' ' && text[strlen(text) - 1] != ' ')
+	{
+		appendStringInfo(buf, "%s%s", formula ? "'" : "", text);
+		return;
+	}
+	appendStringInfoString(buf, formula ? "\"'" : "\"");
+	for (const char *c = text; *c != '\0'; c++)
+	{
+		if (*c == '"')
+			appendStringInfoChar(buf, '"');
+		appendStringInfoChar(buf, *c);
+	}
+	appendStringInfoChar(buf, '"');
+}
+
+void
+EffCsvEndLine(StringInfo buf)
+{
+	appendStringInfoString(buf, "\r\n");
+}
+
+/* starts_formula: a signed number is none, where it is a number. */
+static bool
+starts_formula(const char *text, bool number)
+{
+	static const char *const wide[] = {"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"};
+
+	if (number && (text[0] == '-' || text[0] == '+') &&
+		text[1] != '\0' && strspn(text + 1, "0123456789.eE+-") == strlen(text + 1))
+		return false;
+	if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL)
+		return true;
+	/* the same in full width, which some take for them */
+	for (int i = 0; GetDatabaseEncoding() == PG_UTF8 && i < lengthof(wide); i++)
+		if (strncmp(text, wide[i], strlen(wide[i])) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,111 @@
+/*
+ * jsonb_writer.c
+ *	  Making a jsonb object member by member, without text in between.
+ */
+#include "postgres.h"
+
+#include "base/jsonb_writer.h"
+
+#include "utils/numeric.h"
+
+static void push_key(EffObject *object, const char *key);
+static JsonbValue text_value(const char *text);
+
+void
+EffObjectBegin(EffObject *object)
+{
+	object->state = NULL;
+	(void) pushJsonbValue(&object->state, WJB_BEGIN_OBJECT, NULL);
+}
+
+void
+EffObjectText(EffObject *object, const char *key, const char *value)
+{
+	JsonbValue	text = value ? text_value(value) : (JsonbValue) {.type = jbvNull};
+
+	push_key(object, key);
+	(void) pushJsonbValue(&object->state, WJB_VALUE, &text);
+}
+
+void
+EffObjectTexts(EffObject *object, const char *key, List *values)
+{
+	ListCell   *lc;
+
+	EffObjectOpenArray(object, key);
+	foreach(lc, values)
+	{
+		JsonbValue	text = text_value(lfirst(lc));
+
+		(void) pushJsonbValue(&object->state, WJB_ELEM, &text);
+	}
+	EffObjectCloseArray(object);
+}
+
+void
+EffObjectNumber(EffObject *object, const char *key, uint64 value)
+{
+	JsonbValue	number = {.type = jbvNumeric, .val.numeric = int64_to_numeric((int64) value)};
+
+	push_key(object, key);
+	(void) pushJsonbValue(&object->state, WJB_VALUE, &number);
+}
+
+void
+EffObjectBool(EffObject *object, const char *key, bool value)
+{
+	JsonbValue	boolean = {.type = jbvBool, .val.boolean = value};
+
+	push_key(object, key);
+	(void) pushJsonbValue(&object->state, WJB_VALUE, &boolean);
+}
+
+void
+EffObjectOpen(EffObject *object, const char *key)
+{
+	if (key != NULL)
+		push_key(object, key);
+	(void) pushJsonbValue(&object->state, WJB_BEGIN_OBJECT, NULL);
+}
+
+void
+EffObjectClose(EffObject *object)
+{
+	(void) pushJsonbValue(&object->state, WJB_END_OBJECT, NULL);
+}
+
+void
+EffObjectOpenArray(EffObject *object, const char *key)
+{
+	push_key(object, key);
+	(void) pushJsonbValue(&object->state, WJB_BEGIN_ARRAY, NULL);
+}
+
+void
+EffObjectCloseArray(EffObject *object)
+{
+	(void) pushJsonbValue(&object->state, WJB_END_ARRAY, NULL);
+}
+
+/* EffObjectDone sorts the members; of those with one key the last one stays. */
+Jsonb *
+EffObjectDone(EffObject *object)
+{
+	return JsonbValueToJsonb(pushJsonbValue(&object->state, WJB_END_OBJECT, NULL));
+}
+
+static void
+push_key(EffObject *object, const char *key)
+{
+	JsonbValue	text = text_value(key);
+
+	(void) pushJsonbValue(&object->state, WJB_KEY, &text);
+}
+
+static JsonbValue
+text_value(const char *text)
+{
+	return (JsonbValue) {
+		.type = jbvString, .val.string.val = unconstify(char *, text), .val.string.len = strlen(text)
+	};
+}

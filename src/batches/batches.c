@@ -1,0 +1,227 @@
+/*
+ * batches.c
+ *	  What deletion at scale, which is tables and PL/pgSQL, needs of C: its
+ *	  settings, errors that keep the caller's statement out of the log, a lock
+ *	  on one subject, and producers that are asked without being planned anew.
+ */
+#include "postgres.h"
+
+#include "batches/batches.h"
+#include "base/citus.h"
+#include "exec/exec.h"
+#include "map/graph.h"
+#include "subject/identifier.h"
+#include "plan/plan.h"
+#include "base/prepare.h"
+#include "base/settings.h"
+#include "base/spi.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(effaced_four_eyes);
+PG_FUNCTION_INFO_V1(effaced_alert_resolver);
+PG_FUNCTION_INFO_V1(effaced_refuse);
+PG_FUNCTION_INFO_V1(effaced_require_own_transactions);
+PG_FUNCTION_INFO_V1(effaced_lock_subject);
+PG_FUNCTION_INFO_V1(effaced_ask_producer);
+
+/* How a producer is asked about one subject; kept for the session */
+typedef struct ProducerCall
+{
+	char	   *sql;
+	Oid			role;			/* whose right to call the function was checked in planning */
+	SPIPlanPtr	plan;
+} ProducerCall;
+
+static bool four_eyes = true;
+static char *alert_resolver = NULL;
+static List *producer_calls = NIL;
+
+static SPIPlanPtr producer_plan(const char *sql);
+static char *text_argument(FunctionCallInfo fcinfo, int argno);
+
+/*
+ * EffGovernanceInit defines the settings.  Only a superuser changes them, or
+ * whoever is to be controlled could do so first.
+ */
+void
+EffGovernanceInit(void)
+{
+	DefineCustomBoolVariable("effaced.four_eyes",
+							 "Who has created a deletion batch may not review it.",
+							 NULL, &four_eyes, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("effaced.alert_resolver",
+							   "Resolver that gets an outbox entry for deletion batches that wait for review.",
+							   "Empty for none.", &alert_resolver, "", PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
+/*
+ * effaced_four_eyes() reads the setting from C: before the library is loaded
+ * any role could have made one of its name.
+ */
+Datum
+effaced_four_eyes(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(four_eyes);
+}
+
+/*
+ * effaced_alert_resolver() likewise; NULL where there is none.
+ */
+Datum
+effaced_alert_resolver(PG_FUNCTION_ARGS)
+{
+	if (alert_resolver == NULL || alert_resolver[0] == '\0')
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(alert_resolver));
+}
+
+/*
+ * effaced_refuse(message, detail, hint) raises ZE005.  Unlike RAISE it keeps
+ * the statement, in which a reviewer may give a reason, out of the log.
+ */
+Datum
+effaced_refuse(PG_FUNCTION_ARGS)
+{
+	char	   *message = text_argument(fcinfo, 0);
+	char	   *detail = text_argument(fcinfo, 1);
+	char	   *hint = text_argument(fcinfo, 2);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_CONFIGURATION),
+			 errmsg("%s", message ? message : "refused"),
+			 detail ? errdetail("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0,
+			 errhidestmt(true)));
+	PG_RETURN_VOID();
+}
+
+/*
+ * effaced_require_own_transactions(procedure) fails with ZE005 unless the
+ * procedure that calls it may commit.
+ */
+Datum
+effaced_require_own_transactions(PG_FUNCTION_ARGS)
+{
+	if (!SPI_inside_nonatomic_context() || IsSubTransaction())
+	{
+		char	   *procedure = text_argument(fcinfo, 0);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("%s commits as it goes and cannot run inside a transaction", procedure),
+				 errdetail("It was called in a transaction block, from a function, or in a block with EXCEPTION."),
+				 errhint("Call it alone: CALL %s(...);", procedure),
+				 errhidestmt(true)));
+	}
+	PG_RETURN_VOID();
+}
+
+/*
+ * effaced_lock_subject(subject_id, subject, tables) locks the subject's row as
+ * the erasure of these tables will.  Whoever has changed the subject, or added
+ * rows that reference it, is waited for before producers are asked.
+ */
+Datum
+effaced_lock_subject(PG_FUNCTION_ARGS)
+{
+	DataMap    *map = EffGraphGet();
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
+	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+	ErasurePlan *plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 2));
+	ErasureCall *call = EffExecNew(map, plan, &key, 1);
+	EffBracket	bracket;
+
+	EffSpiBegin(&bracket);
+	(void) EffExecLock(call->runs[0], plan->lock_subject.one);
+	EffSpiEnd(&bracket);
+	PG_RETURN_VOID();
+}
+
+/*
+ * effaced_ask_producer(call, candidates) runs the statement that asks a producer,
+ * as the caller and under the caller's search_path.  For many candidates it is
+ * planned for them; for one the generic plan is kept, since planning would cost
+ * more than the answer, the more so the more dead rows wait for VACUUM.  Citus
+ * refuses generic plans.
+ */
+Datum
+effaced_ask_producer(PG_FUNCTION_ARGS)
+{
+	char	   *sql = text_argument(fcinfo, 0);
+	Oid			types[] = {TEXTARRAYOID};
+	ArrayType  *candidates;
+	Datum		values[1];
+	TupleDesc	desc;
+	HeapTuple	answer;
+	int			level;
+	int			result;
+
+	if (sql == NULL || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	candidates = PG_GETARG_ARRAYTYPE_P(1);
+	values[0] = PointerGetDatum(candidates);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	desc = BlessTupleDesc(desc);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	level = NewGUCNestLevel();
+	/* rows that are hidden from it would make a producer silent, which blocks nothing */
+	EffSettingSet("row_security", "off");
+	if (ArrayGetNItems(ARR_NDIM(candidates), ARR_DIMS(candidates)) == 1)
+	{
+		/* for the statements of its PL/pgSQL, too */
+		EffSettingSet("plan_cache_mode", EffCitusPresent() ? "force_custom_plan" : "force_generic_plan");
+		result = SPI_execute_plan(producer_plan(sql), values, NULL, false, 0);
+	}
+	else
+		result = SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
+	AtEOXact_GUC(true, level);
+	if (result != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "a producer was not asked: %s", SPI_result_code_string(result));
+	answer = SPI_copytuple(SPI_tuptable->vals[0]);
+	SPI_finish();
+	PG_RETURN_DATUM(heap_copy_tuple_as_datum(answer, desc));
+}
+
+static SPIPlanPtr
+producer_plan(const char *sql)
+{
+	ProducerCall *call;
+	MemoryContext context;
+	SPIPlanPtr	plan;
+	ListCell   *lc;
+
+	foreach(lc, producer_calls)
+	{
+		call = lfirst(lc);
+		if (call->role == GetUserId() && strcmp(call->sql, sql) == 0)
+			return call->plan;
+	}
+	plan = EffPrepare(sql, 1, (Oid[]) {TEXTARRAYOID});
+	context = MemoryContextSwitchTo(TopMemoryContext);
+	call = palloc(sizeof(ProducerCall));
+	call->sql = pstrdup(sql);
+	call->role = GetUserId();
+	call->plan = plan;
+	producer_calls = lappend(producer_calls, call);
+	MemoryContextSwitchTo(context);
+	return plan;
+}
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}

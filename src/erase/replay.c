@@ -1,0 +1,182 @@
+/*
+ * replay.c
+ *	  After a restore: erases again whom a copy of the trail knows as erased.
+ */
+#include "postgres.h"
+
+#include "base/arrays.h"
+#include "relations/relations.h"
+#include "map/graph.h"
+#include "base/jsonb_writer.h"
+#include "base/spi.h"
+#include "trail/trail.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/json.h"
+
+PG_FUNCTION_INFO_V1(effaced_replay);
+
+extern Datum effaced_erase_many(PG_FUNCTION_ARGS);
+
+/* A row of effaced_replay_plan() */
+typedef struct ReplayedSubject
+{
+	char	   *kind;			/* NULL where the event has none */
+	char	   *identifier;		/* likewise */
+	char	   *verdict;
+	bool		replayable;
+} ReplayedSubject;
+
+static List *read_plan(FunctionCallInfo fcinfo);
+static MapTable *subject_of_kind(DataMap *map, const char *kind);
+static List *replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at);
+static void erase_kind(MapTable *table, List *subjects);
+
+/*
+ * effaced_replay(backup_taken_at, events, slack) erases all subjects of a kind
+ * at once, and gives the plan that it went by.
+ */
+Datum
+effaced_replay(PG_FUNCTION_ARGS)
+{
+	DataMap    *map = EffGraphGet();
+	List	   *subjects = read_plan(fcinfo);
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *tables = NIL;
+	ListCell   *lc;
+
+	/* every kind has to have a table before anything is erased */
+	foreach(lc, subjects)
+		if (((ReplayedSubject *) lfirst(lc))->replayable)
+			tables = list_append_unique_ptr(tables, subject_of_kind(map, ((ReplayedSubject *) lfirst(lc))->kind));
+	foreach(lc, tables)
+	{
+		MapTable   *table = lfirst(lc);
+
+		(void) EffTrailAppend(replayed_events(subjects, table->kind, PG_GETARG_TIMESTAMPTZ(0)));
+		erase_kind(table, subjects);
+	}
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, subjects)
+	{
+		ReplayedSubject *subject = lfirst(lc);
+		const char *texts[] = {subject->kind, subject->identifier, subject->verdict};
+		Datum		values[3];
+		bool		nulls[3];
+
+		for (int i = 0; i < 3; i++)
+		{
+			nulls[i] = texts[i] == NULL;
+			values[i] = texts[i] ? CStringGetTextDatum(texts[i]) : (Datum) 0;
+		}
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* read_plan asks effaced_replay_plan(), with the caller's privileges on the events. */
+static List *
+read_plan(FunctionCallInfo fcinfo)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[] = {TIMESTAMPTZOID, REGCLASSOID, INTERVALOID};
+	Datum		values[3];
+	char		nulls[] = "   ";
+	List	   *subjects = NIL;
+	EffBracket	bracket;
+
+	for (int i = 0; i < 3; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+	}
+	EffSpiBegin(&bracket);
+	if (SPI_execute_with_args(psprintf("SELECT p.subject, p.subject_id, p.verdict FROM %s.effaced_replay_plan($1, $2, $3) p",
+									   EffExtensionSchemaSql()),
+							  3, types, values, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the plan of a replay");
+	MemoryContextSwitchTo(context);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		ReplayedSubject *subject = palloc(sizeof(ReplayedSubject));
+
+		subject->kind = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		subject->identifier = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2);
+		subject->verdict = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3);
+		subject->replayable = strcmp(subject->verdict, "replayable") == 0;
+		subjects = lappend(subjects, subject);
+	}
+	EffSpiEnd(&bracket);
+	return subjects;
+}
+
+static MapTable *
+subject_of_kind(DataMap *map, const char *kind)
+{
+	for (int i = 0; i < map->ntables; i++)
+		if (map->tables[i]->is_subject && map->tables[i]->kind != NULL && strcmp(map->tables[i]->kind, kind) == 0)
+			return map->tables[i];
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_SUBJECT),
+			 errmsg("no subject table has the kind \"%s\", of which subjects are to be erased again", kind),
+			 errdetail("Nothing was changed."),
+			 errhint("Write \"subject\": \"%s\" into the label of the table that holds them, or leave them out by a view over the events.", kind),
+			 errhidestmt(true)));
+}
+
+static List *
+replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at)
+{
+	List	   *events = NIL;
+	char		at[MAXDATELEN + 1];
+	EffObject	object;
+	Jsonb	   *payload;
+	ListCell   *lc;
+
+	JsonEncodeDateTime(at, TimestampTzGetDatum(backup_taken_at), TIMESTAMPTZOID, NULL);
+	EffObjectBegin(&object);
+	EffObjectText(&object, "backup_taken_at", at);
+	payload = EffObjectDone(&object);
+	foreach(lc, subjects)
+	{
+		ReplayedSubject *subject = lfirst(lc);
+
+		if (subject->replayable && strcmp(subject->kind, kind) == 0)
+			events = lappend(events, EffTrailEvent("erasure_replayed", kind, subject->identifier, payload));
+	}
+	return events;
+}
+
+/* erase_kind calls effaced_erase_many() for the subjects of a kind. */
+static void
+erase_kind(MapTable *table, List *subjects)
+{
+	LOCAL_FCINFO(erase, 4);
+	List	   *identifiers = NIL;
+	ListCell   *lc;
+
+	foreach(lc, subjects)
+	{
+		ReplayedSubject *subject = lfirst(lc);
+
+		if (subject->replayable && strcmp(subject->kind, table->kind) == 0)
+			identifiers = lappend(identifiers, subject->identifier);
+	}
+	InitFunctionCallInfoData(*erase, NULL, 4, InvalidOid, NULL, NULL);
+	for (int i = 0; i < 4; i++)
+	{
+		erase->args[i].value = (Datum) 0;
+		erase->args[i].isnull = true;
+	}
+	erase->args[0].value = EffTextArrayOfList(identifiers);
+	erase->args[0].isnull = false;
+	erase->args[2].value = ObjectIdGetDatum(table->rel->oid);
+	erase->args[2].isnull = false;
+	(void) effaced_erase_many(erase);
+}

@@ -1,0 +1,116 @@
+/*
+ * verify.c
+ *	  effaced_verify(): what is still there of a subject.
+ */
+#include "postgres.h"
+
+#include "exec/exec.h"
+#include "base/jsonb_writer.h"
+#include "rows/scope.h"
+#include "base/spi.h"
+#include "trail/trail.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(effaced_verify);
+
+static TableVerdict *count_accessible(ErasureRun *run, MapTable *table);
+static void write_verdicts(EffObject *object, const char *key, List *verdicts, size_t member);
+
+/*
+ * effaced_verify(subject_id, subject) counts the rows that a full erasure
+ * would still delete or change, those that survive by plan, and those that a
+ * "where" leaves out.
+ */
+Datum
+effaced_verify(PG_FUNCTION_ARGS)
+{
+	DataMap    *map = EffGraphGet();
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
+	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+	ErasurePlan *plan = EffPlanGet(map, subject, NIL);
+	ErasureCall *call = EffExecNew(map, plan, &key, 1);
+	List	   *verdicts = NIL;
+	List	   *accessible = NIL;
+	uint64		residual = 0;
+	EffBracket	bracket;
+	MemoryContext context = CurrentMemoryContext;
+	EffObject	object;
+	Jsonb	   *result;
+	ListCell   *lc;
+
+	EffSpiBegin(&bracket);
+	EffExecFindRows(call, false);
+	foreach(lc, plan->own_links ? lappend(list_copy(plan->tables), plan->own_links) : plan->tables)
+	{
+		TableVerdict *verdict = palloc(sizeof(TableVerdict));
+
+		EffExecVerify(call->runs[0], lfirst(lc), verdict);
+		residual += verdict->residual;
+		verdicts = lappend(verdicts, verdict);
+	}
+	foreach(lc, EffGraphTables(map, subject))
+		if (EffGraphRoleLinks(lfirst(lc), subject, ROLE_ACCESSOR) != NIL)
+			accessible = lappend(accessible, count_accessible(call->runs[0], lfirst(lc)));
+
+	EffObjectBegin(&object);
+	EffObjectBool(&object, "verified", residual == 0);
+	write_verdicts(&object, "residual", verdicts, offsetof(TableVerdict, residual));
+	write_verdicts(&object, "surviving", verdicts, offsetof(TableVerdict, surviving));
+	write_verdicts(&object, "excluded", verdicts, offsetof(TableVerdict, excluded));
+	/* what the subject may look into, though it is others' */
+	if (accessible != NIL)
+		write_verdicts(&object, "accessible", accessible, offsetof(TableVerdict, surviving));
+	MemoryContextSwitchTo(context);	/* to outlive the bracket */
+	result = EffObjectDone(&object);
+	EffSpiEnd(&bracket);
+	(void) EffTrailAppend(list_make1(EffTrailEvent(residual == 0 ? "erasure_verified" : "erasure_verification_failed",
+												   subject->kind, key->text, result)));
+	PG_RETURN_JSONB_P(result);
+}
+
+/* count_accessible counts the rows that the subject reaches as accessor only. */
+static TableVerdict *
+count_accessible(ErasureRun *run, MapTable *table)
+{
+	TableVerdict *verdict = palloc0(sizeof(TableVerdict));
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", table->rel);
+	PlannedTable *planned = EffPlanTable(run->plan, table->rel->oid);
+	ListCell   *lc;
+
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE (", table->rel->sql);
+	foreach(lc, EffGraphRoleLinks(table, run->plan->subject, ROLE_ACCESSOR))
+	{
+		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
+		EffScopeLink(run->map, st, "t", lfirst(lc), 0, &EffScopeMine);
+	}
+	appendStringInfoChar(&st->text, ')');
+	if (planned != NULL)
+	{
+		appendStringInfoString(&st->text, " AND (");
+		EffPlanScopeNow(run->map, st, "t", run->plan, planned, &EffScopeMine);
+		appendStringInfoString(&st->text, ") IS NOT TRUE");
+	}
+	verdict->name = table->name;
+	verdict->surviving = EffExecCount(run, st);
+	return verdict;
+}
+
+/* write_verdicts writes {table: rows} for the tables where there are any. */
+static void
+write_verdicts(EffObject *object, const char *key, List *verdicts, size_t member)
+{
+	ListCell   *lc;
+
+	EffObjectOpen(object, key);
+	foreach(lc, verdicts)
+	{
+		TableVerdict *verdict = lfirst(lc);
+		uint64		count = *(uint64 *) ((char *) verdict + member);
+
+		if (count > 0)
+			EffObjectNumber(object, verdict->name, count);
+	}
+	EffObjectClose(object);
+}

@@ -1,0 +1,143 @@
+/*
+ * exec.h
+ *	  Runs the steps of a plan for a subject.
+ */
+#ifndef EFF_EXEC_H
+#define EFF_EXEC_H
+
+#include "effaced.h"
+#include "subject/identifier.h"
+#include "plan/plan.h"
+#include "utils/hsearch.h"
+
+/* Identifiers of one kind that are erased */
+typedef struct ErasedSubjects
+{
+	MapTable   *subject;
+	SubjectKey **keys;
+	int			nkeys;
+} ErasedSubjects;
+
+/* The rows of a row set, sorted into parts */
+typedef struct FoundRows
+{
+	int			nparts;
+	uint64	   *counts;			/* by part */
+	Datum	  **parts;			/* by part: arrays of the key's columns */
+} FoundRows;
+
+/* What a parent set holds */
+typedef struct FoundParents
+{
+	bool		known;
+	bool		usable;			/* not too many, and not kept from being locked */
+	Datum		keys;			/* an array */
+} FoundParents;
+
+struct ErasureRun;
+
+/* A value to be written */
+typedef struct ExecValue
+{
+	Datum		value;
+	bool		isnull;
+} ExecValue;
+
+/* The subject with a key that is passed by value */
+typedef struct RunByValue
+{
+	Datum		value;
+	struct ErasureRun *run;
+} RunByValue;
+
+/* All subjects of a call */
+typedef struct ErasureCall
+{
+	DataMap    *map;
+	ErasurePlan *plan;
+	SubjectKey **keys;
+	int			nkeys;
+	struct ErasureRun **runs;	/* one each */
+	HTAB	   *runs_by_value;	/* where there are several, with one key that is passed by value */
+	struct ErasureRun *all;		/* for statements that are about all of them */
+	FoundRows  *found_rows;		/* of all runs, where there are several */
+	ExecValue  *values;			/* of PARAM_VALUE */
+	bool	   *nothing;		/* by probe of the plan: it found nothing; NULL where nobody looked */
+	bool		read_only;		/* all statements see the caller's snapshot */
+	MemoryContext scratch;		/* parameters of one statement */
+} ErasureCall;
+
+typedef struct ErasureRun
+{
+	DataMap    *map;
+	ErasurePlan *plan;
+	ErasureCall *call;
+	SubjectKey *key;			/* the subject of this run, NULL for all of the call */
+	List	   *erased;			/* of ErasedSubjects */
+	FoundRows  *found_rows;		/* by row set */
+	FoundParents *found_parents;	/* by parent set */
+	uint64		found;			/* subject rows */
+	uint64	   *counts;			/* rows, by step */
+	List	   *refs;			/* of ExternalRef: what columns with "ref" held */
+	int			enqueued;		/* entries for external systems */
+	bool		waits;			/* for one of them, or for an earlier one */
+} ErasureRun;
+
+/* ERROR ZE005 where the snapshot would hide what is committed meanwhile */
+extern void EffExecRequireReadCommitted(const char *function);
+
+extern ErasureCall *EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
+
+/* Run every step, inside the SPI bracket; ERROR leaves nothing half done */
+extern void EffExecRun(ErasureCall *call);
+
+/* Find the rows that must be known beforehand, and what becomes of them */
+extern void EffExecFindRows(ErasureCall *call, bool lock);
+
+/* The run of a subject of the call by its canonical identifier, NULL where it is none */
+extern ErasureRun *EffExecRunOf(ErasureCall *call, const char *text);
+
+/* The parts of it: lock rows and count them, keep the keys of a row set, find out which owners are erased */
+extern uint64 EffExecLock(ErasureRun *run, Statement *st);
+extern void EffExecFind(ErasureRun *run, RowSet *rows, bool lock);
+extern void EffExecFindErased(ErasureRun *run);
+
+/* The erased subjects of a kind, none where nobody asked; an identifier out of a row's first columns */
+extern ErasedSubjects *EffExecErased(ErasureRun *run, const MapTable *subject);
+extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint64 row);
+
+/* Rows of a part of a row set, given as arrays of the key's columns, each counted once */
+extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
+
+/* Find a parent set, if that was not done; false where it is too large, or the caller may not lock it */
+extern bool EffExecFindParents(ErasureRun *run, ParentSet *parents);
+
+/* Add what columns with "ref" hold to the run's references; ERROR ZE006 where it is too long */
+extern void EffExecReadRefs(ErasureRun *run, RefSource *source);
+
+/* Before changes and after them: what is deferrable is checked before the call returns */
+extern void EffExecDeferConstraints(ErasurePlan *plan);
+extern void EffExecCheckConstraints(ErasurePlan *plan);
+
+/* What is left of a subject in a table */
+typedef struct TableVerdict
+{
+	const char *name;
+	uint64		residual;
+	uint64		surviving;
+	uint64		excluded;
+} TableVerdict;
+
+extern void EffExecVerify(ErasureRun *run, PlannedTable *planned, TableVerdict *verdict);
+
+/* Rows of the numbered step, over all subjects of the call; still inside the SPI bracket */
+extern uint64 EffExecTotal(ErasureCall *call, int number);
+
+/* Run one statement of the plan; a result is in SPI_tuptable, to be freed */
+extern uint64 EffExecStatement(ErasureRun *run, Statement *st);
+extern uint64 EffExecCount(ErasureRun *run, Statement *st);
+
+/* Open a cursor over what a statement reads; returns its name */
+extern const char *EffExecOpen(ErasureRun *run, Statement *st);
+
+#endif							/* EFF_EXEC_H */

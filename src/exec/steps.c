@@ -1,0 +1,428 @@
+/*
+ * steps.c
+ *	  Runs the steps of a plan, counts rows, and checks that they were written.
+ */
+#include "postgres.h"
+
+#include "exec/exec.h"
+#include "base/citus.h"
+#include "relations/constraints.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+
+static void probe(ErasureCall *call);
+static bool reaches_nothing(ErasureCall *call, List *probes);
+static bool has_nothing(ErasureRun *run, PlannedTable *planned);
+static void lock_rows(ErasureCall *call, ErasureRun *run);
+static void lock_subjects(ErasureCall *call, ErasureRun *run);
+static void run_for_all(ErasureCall *call, ErasureStep *step, int number);
+static ErasureRun *run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row);
+static Statement *statement_of(ErasureRun *run, ErasureStep *step);
+static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
+static void check_step(ErasureRun *run, ErasureStep *step);
+static void erase_what_triggers_wrote(ErasureRun *run);
+static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_noreturn();
+static void set_constraints(List *foreign_keys, const char *mode);
+
+/*
+ * EffExecRun: locks from the subjects outward, rows that must be found before
+ * anything changes, what may stop the call, and then the steps in their order.
+ * Each step runs for every subject before the next one does: rows of one may
+ * reference rows of another.
+ */
+void
+EffExecRun(ErasureCall *call)
+{
+	ErasurePlan *plan = call->plan;
+	ListCell   *lc;
+
+	/* Citus locks rows of one shard at a time; the keys are in order */
+	if (call->nkeys == 1 || EffCitusPresent())
+		for (int i = 0; i < call->nkeys; i++)
+			lock_rows(call, call->runs[i]);
+	else
+		lock_rows(call, call->all);
+	EffExecFindRows(call, true);
+	foreach(lc, plan->refs)
+		for (int i = 0; i < call->nkeys; i++)
+			EffExecReadRefs(call->runs[i], lfirst(lc));
+
+	EffExecDeferConstraints(plan);
+	foreach(lc, plan->steps)
+	{
+		ErasureStep *step = lfirst(lc);
+		bool		whole = step->whole != NULL && call->nkeys > 1;
+
+		if (step->statement != NULL && reaches_nothing(call, step->statement->probes))
+			continue;
+		if (call->nkeys > 1 && step->many != NULL)
+		{
+			CHECK_FOR_INTERRUPTS();
+			run_for_all(call, step, foreach_current_index(lc));
+			continue;
+		}
+		for (int i = 0; i < call->nkeys; i++)
+		{
+			uint64	   *count = &call->runs[i]->counts[foreach_current_index(lc)];
+
+			CHECK_FOR_INTERRUPTS();
+			if (whole)
+				*count = EffExecCount(call->runs[i], step->count);
+			else
+				run_step(call->runs[i], step, count);
+		}
+		if (whole)
+		{
+			(void) EffExecStatement(call->runs[0], step->whole);
+			for (int i = 0; i < call->nkeys; i++)
+				check_step(call->runs[i], step);
+		}
+	}
+	if (plan->has_triggers)
+		for (int i = 0; i < call->nkeys; i++)
+			erase_what_triggers_wrote(call->runs[i]);
+
+	EffExecCheckConstraints(plan);
+}
+
+/*
+ * probe looks for the subjects in the indexes of a large plan, once their rows
+ * are locked and no row that references them can come in.
+ */
+static void
+probe(ErasureCall *call)
+{
+	ErasurePlan *plan = call->plan;
+	ListCell   *lc;
+
+	if (plan->probes == NIL || !EffProbeGranted(plan->probe_accesses, plan->probe_schemas))
+		return;
+	AcceptInvalidationMessages();
+	call->nothing = palloc(sizeof(bool) * list_length(plan->probes));
+	foreach(lc, plan->probes)
+		call->nothing[foreach_current_index(lc)] = EffProbeNothing(lfirst(lc), call->keys, call->nkeys);
+}
+
+/*
+ * reaches_nothing: triggers may write what was not there at first, so that where
+ * there are some each statement is asked about when its turn comes.
+ */
+static bool
+reaches_nothing(ErasureCall *call, List *probes)
+{
+	ListCell   *lc;
+
+	if (call->nothing == NULL || probes == NIL)
+		return false;
+	foreach(lc, probes)
+	{
+		KeyProbe   *one = lfirst(lc);
+
+		if (!call->nothing[one->id] ||
+			(call->plan->has_triggers && !EffProbeNothing(one, call->keys, call->nkeys)))
+			return false;
+	}
+	return true;
+}
+
+/* lock_rows locks subjects, and then what their children hang from. */
+static void
+lock_rows(ErasureCall *call, ErasureRun *run)
+{
+	ListCell   *lc;
+
+	lock_subjects(call, run);
+	probe(call);
+	foreach(lc, call->plan->locks)
+	{
+		StatementPair *lock = lfirst(lc);
+
+		if (!reaches_nothing(call, lock->one->probes))
+			(void) EffExecLock(run, run->key ? lock->one : lock->all);
+	}
+}
+
+/* lock_subjects locks the subjects' rows of a run in the order of their key. */
+static void
+lock_subjects(ErasureCall *call, ErasureRun *run)
+{
+	uint64		n = EffExecStatement(run, run->key ? call->plan->lock_subject.one : call->plan->lock_subject.all);
+	SPITupleTable *rows = SPI_tuptable;
+
+	for (uint64 row = 0; row < n; row++)
+		run_of_row(call, rows, row)->found++;
+	SPI_freetuptable(rows);
+}
+
+/* run_for_all runs a step for all subjects by one statement. */
+static void
+run_for_all(ErasureCall *call, ErasureStep *step, int number)
+{
+	uint64		n = EffExecStatement(call->all, step->many);
+	SPITupleTable *rows = SPI_tuptable;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		bool		isnull;
+
+		run_of_row(call, rows, row)->counts[number] =
+			DatumGetInt64(SPI_getbinval(rows->vals[row], rows->tupdesc, call->plan->subject->nkey + 1, &isnull));
+	}
+	SPI_freetuptable(rows);
+}
+
+/*
+ * run_of_row finds the subject whose key a result row begins with: by its value,
+ * by its text or, where its type takes several texts for equal, by that.
+ */
+static ErasureRun *
+run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
+{
+	MapTable   *subject = call->plan->subject;
+	MemoryContext previous;
+	SubjectKey *key;
+	ErasureRun *run;
+
+	if (call->nkeys == 1)
+		return call->runs[0];
+	if (call->runs_by_value != NULL)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(rows->vals[row], rows->tupdesc, 1, &isnull);
+		RunByValue *entry = hash_search(call->runs_by_value, &value, HASH_FIND, NULL);
+
+		if (entry != NULL)
+			return entry->run;
+	}
+	previous = MemoryContextSwitchTo(call->scratch);
+	key = EffExecKeyOfRow(subject, rows, row);
+	run = EffExecRunOf(call, key->text);
+	for (int i = 0; run == NULL && i < call->nkeys; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (EffIdentifierEqual(subject, call->keys[i], key))
+			run = call->runs[i];
+	}
+	if (run == NULL)
+		elog(ERROR, "a row of relation %u belongs to none of the subjects of the call", subject->rel->oid);
+	MemoryContextSwitchTo(previous);
+	MemoryContextReset(call->scratch);
+	return run;
+}
+
+/*
+ * statement_of: triggers may give a subject further rows in the course of a call,
+ * which a statement finds that looks for them itself.
+ */
+static Statement *
+statement_of(ErasureRun *run, ErasureStep *step)
+{
+	return step->parents != NULL && !run->plan->has_triggers && EffExecFindParents(run, step->parents) ?
+		step->by_parents : step->statement;
+}
+
+static void
+run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
+{
+	switch (step->strategy)
+	{
+		case STEP_SIDE_EFFECT:
+			return;
+		case STEP_BLOCKER:
+			*count = EffExecCount(run, step->statement);
+			if (*count > 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_RETENTION),
+						 errmsg_plural("%llu row of %s references rows that would go",
+									   "%llu rows of %s reference rows that would go",
+									   *count, (unsigned long long) *count, step->rel->name),
+						 errdetail("Constraint %s: %s.", quote_identifier(step->fk->name), step->reason),
+						 errhint("%s", step->hint),
+						 err_generic_string(PG_DIAG_SCHEMA_NAME, step->rel->schema),
+						 err_generic_string(PG_DIAG_TABLE_NAME, step->rel->relname),
+						 err_generic_string(PG_DIAG_CONSTRAINT_NAME, step->fk->name),
+						 errhidestmt(true)));
+			return;
+		case STEP_RETAIN:
+			*count = EffExecCount(run, statement_of(run, step));
+			return;
+		case STEP_SHARED:
+			*count = run->found_rows[step->planned->rows->id].counts[ROWS_KEPT];
+			if (step->statement == NULL || *count == 0)
+				return;
+			(void) EffExecStatement(run, step->statement);
+			break;
+		default:
+			*count = EffExecStatement(run, statement_of(run, step));
+			break;
+	}
+	check_step(run, step);
+}
+
+static void
+check_step(ErasureRun *run, ErasureStep *step)
+{
+	if (step->check != NULL && EffExecCount(run, step->check) > 0)
+		not_as_planned(step->rel, EffStrategyWord(step->strategy));
+}
+
+/*
+ * erase_what_triggers_wrote: a history trigger may have copied what was just
+ * replaced into a table whose turn was before.  Such tables get their steps
+ * once more; what is there even then is an error.
+ */
+static void
+erase_what_triggers_wrote(ErasureRun *run)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, run->plan->tables)
+	{
+		PlannedTable *planned = lfirst(lc);
+		TableVerdict verdict;
+
+		/* rows found first are those that were there then: others have no owner yet */
+		if (planned->rows != NULL)
+		{
+			if (EffExecCount(run, planned->rows->added) > 0)
+				not_as_planned(planned->table->rel, "last");
+			continue;
+		}
+		if (has_nothing(run, planned))
+			continue;
+		EffExecVerify(run, planned, &verdict);
+		if (verdict.residual == 0)
+			continue;
+		foreach(lc2, run->plan->steps)
+		{
+			ErasureStep *step = lfirst(lc2);
+			uint64		more;
+
+			if (step->planned != planned || (step->strategy != STEP_DELETE && step->strategy != STEP_ANONYMIZE))
+				continue;
+			run_step(run, step, &more);
+			run->counts[foreach_current_index(lc2)] += more;
+		}
+		EffExecVerify(run, planned, &verdict);
+		if (verdict.residual > 0)
+			not_as_planned(planned->table->rel, "last");
+	}
+}
+
+/* has_nothing: of the subject in a planned table, as its index shows now. */
+static bool
+has_nothing(ErasureRun *run, PlannedTable *planned)
+{
+	ListCell   *lc;
+
+	if (run->call->nothing == NULL || planned->probes == NIL)
+		return false;
+	foreach(lc, planned->probes)
+		if (!EffProbeNothing(lfirst(lc), &run->key, 1))
+			return false;
+	return true;
+}
+
+/*
+ * EffExecVerify counts what is left of the subject in a planned table.
+ */
+void
+EffExecVerify(ErasureRun *run, PlannedTable *planned, TableVerdict *verdict)
+{
+	Statement  *st = EffPlanVerifyStatement(run->map, run->plan, planned);
+
+	verdict->name = planned->table->name;
+	if (EffExecStatement(run, st) != 1)
+		elog(ERROR, "a count returned no row");
+	verdict->residual = EffSpiNumber(1);
+	verdict->surviving = EffSpiNumber(2);
+	verdict->excluded = EffSpiNumber(3);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+not_as_planned(EffRelation *rel, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_ANONYMIZATION),
+			 errmsg("rows of %s were not written as planned", rel->name),
+			 errdetail("After the %s step there are still rows with values of the subject.", what),
+			 errhint("A row trigger or a rule on %s keeps the statement from its work; disable it for this call or let it pass.",
+					 rel->name),
+			 errhidestmt(true)));
+}
+
+/*
+ * EffExecTotal sums a step's rows up over the subjects of a call.  A row that
+ * several of them share is one row.
+ */
+uint64
+EffExecTotal(ErasureCall *call, int number)
+{
+	ErasureStep *step = list_nth(call->plan->steps, number);
+	RowSet	   *rows = step->planned->rows;
+	uint64		total = 0;
+
+	for (int i = 0; i < call->nkeys; i++)
+		total += call->runs[i]->counts[number];
+	if (call->nkeys > 1 && rows != NULL && total > 0 &&
+		(step->strategy == STEP_SHARED || step->strategy == STEP_RETAIN || step->whole != NULL))
+		total = EffExecCountDistinct(rows, call->found_rows[rows->id].parts[step->strategy == STEP_SHARED ? ROWS_KEPT :
+																	   step->planned->contested ? ROWS_GONE : ROWS_ALL]);
+	return total;
+}
+
+void
+EffExecDeferConstraints(ErasurePlan *plan)
+{
+	if (plan->defer != NIL)
+		set_constraints(plan->defer, "DEFERRED");
+}
+
+/*
+ * EffExecCheckConstraints: whatever is deferred is checked before the call
+ * returns, so that its outcome is known here and an error of COMMIT cannot show
+ * a value.
+ */
+void
+EffExecCheckConstraints(ErasurePlan *plan)
+{
+	List	   *declared = NIL;
+	ListCell   *lc;
+
+	if (plan->defer != NIL)
+		set_constraints(plan->defer, "IMMEDIATE");
+	if (plan->check_now != NIL)
+		set_constraints(plan->check_now, "IMMEDIATE");
+	foreach(lc, list_concat_copy(plan->defer, plan->check_now))
+		if (((ForeignKey *) lfirst(lc))->initially_deferred)
+			declared = lappend(declared, lfirst(lc));
+	if (declared != NIL)
+		set_constraints(declared, "DEFERRED");
+	EffConstraintsCheck(plan->deferrable);
+}
+
+/* set_constraints issues SET CONSTRAINTS for foreign keys. */
+static void
+set_constraints(List *foreign_keys, const char *mode)
+{
+	StringInfoData sql;
+	EffStatementPlace place = {.action = "checking foreign keys of", .relation = "the changed rows"};
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SET CONSTRAINTS ");
+	foreach(lc, foreign_keys)
+	{
+		ForeignKey *fk = lfirst(lc);
+
+		appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_qualified_identifier(fk->schema, fk->name));
+	}
+	appendStringInfo(&sql, " %s", mode);
+	EffSpiCommand(sql.data, &place);
+}

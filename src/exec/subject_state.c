@@ -1,0 +1,85 @@
+/*
+ * subject_state.c
+ *	  Looks a subject up in the trail, and at its row.
+ */
+#include "postgres.h"
+
+#include "exec/subject_state.h"
+#include "trail/erasures.h"
+#include "exec/exec.h"
+#include "rows/scope.h"
+
+#include "utils/memutils.h"
+
+static Statement *used_anew_statement(DataMap *map, MapTable *subject);
+
+/*
+ * EffSubjectState: a recorded erasure counts until the subject's row holds
+ * something else than it left, or is there although it was not then.
+ */
+SubjectState
+EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
+{
+	ErasureRecord record = EffAuditErased(subject->kind, &key->text, 1)[0];
+	ErasurePlan plan = {.subject = subject};
+	ErasureCall *call;
+	EffBracket	bracket;
+	bool		used_anew;
+	bool		isnull;
+
+	if (record == ERASURE_UNKNOWN)
+		return SUBJECT_LIVING;
+	EffSpiBegin(&bracket);
+	call = EffExecNew(map, &plan, &key, 1);
+	used_anew = EffExecStatement(call->runs[0], used_anew_statement(map, subject)) > 0 &&
+		(record == ERASURE_OF_NOBODY ||
+		 DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
+	EffSpiEnd(&bracket);
+	return used_anew ? SUBJECT_REVIVED : SUBJECT_ERASED;
+}
+
+/*
+ * EffMayHoldSurrogate: of a table whose rows erasure deletes, rows survive only
+ * where others own them, with surrogates in the columns tied to who left, or
+ * where they were reached against a reference and are still referenced.
+ */
+bool
+EffMayHoldSurrogate(MapTable *table, MapColumn *column)
+{
+	bool		deleted = table->fully_pii_owned;
+	ListCell   *lc;
+
+	if (column->label->erasure == ERASURE_RETAIN)
+		return false;
+	foreach(lc, table->columns)
+		deleted &= ((MapColumn *) lfirst(lc))->label->erasure == ERASURE_DELETE;
+	if (!deleted || column->label->link != NULL)
+		return true;
+	foreach(lc, table->links)
+	{
+		TableLink  *link = lfirst(lc);
+
+		if (link->label->role == ROLE_OWNER && ((JoinHop *) linitial(link->hops))->reverse)
+			return true;
+	}
+	return false;
+}
+
+/* used_anew_statement: one row for the subject's, made once per map. */
+static Statement *
+used_anew_statement(DataMap *map, MapTable *subject)
+{
+	MemoryContext previous;
+	Statement  *st;
+
+	if (subject->used_anew != NULL)
+		return subject->used_anew;
+	previous = MemoryContextSwitchTo(map->context);
+	st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", subject->rel);
+	appendStringInfo(&st->text, "SELECT (%s) IS TRUE", EffPlanSubjectResidual(map, subject, st));
+	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
+	EffScopeSubject(map, st, "t", subject, &EffScopeMine);
+	MemoryContextSwitchTo(previous);
+	subject->used_anew = st;
+	return st;
+}

@@ -1,0 +1,432 @@
+/*
+ * export.c
+ *	  Access and portability (Art. 15, 20): everything held on a subject, as
+ *	  one document.
+ */
+#include "postgres.h"
+
+#include "export/export_plan.h"
+#include "base/json_text.h"
+#include "label/label.h"
+#include "base/jsonb_writer.h"
+#include "outbox/ref_plan.h"
+#include "outbox/refs.h"
+#include "outbox/resolver.h"
+#include "base/spi.h"
+#include "trail/trail.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define SCHEMA_VERSION 3
+#define FETCH_ROWS 1000
+
+/* What jsonb can hold: lengths inside an array have 28 bits */
+#define MAX_BUNDLE_BYTES 0x0FFFFFFF
+
+PG_FUNCTION_INFO_V1(effaced_export);
+
+/* Members of a record that are text */
+static const char *const record_texts[] = {
+	"source", "field", "category", "legal_basis", "purpose", "retention_reason", "expires_at"
+};
+
+/* The records of a bundle as JSON text */
+typedef struct Bundle
+{
+	StringInfoData records;
+	bool		portable;		/* only what rests on consent or contract */
+	uint64		count;
+	List	   *incomplete;		/* of char *: sources that could not be read */
+} Bundle;
+
+static void add_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
+static void read_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
+static void add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc);
+static void add_resolver(Bundle *bundle, Resolver *resolver, List *refs);
+static bool add_answer(Bundle *bundle, const char *resolver, Jsonb *answer);
+static bool is_record(JsonbValue *element);
+static bool is_moment(const char *text);
+static bool is_portable(MapColumn *column);
+static bool is_portable_basis(const char *basis, int length);
+static void append_text(StringInfo buf, text *value);
+static bool is_callers_concern(int sqlstate);
+static Jsonb *finish_bundle(StringInfo buf);
+static void bundle_too_large(void) pg_attribute_noreturn();
+static void write_timestamp(StringInfo buf, TimestampTz at);
+
+/*
+ * effaced_export(subject_id, refs, subject, scope) gives the bundle of one
+ * snapshot, and records that it was asked for and given.
+ */
+Datum
+effaced_export(PG_FUNCTION_ARGS)
+{
+	DataMap    *map = EffGraphGet();
+	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 2);
+	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+	char	   *scope = PG_ARGISNULL(3) ? "access" : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	Bundle		bundle = {.portable = strcmp(scope, "portability") == 0};
+	ExportPlan *plan;
+	ErasureCall *call;
+	EffBracket	bracket;
+	EffObject	payload;
+	StringInfoData buf;
+	TrailEvent *requested;
+	List	   *resolvers = EffResolvers();
+	ErasurePlan *ref_plan = EffRefPlanGet(map, subject, REF_ANY);
+	List	   *refs;
+	Bundle		external = {.portable = bundle.portable};
+	ListCell   *lc;
+
+	if (!bundle.portable && strcmp(scope, "access") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("unknown scope of an export"),
+				 errhint("Allowed: access, portability."),
+				 errhidestmt(true)));
+	EffRefPlanCheck(ref_plan, resolvers);
+	refs = EffRefsArgument(fcinfo, 1, resolvers);
+
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "scope", scope);
+	requested = EffTrailEvent("export_requested", subject->kind, key->text, EffObjectDone(&payload));
+
+	/* functions of resolvers run with the caller's settings, outside of the bracket */
+	initStringInfo(&external.records);
+	refs = EffRefsUnite(refs, EffRefPlanRead(map, ref_plan, key));
+	foreach(lc, resolvers)
+		add_resolver(&external, lfirst(lc), refs);
+
+	plan = EffExportPlanGet(map, subject, key);
+	call = EffExecNew(map, &plan->base, &key, 1);
+	call->read_only = true;
+	initStringInfo(&bundle.records);
+	initStringInfo(&buf);		/* outlives the bracket */
+	EffSpiBegin(&bracket);
+	foreach(lc, plan->sources)
+		add_source(&bundle, call->runs[0], lfirst(lc));
+	if (external.records.len > 0)
+		appendStringInfo(&bundle.records, "%s%s", bundle.records.len > 0 ? "," : "", external.records.data);
+	bundle.count += external.count;
+	bundle.incomplete = list_concat(bundle.incomplete, external.incomplete);
+
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "scope", scope);
+	EffObjectNumber(&payload, "records", bundle.count);
+	EffObjectTexts(&payload, "incomplete_sources", bundle.incomplete);
+	(void) EffTrailAppend(list_make2(requested, EffTrailEvent("export_completed", subject->kind, key->text,
+															  EffObjectDone(&payload))));
+
+	appendStringInfoChar(&buf, '{');
+	EffJsonMember(&buf, "subject_id", key->text);
+	EffJsonKey(&buf, "generated_at");
+	write_timestamp(&buf, requested->occurred_at);
+	EffJsonNumber(&buf, "schema_version", SCHEMA_VERSION);
+	EffJsonKey(&buf, "records");
+	appendStringInfoChar(&buf, '[');
+	appendBinaryStringInfo(&buf, bundle.records.data, bundle.records.len);
+	appendStringInfoChar(&buf, ']');
+	EffJsonKey(&buf, "incomplete_sources");
+	EffJsonStrings(&buf, bundle.incomplete);
+	appendStringInfoChar(&buf, '}');
+	EffSpiEnd(&bracket);
+	PG_RETURN_JSONB_P(finish_bundle(&buf));
+}
+
+/*
+ * add_source reads a source in a subtransaction of its own: one that cannot be
+ * read is named, and the others are given all the same.
+ */
+static void
+add_source(Bundle *bundle, ErasureRun *run, ExportSource *source)
+{
+	EffSubtransaction sub;
+	int			length = bundle->records.len;
+	uint64		count = bundle->count;
+
+	EffSubBegin(&sub);
+	PG_TRY();
+	{
+		read_source(bundle, run, source);
+		EffSubEnd(&sub, true);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error = EffSubCatch(&sub);
+
+		if (is_callers_concern(error->sqlerrcode))
+			ReThrowError(error);
+		MemoryContextReset(run->call->scratch);
+
+		bundle->records.len = length;
+		bundle->records.data[length] = '\0';
+		bundle->count = count;
+		bundle->incomplete = lappend(bundle->incomplete, source->table->name);
+	}
+	PG_END_TRY();
+}
+
+/* is_callers_concern: not the source has failed, but the call, and all of it is to be mended or run again. */
+static bool
+is_callers_concern(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case MAKE_SQLSTATE('Z', 'E', '0', '0', '0'):
+			return true;
+		default:
+			return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE;
+	}
+}
+
+static void
+read_source(Bundle *bundle, ErasureRun *run, ExportSource *source)
+{
+	const char *cursor = EffExecOpen(run, source->document);
+	uint64		n;
+
+	do
+	{
+		SPITupleTable *rows;
+
+		CHECK_FOR_INTERRUPTS();
+		n = EffSpiFetch(cursor, FETCH_ROWS, &source->document->place);
+		rows = SPI_tuptable;
+		for (uint64 row = 0; row < n; row++)
+			add_row(bundle, source, rows->vals[row], rows->tupdesc);
+		SPI_freetuptable(rows);
+	} while (n == FETCH_ROWS);
+	EffSpiClose(cursor);
+}
+
+/* add_row adds a record for each value of a row. */
+static void
+add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc)
+{
+	StringInfo	buf = &bundle->records;
+	bool		isnull;
+	text	   *row_key = DatumGetTextPP(SPI_getbinval(row, desc, EXPORT_ROW_KEY, &isnull));
+
+	for (int place = 0; place < source->ncolumns; place++)
+	{
+		ExportColumn *column = &source->columns[place];
+		Datum		value = SPI_getbinval(row, desc, EXPORT_VALUE(place), &isnull);
+		Datum		expires_at = (Datum) 0;
+
+		if (isnull || (bundle->portable && !is_portable(column->column)))
+			continue;
+		bundle->count++;
+		if (buf->len > 0)
+			appendStringInfoChar(buf, ',');
+		appendStringInfoString(buf, column->head);
+		append_text(buf, DatumGetTextPP(value));
+		EffJsonKey(buf, "row_key");
+		append_text(buf, row_key);
+		EffJsonKey(buf, "expires_at");
+		isnull = column->expires_at == InvalidAttrNumber;
+		if (!isnull)
+			expires_at = SPI_getbinval(row, desc, column->expires_at, &isnull);
+		if (isnull)
+			appendStringInfoString(buf, "null}");
+		else
+		{
+			write_timestamp(buf, DatumGetTimestampTz(expires_at));
+			appendStringInfoChar(buf, '}');
+		}
+		if (buf->len > MAX_BUNDLE_BYTES)
+			bundle_too_large();
+	}
+}
+
+/*
+ * add_resolver asks an external system for the subject's references in it.  If
+ * it fails for one of them the system is named, and the others are given all
+ * the same.
+ */
+static void
+add_resolver(Bundle *bundle, Resolver *resolver, List *refs)
+{
+	bool		failed = false;
+	ListCell   *lc;
+
+	if (resolver->export_function == NULL)
+		return;
+	foreach(lc, refs)
+	{
+		ExternalRef *ref = lfirst(lc);
+		Jsonb	   *arg;
+		Jsonb	   *answer;
+		char	   *sqlstate;
+
+		if (strcmp(ref->kind, resolver->name) != 0)
+			continue;
+		arg = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(EffRefJson(ref))));
+		answer = EffResolverCall(resolver->export_function, 1, &arg, false, &sqlstate);
+		failed |= answer == NULL || !add_answer(bundle, resolver->name, answer);
+	}
+	if (failed)
+		bundle->incomplete = lappend(bundle->incomplete, resolver->name);
+}
+
+/*
+ * add_answer takes an array of records, completed by what they leave out; false,
+ * and nothing added, where it is none.
+ */
+static bool
+add_answer(Bundle *bundle, const char *resolver, Jsonb *answer)
+{
+	StringInfo	buf = &bundle->records;
+	int			n = JB_ROOT_COUNT(answer);
+	StringInfoData defaults;
+	Datum		complete;
+
+	if (!JB_ROOT_IS_ARRAY(answer) || JB_ROOT_IS_SCALAR(answer))
+		return false;
+	for (int i = 0; i < n; i++)
+		if (!is_record(getIthJsonbValueFromContainer(&answer->root, i)))
+			return false;
+	initStringInfo(&defaults);
+	appendStringInfoChar(&defaults, '{');
+	EffJsonMember(&defaults, "source", resolver);
+	for (int k = 1; k < lengthof(record_texts); k++)
+		EffJsonMember(&defaults, record_texts[k], NULL);
+	appendStringInfoString(&defaults, ", \"value\": null, \"row_key\": {}}");
+	complete = DirectFunctionCall1(jsonb_in, CStringGetDatum(defaults.data));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(&answer->root, i);
+		JsonbValue *basis = EffJsonbMember(element->val.binary.data, "legal_basis");
+		Jsonb	   *record;
+
+		if (bundle->portable &&
+			(basis == NULL || !is_portable_basis(basis->val.string.val, basis->val.string.len)))
+			continue;
+		record = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, complete, JsonbPGetDatum(JsonbValueToJsonb(element))));
+		bundle->count++;
+		if (buf->len > 0)
+			appendStringInfoChar(buf, ',');
+		(void) JsonbToCString(buf, &record->root, VARSIZE(record));
+		if (buf->len > MAX_BUNDLE_BYTES)
+			bundle_too_large();
+	}
+	return true;
+}
+
+/* is_record: an object whose members are what those of our own records are. */
+static bool
+is_record(JsonbValue *element)
+{
+	JsonbValue *member;
+
+	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		return false;
+	for (int k = 0; k < lengthof(record_texts); k++)
+	{
+		member = getKeyJsonValueFromContainer(element->val.binary.data, record_texts[k], strlen(record_texts[k]), NULL);
+		/* the first one is the source, which has to be there */
+		if (member != NULL && member->type != jbvString && (k == 0 || member->type != jbvNull))
+			return false;
+	}
+	member = EffJsonbMember(element->val.binary.data, "expires_at");
+	if (member != NULL && !is_moment(pnstrdup(member->val.string.val, member->val.string.len)))
+		return false;
+	member = getKeyJsonValueFromContainer(element->val.binary.data, "row_key", strlen("row_key"), NULL);
+	return member == NULL || (member->type == jbvBinary && JsonContainerIsObject(member->val.binary.data));
+}
+
+static bool
+is_moment(const char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		volatile valid = true;
+
+	PG_TRY();
+	{
+		(void) DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	}
+	PG_CATCH();
+	{
+		FreeErrorData(EffCatchUserError(context));
+		valid = false;
+	}
+	PG_END_TRY();
+	return valid;
+}
+
+/* is_portable: the value was provided under consent or contract (Art. 20 (1)(a)). */
+static bool
+is_portable(MapColumn *column)
+{
+	const char *basis = column->label->legal_basis;
+
+	return basis != NULL && is_portable_basis(basis, strlen(basis));
+}
+
+static bool
+is_portable_basis(const char *basis, int length)
+{
+	return (length == 7 && memcmp(basis, "consent", 7) == 0) || (length == 8 && memcmp(basis, "contract", 8) == 0);
+}
+
+static void
+append_text(StringInfo buf, text *value)
+{
+	appendBinaryStringInfo(buf, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
+/* finish_bundle makes jsonb of the text, which may need more room than the text. */
+static Jsonb *
+finish_bundle(StringInfo buf)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Jsonb	   *volatile bundle = NULL;
+
+	PG_TRY();
+	{
+		bundle = EffJsonDone(buf);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			EffRethrowWithoutValues(&(EffStatementPlace) {.action = "writing of", .relation = "the export"});
+		FlushErrorState();
+		bundle_too_large();
+	}
+	PG_END_TRY();
+	return bundle;
+}
+
+static void
+bundle_too_large(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("the export is larger than one jsonb can hold"),
+			 errdetail("A jsonb holds at most %d bytes.", MAX_BUNDLE_BYTES),
+			 errhint("COPY (SELECT * FROM effaced_export_records(...)) TO STDOUT; streams the same records as rows."),
+			 errhidestmt(true)));
+}
+
+/* write_timestamp writes ISO 8601, as to_json() does. */
+static void
+write_timestamp(StringInfo buf, TimestampTz at)
+{
+	char		text[MAXDATELEN + 1];
+
+	JsonEncodeDateTime(text, TimestampTzGetDatum(at), TIMESTAMPTZOID, NULL);
+	appendStringInfo(buf, "\"%s\"", text);
+}

@@ -1,0 +1,461 @@
+/*
+ * expression.c
+ *	  Checks the SQL expressions of labels.
+ *
+ * A label must not be a way to run code as whoever erases: only functions of
+ * pg_catalog and of extensions, no sub-select, aggregate, set-returning or
+ * volatile function, and no value whose type runs a domain's constraints when
+ * it is read.  Literals are read while an expression is analysed, before
+ * anything can be refused: that happens as the owner of the table.
+ */
+#include "postgres.h"
+
+#include "label/expression.h"
+#include "base/spi.h"
+
+#include "access/table.h"
+#include "access/sysattr.h"
+#include "access/transam.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/analyze.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#define ALLOWED \
+	"Allowed: columns of the table, constants, and functions and operators of pg_catalog or, " \
+	"schema-qualified, of extensions, that are not volatile.  Not allowed: sub-select, aggregate, " \
+	"window and set-returning functions."
+
+/* Functions of pg_catalog that read whole tables, and so run what views call */
+static const char *const table_readers[] = {
+	"table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema",
+	"schema_to_xml", "schema_to_xmlschema", "schema_to_xml_and_xmlschema",
+	"database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema"
+};
+
+/* Functions of pg_catalog that look for a cast of their argument's type to json, and call it */
+static const char *const json_writers[] = {
+	"to_json", "to_jsonb", "row_to_json", "array_to_json", "json_build_object",
+	"json_build_array", "jsonb_build_object", "jsonb_build_array"
+};
+
+typedef struct CheckContext
+{
+	Oid			target_type;
+	char	   *found;			/* what is not allowed */
+} CheckContext;
+
+static Node *parse_expression(const char *text);
+static Node *analyze(Relation relation, Node *raw, EffColumn *target);
+static Node *without_constraints(Node *node);
+static Node *concatenate_text(Node *node, void *context);
+static void evaluate(Node *node);
+static void invalid(EffRelation *rel, const char *text, const char *key, MemoryContext context) pg_attribute_noreturn();
+static bool forbidden_walker(Node *node, CheckContext *context);
+static bool moving_walker(Node *node, void *context);
+static bool forbidden_function(Oid function, void *context);
+static bool is_one_of(const char *name, const char *const *names, int n);
+static bool type_runs_code(Oid type, bool as_json);
+
+EffExpression *
+EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
+					 EffColumn *target, const char *key)
+{
+	MemoryContext context = CurrentMemoryContext;
+	EffExpression *result = palloc0(sizeof(EffExpression));
+	Relation	relation = table_open(rel->oid, AccessShareLock);
+	Node	   *volatile node = NULL;
+	Node	   *bare;
+	CheckContext check = {InvalidOid, NULL};
+	Bitmapset  *attnums = NULL;
+	int			attnum = -1;
+	Oid			user;
+	int			security_context;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(relation->rd_rel->relowner,
+						   security_context | SECURITY_RESTRICTED_OPERATION);
+	PG_TRY();
+	{
+		node = analyze(relation, parse_expression(text), target);
+	}
+	PG_CATCH();
+	{
+		SetUserIdAndSecContext(user, security_context);
+		invalid(rel, text, key, context);
+	}
+	PG_END_TRY();
+
+	check.target_type = target ? target->type : InvalidOid;
+	if (contain_volatile_functions(node))
+		check.found = "a volatile function";
+	else
+		(void) forbidden_walker(node, &check);
+	if (check.found)
+	{
+		SetUserIdAndSecContext(user, security_context);
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("expression of label key \"%s\" uses %s", key, check.found),
+				 errdetail("\"%s\"", text),
+				 errhint(ALLOWED),
+				 errhidestmt(true)));
+	}
+
+	/* a constant that does not fit is found now rather than at the first row */
+	PG_TRY();
+	{
+		if (!contain_var_clause(node) && !contain_mutable_functions(node))
+			evaluate(node);
+	}
+	PG_CATCH();
+	{
+		SetUserIdAndSecContext(user, security_context);
+		invalid(rel, text, key, context);
+	}
+	PG_END_TRY();
+	SetUserIdAndSecContext(user, security_context);
+
+	result->node = node;
+	bare = strip_implicit_coercions(node);
+	result->is_null = IsA(bare, Const) && ((Const *) bare)->constisnull;
+	result->moving = moving_walker(node, NULL);
+	if (result->moving && strcmp(key, "surrogate") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("expression of label key \"%s\" gives another value at another time", key),
+				 errdetail("\"%s\": a surrogate must be recognisable later, and the same when an erasure is run again.", text),
+				 errhint("Use columns and constants; a time of erasure is written by the table's label key \"set\"."),
+				 errhidestmt(true)));
+	pull_varattnos(node, 1, &attnums);
+	while ((attnum = bms_next_member(attnums, attnum)) >= 0)
+	{
+		int			number = attnum + FirstLowInvalidHeapAttributeNumber;
+
+		if (number == 0)		/* the whole row */
+			for (int i = 0; i < rel->ncolumns; i++)
+				result->columns = bms_add_member(result->columns, rel->columns[i].attnum);
+		else if (number > 0)
+			result->columns = bms_add_member(result->columns, number);
+	}
+	if (target)
+		node = without_constraints(node);
+	node = concatenate_text(node, NULL);
+	result->sql = deparse_expression(node, deparse_context_for(alias, rel->oid), true, target != NULL);
+
+	if (target && result->is_null && target->not_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("expression of label key \"%s\" is NULL, but column \"%s\" of table %s is not nullable",
+						key, target->name, rel->name),
+				 errhint("Give an expression that is not NULL."),
+				 errhidestmt(true)));
+	table_close(relation, AccessShareLock);
+	return result;
+}
+
+/*
+ * without_constraints takes off what assigning to the column does anyway and an
+ * explicit cast would do otherwise: a text that is too long is an error and not
+ * cut.  What rounds stays, so that the value compares equal to what was stored.
+ */
+static Node *
+without_constraints(Node *node)
+{
+	Oid			type;
+
+	if (IsA(node, CoerceToDomain))
+		node = (Node *) ((CoerceToDomain *) node)->arg;
+	type = exprType(node);
+	if (exprIsLengthCoercion(node, NULL) && IsA(node, FuncExpr) &&
+		((FuncExpr *) node)->funcformat == COERCE_IMPLICIT_CAST &&
+		(type == VARCHAROID || type == BPCHAROID))
+		node = linitial(((FuncExpr *) node)->args);
+	return node;
+}
+
+/*
+ * concatenate_text writes text || anything, which is stable whatever it is made
+ * of, as the || of two texts that it is inlined to: Citus updates several
+ * shards by immutable functions of columns only.
+ */
+static Node *
+concatenate_text(Node *node, void *context)
+{
+	OpExpr	   *concatenation;
+	int			other;
+	Node	   *text;
+
+	if (node == NULL)
+		return NULL;
+	node = expression_tree_mutator(node, concatenate_text, context);
+	if (!IsA(node, OpExpr))
+		return node;
+	concatenation = (OpExpr *) node;
+	if (concatenation->opfuncid != F_TEXTANYCAT && concatenation->opfuncid != F_ANYTEXTCAT)
+		return node;
+	other = concatenation->opfuncid == F_TEXTANYCAT ? 1 : 0;
+	text = list_nth(concatenation->args, other);
+	text = coerce_to_target_type(NULL, text, exprType(text), TEXTOID, -1,
+								 COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
+	if (text == NULL)
+		return node;
+	lfirst(list_nth_cell(concatenation->args, other)) = text;
+	concatenation->opno = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("||")), TEXTOID, TEXTOID);
+	concatenation->opfuncid = F_TEXTCAT;
+	return node;
+}
+
+/* evaluate computes a constant, constraints of a domain included. */
+static void
+evaluate(Node *node)
+{
+	EState	   *estate = CreateExecutorState();
+	ExprState  *state = ExecPrepareExpr((Expr *) node, estate);
+	bool		isnull;
+
+	(void) ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), &isnull);
+	FreeExecutorState(estate);
+}
+
+/* invalid is called in PG_CATCH: what is wrong with the expression is ZE001. */
+static void
+invalid(EffRelation *rel, const char *text, const char *key, MemoryContext context)
+{
+	ErrorData  *error = EffCatchUserError(context);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("expression of label key \"%s\" is not valid for table %s", key, rel->name),
+			 errdetail("\"%s\": %s.", text, error->message),
+			 errhint(ALLOWED),
+			 errhidestmt(true)));
+}
+
+/*
+ * parse_expression takes exactly one expression, whatever the text tries.
+ */
+static Node *
+parse_expression(const char *text)
+{
+	List	   *statements = raw_parser(psprintf("SELECT %s\n", text), RAW_PARSE_DEFAULT);
+	SelectStmt *select;
+	ResTarget  *target;
+
+	if (list_length(statements) != 1)
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression"),
+				 errhidestmt(true)));
+	select = (SelectStmt *) linitial_node(RawStmt, statements)->stmt;
+	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1 ||
+		select->distinctClause || select->intoClause || select->fromClause ||
+		select->whereClause || select->groupClause || select->havingClause ||
+		select->windowClause || select->valuesLists || select->sortClause ||
+		select->limitOffset || select->limitCount || select->lockingClause ||
+		select->withClause || select->op != SETOP_NONE)
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression"),
+				 errhidestmt(true)));
+	target = linitial_node(ResTarget, select->targetList);
+	if (target->name != NULL || target->indirection != NIL ||
+		(IsA(target->val, ColumnRef) &&
+		 IsA(llast(((ColumnRef *) target->val)->fields), A_Star)))
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not one expression"),
+				 errhidestmt(true)));
+	return target->val;
+}
+
+/* analyze types the expression; the kind of expression forbids sub-selects and the like. */
+static Node *
+analyze(Relation relation, Node *raw, EffColumn *target)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item = addRangeTableEntryForRelation(pstate, relation, AccessShareLock,
+															 NULL, false, true);
+	Node	   *node;
+
+	addNSItemToQuery(pstate, item, true, true, true);
+	node = transformExpr(pstate, raw, EXPR_KIND_CHECK_CONSTRAINT);
+	if (target == NULL)
+		node = coerce_to_boolean(pstate, node, "where");
+	else
+	{
+		Oid			type = exprType(node);
+
+		node = coerce_to_target_type(pstate, node, type, target->type, target->typmod,
+									 COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+		if (node == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" is of type %s but the expression is of type %s",
+							target->name, format_type_be(target->type), format_type_be(type)),
+					 errhidestmt(true)));
+	}
+	assign_expr_collations(pstate, node);
+	free_parsestate(pstate);
+	return node;
+}
+
+static bool
+forbidden_walker(Node *node, CheckContext *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, forbidden_function, context))
+		return true;
+	switch (nodeTag(node))
+	{
+		case T_FuncExpr:
+			if (get_func_namespace(((FuncExpr *) node)->funcid) == PG_CATALOG_NAMESPACE &&
+				is_one_of(get_func_name(((FuncExpr *) node)->funcid), json_writers, lengthof(json_writers)))
+			{
+				ListCell   *lc;
+
+				foreach(lc, ((FuncExpr *) node)->args)
+					if (type_runs_code(exprType(lfirst(lc)), true))
+					{
+						context->found = psprintf("function %s on a value of type %s",
+												  get_func_name(((FuncExpr *) node)->funcid),
+												  format_type_be(exprType(lfirst(lc))));
+						return true;
+					}
+			}
+			/* FALLTHROUGH */
+		case T_Const:
+		case T_OpExpr:
+		case T_CoerceViaIO:
+		case T_CoerceToDomain:
+		case T_ArrayCoerceExpr:
+		case T_ArrayExpr:
+		case T_RowExpr:
+			if (exprType(node) != context->target_type && type_runs_code(exprType(node), false))
+			{
+				context->found = IsA(node, CoerceToDomain) ?
+					psprintf("a cast to the domain %s", format_type_be(exprType(node))) :
+					psprintf("a value of type %s, which holds a domain", format_type_be(exprType(node)));
+				return true;
+			}
+			break;
+		default:
+			break;
+	}
+	if (IsA(node, SubLink) || IsA(node, Query) || IsA(node, Param) || IsA(node, Aggref) ||
+		IsA(node, WindowFunc))
+	{
+		context->found = "a sub-select, aggregate or parameter";
+		return true;
+	}
+	return expression_tree_walker(node, forbidden_walker, context);
+}
+
+/*
+ * moving_walker finds what depends on nothing but the time or the session:
+ * CURRENT_DATE, now() and their like.  A function of columns that is stable
+ * only for its casts, such as text || integer, is none.
+ */
+static bool
+moving_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+		return true;
+	if (IsA(node, FuncExpr))
+	{
+		FuncExpr   *call = (FuncExpr *) node;
+		char	   *name = get_func_name(call->funcid);
+
+		if (func_volatile(call->funcid) != PROVOLATILE_IMMUTABLE &&
+			(call->args == NIL || strcmp(name, "current_setting") == 0 ||
+			 (strcmp(name, "age") == 0 && list_length(call->args) == 1)))
+			return true;
+	}
+	return expression_tree_walker(node, moving_walker, context);
+}
+
+static bool
+forbidden_function(Oid function, void *arg)
+{
+	CheckContext *context = arg;
+	Oid			schema = get_func_namespace(function);
+	char	   *name = get_func_name(function);
+
+	if (get_func_retset(function))
+	{
+		context->found = "a set-returning function";
+		return true;
+	}
+	if (schema == PG_CATALOG_NAMESPACE)
+	{
+		if (!is_one_of(name, table_readers, lengthof(table_readers)))
+			return false;
+		context->found = psprintf("function %s, which reads tables", name);
+		return true;
+	}
+	if (OidIsValid(getExtensionOfObject(ProcedureRelationId, function)))
+		return false;
+	context->found = psprintf("function %s, which is neither of pg_catalog nor of an extension",
+							  quote_qualified_identifier(get_namespace_name(schema), name));
+	return true;
+}
+
+static bool
+is_one_of(const char *name, const char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * type_runs_code tells whether making a value of the type calls functions that
+ * its owner chose: those of a domain that is of no extension, by itself or
+ * inside.  As JSON, any type of a user's may have a cast that is called.
+ */
+static bool
+type_runs_code(Oid type, bool as_json)
+{
+	Oid			element = get_element_type(type);
+	char		kind = get_typtype(type);
+
+	if (type < FirstNormalObjectId && !OidIsValid(element))
+		return false;
+	if (OidIsValid(element))
+		return type_runs_code(element, as_json);
+	if (OidIsValid(getExtensionOfObject(TypeRelationId, type)))
+		return false;
+	if (kind == TYPTYPE_DOMAIN)
+		return true;
+	if (kind == TYPTYPE_MULTIRANGE)
+		return type_runs_code(get_multirange_range(type), as_json);
+	if (kind == TYPTYPE_RANGE)
+		return as_json || type_runs_code(get_range_subtype(type), as_json);
+	if (kind == TYPTYPE_COMPOSITE)
+	{
+		EffRelation *row = EffRelationLoad(get_typ_typrelid(type));
+
+		for (int i = 0; row != NULL && i < row->ncolumns; i++)
+			if (type_runs_code(row->columns[i].type, as_json))
+				return true;
+		return false;
+	}
+	return as_json;
+}

@@ -1,0 +1,751 @@
+/*
+ * label.c
+ *	  From the JSON text of a label to a struct, or ERROR ZE001.
+ *
+ * The words and keys allowed are those of the label tables in doc/reference.md.
+ */
+#include "postgres.h"
+
+#include "label/label.h"
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+static const char *const category_words[] = {
+	"contact", "identity", "financial", "behavioral", "technical", "location",
+	"communication", "special", NULL
+};
+static const char *const erasure_words[] = {"delete", "anonymize", "retain", NULL};
+static const char *const basis_words[] = {
+	"consent", "contract", "legal_obligation", "vital_interests", "public_task",
+	"legitimate_interests", NULL
+};
+static const char *const expiry_words[] = {"report", "anonymize", "delete", NULL};
+static const char *const role_words[] = {"owner", "accessor", NULL};
+static const char *const shared_words[] = {"keep", "erase", NULL};
+
+static const char *const column_keys[] = {
+	"category", "erasure", "legal_basis", "description", "purpose", "retention",
+	"surrogate", "fact", "link", "ref", NULL
+};
+static const char *const retention_keys[] = {
+	"reason", "basis", "duration", "anchor", "on_expiry", NULL
+};
+static const char *const table_keys[] = {
+	"path", "subject_id_columns", "subject", "owned", "where", "hops", "role",
+	"redact", "shared", "set", "links", NULL
+};
+static const char *const link_keys[] = {
+	"name", "path", "hops", "where", "role", "redact", "shared", NULL
+};
+static const char *const hop_keys[] = {
+	"source_columns", "target_table", "target_columns", NULL
+};
+
+static char *string_member(JsonbContainer *object, const char *key, bool required);
+static char *name_member(JsonbContainer *object, const char *key, bool required);
+static int	word_member(JsonbContainer *object, const char *key, const char *const *words, int unset);
+static bool bool_member(JsonbContainer *object, const char *key);
+static List *strings_member(JsonbContainer *object, const char *key);
+static RetentionPolicy *parse_retention(JsonbContainer *object);
+static char *parse_duration(JsonbContainer *object);
+static LinkLabel *parse_link(JsonbContainer *object);
+static List *parse_links(JsonbContainer *object);
+static List *parse_hops(JsonbContainer *object);
+static List *objects_member(JsonbContainer *object, const char *key, const char *const *keys, const char *hint);
+static List *parse_set(JsonbContainer *object);
+static char *join_words(const char *const *words);
+
+/*
+ * EffLabelParseColumn parses the label of a column.
+ */
+ColumnLabel *
+EffLabelParseColumn(const char *json)
+{
+	return EffLabelColumnFromJsonb(EffJsonbParse(json, "label", column_keys));
+}
+
+/*
+ * EffLabelParseTable parses the label of a table.
+ */
+TableLabel *
+EffLabelParseTable(const char *json)
+{
+	return EffLabelTableFromJsonb(EffJsonbParse(json, "label", table_keys));
+}
+
+/*
+ * EffLabelColumnFromJsonb reads a column label (the spec of a manifest column).
+ */
+ColumnLabel *
+EffLabelColumnFromJsonb(Jsonb *spec)
+{
+	JsonbContainer *object = &spec->root;
+	ColumnLabel *label = palloc0(sizeof(ColumnLabel));
+	int			word;
+
+	EffJsonbCheckKeys(object, column_keys, "column label");
+
+	word = word_member(object, "category", category_words, -1);
+	if (word < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label lacks the required key \"category\""),
+				 errhint("Allowed values: %s.", join_words(category_words))));
+	label->category = pstrdup(category_words[word]);
+	label->erasure = word_member(object, "erasure", erasure_words, ERASURE_DELETE);
+	word = word_member(object, "legal_basis", basis_words, -1);
+	label->legal_basis = word < 0 ? NULL : pstrdup(basis_words[word]);
+	label->description = string_member(object, "description", false);
+	label->purpose = string_member(object, "purpose", false);
+	label->retention = parse_retention(object);
+	label->surrogate = name_member(object, "surrogate", false);
+	label->fact = name_member(object, "fact", false);
+	label->link = name_member(object, "link", false);
+	label->ref = name_member(object, "ref", false);
+
+	if (label->erasure == ERASURE_RETAIN && label->retention == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label lacks the key \"retention\", which \"erasure\": \"retain\" requires"),
+				 errdetail("A duty to keep a value must name its reason."),
+				 errhint("Add \"retention\": {\"reason\": \"...\"} to the label.")));
+	if (label->erasure == ERASURE_DELETE && label->retention != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"retention\" does not go with \"erasure\": \"delete\""),
+				 errhint("Allowed with \"erasure\": \"retain\" and \"anonymize\".")));
+	return label;
+}
+
+/*
+ * EffLabelTableFromJsonb reads a table label (the subject_link of a manifest).
+ */
+TableLabel *
+EffLabelTableFromJsonb(Jsonb *spec)
+{
+	JsonbContainer *object = &spec->root;
+	TableLabel *label = palloc0(sizeof(TableLabel));
+	LinkLabel  *link;
+	char	   *path;
+	ListCell   *lc;
+
+	EffJsonbCheckKeys(object, table_keys, "table label");
+
+	label->owned = bool_member(object, "owned");
+	label->subject = name_member(object, "subject", false);
+	label->subject_id_columns = strings_member(object, "subject_id_columns");
+	if (list_length(label->subject_id_columns) > INDEX_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"subject_id_columns\" names more than %d columns", INDEX_MAX_KEYS),
+				 errhint("Name the columns of a key.")));
+	label->set = parse_set(object);
+	path = string_member(object, "path", false);
+
+	if (EffJsonbMember(object, "links") != NULL)
+	{
+		static const char *const alone[] = {"hops", "where", "role", "redact", "shared"};
+		bool		marked = false;
+
+		for (int i = 0; i < lengthof(alone); i++)
+			if (EffJsonbMember(object, alone[i]) != NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_MANIFEST),
+						 errmsg("label key \"%s\" does not go beside \"links\"", alone[i]),
+						 errhint("Write it into the entries of \"links\".  Allowed beside \"links\": subject_id_columns, subject, owned, set, and \"path\": \"\".")));
+		if (path != NULL && path[0] != '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"path\" does not go beside \"links\""),
+					 errhint("Write it into the entries of \"links\"; beside them only \"path\": \"\" is allowed, which marks a subject table.")));
+		label->is_subject = path != NULL;
+		label->many = true;
+		label->links = parse_links(object);
+		foreach(lc, label->links)
+		{
+			link = lfirst(lc);
+			if (link->path != NULL && link->path[0] == '\0')
+			{
+				if (marked)
+					ereport(ERROR,
+							(errcode(ERRCODE_EFF_MANIFEST),
+							 errmsg("label key \"links\" marks the subject table twice"),
+							 errhint("Keep one entry with \"path\": \"\".")));
+				marked = true;
+				label->is_subject = true;
+				label->subject_where = link->where;
+				label->links = foreach_delete_current(label->links, lc);
+			}
+		}
+	}
+	else
+	{
+		link = parse_link(object);
+		if (link->path != NULL && link->path[0] == '\0')
+		{
+			label->is_subject = true;
+			label->subject_where = link->where;
+		}
+		else
+			label->links = list_make1(link);
+	}
+
+	if (!label->is_subject && (label->subject != NULL || label->subject_id_columns != NIL))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" is for subject tables only",
+						label->subject != NULL ? "subject" : "subject_id_columns"),
+				 errhint("A subject table is marked by \"path\": \"\".")));
+	return label;
+}
+
+/*
+ * EffLabelFromComment finds the label in a comment: the text behind the first
+ * @effaced that is a word, and not part of an address or another name.  NULL
+ * where there is none.
+ */
+const char *
+EffLabelFromComment(const char *comment)
+{
+	const char *at = comment;
+
+	while ((at = strstr(at, EFF_COMMENT_TAG)) != NULL)
+	{
+		const char *json = at + strlen(EFF_COMMENT_TAG);
+
+		if (*json == '\0' || strchr(" \t\r\n{", *json) != NULL)
+			return json;
+		at = json;
+	}
+	return NULL;
+}
+
+bool
+EffLabelIsCategory(const char *word)
+{
+	for (int i = 0; category_words[i] != NULL; i++)
+		if (strcmp(category_words[i], word) == 0)
+			return true;
+	return false;
+}
+
+char *
+EffLabelCategories(void)
+{
+	return join_words(category_words);
+}
+
+const char *
+EffErasureWord(ErasureStrategy erasure)
+{
+	return erasure_words[erasure];
+}
+
+const char *
+EffExpiryWord(ExpiryAction action)
+{
+	return expiry_words[action];
+}
+
+const char *
+EffRoleWord(LinkRole role)
+{
+	return role_words[role];
+}
+
+const char *
+EffSharedWord(SharedPolicy shared)
+{
+	return shared_words[shared];
+}
+
+/*
+ * EffJsonbMember looks a key up; an absent key and JSON null are both NULL.
+ */
+JsonbValue *
+EffJsonbMember(JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
+
+	return value == NULL || value->type == jbvNull ? NULL : value;
+}
+
+/*
+ * EffJsonbParse reads a JSON object; what names it in the message of ZE001,
+ * and allowed its keys in the hint.
+ */
+Jsonb *
+EffJsonbParse(const char *text, const char *what, const char *const *allowed)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Jsonb	   *volatile result = NULL;
+
+	PG_TRY();
+	{
+		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		/* only what the parser says of the text is ours to translate */
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("%s is not valid JSON", what),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.", join_words(allowed))));
+	}
+	PG_END_TRY();
+
+	if (!JB_ROOT_IS_OBJECT(result))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("%s is not a JSON object", what),
+				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.", join_words(allowed))));
+	return result;
+}
+
+/*
+ * EffJsonbCheckKeys refuses members that nobody would read.
+ */
+void
+EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed, const char *what)
+{
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbValue	v;
+	JsonbIteratorToken token;
+
+	if (!JsonContainerIsObject(object))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("%s is not a JSON object", what),
+				 errhint("Allowed keys: %s.", join_words(allowed))));
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		int			i;
+
+		if (token != WJB_KEY)
+			continue;
+		for (i = 0; allowed[i] != NULL; i++)
+			if (strlen(allowed[i]) == v.val.string.len &&
+				memcmp(allowed[i], v.val.string.val, v.val.string.len) == 0)
+				break;
+		if (allowed[i] == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("unknown key \"%s\" in %s",
+							pnstrdup(v.val.string.val, v.val.string.len), what),
+					 errhint("Allowed keys: %s.", join_words(allowed))));
+	}
+}
+
+static char *
+string_member(JsonbContainer *object, const char *key, bool required)
+{
+	JsonbValue *value = EffJsonbMember(object, key);
+
+	if (value == NULL && !required)
+		return NULL;
+	if (value == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label lacks the required key \"%s\"", key),
+				 errhint("Give \"%s\" a string.", key)));
+	if (value->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must be a string", key),
+				 errhint("Write \"%s\": \"...\".", key)));
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* name_member reads a string that must not be empty. */
+static char *
+name_member(JsonbContainer *object, const char *key, bool required)
+{
+	char	   *value = string_member(object, key, required);
+
+	if (value != NULL && value[strspn(value, " \t\r\n")] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must not be empty", key),
+				 errhint("Write \"%s\": \"...\"%s.", key, required ? "" : " or leave the key out")));
+	return value;
+}
+
+static int
+word_member(JsonbContainer *object, const char *key, const char *const *words, int unset)
+{
+	JsonbValue *member = EffJsonbMember(object, key);
+	char	   *value;
+
+	if (member == NULL)
+		return unset;
+	if (member->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must be a string", key),
+				 errhint("Allowed values: %s.", join_words(words))));
+	value = string_member(object, key, true);
+	for (int i = 0; words[i] != NULL; i++)
+		if (strcmp(words[i], value) == 0)
+			return i;
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("label key \"%s\" has the unknown value \"%s\"", key, value),
+			 errhint("Allowed values: %s.", join_words(words))));
+}
+
+static bool
+bool_member(JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = EffJsonbMember(object, key);
+
+	if (value == NULL)
+		return false;
+	if (value->type != jbvBool)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must be true or false", key),
+				 errhint("Write \"%s\": true.", key)));
+	return value->val.boolean;
+}
+
+/* strings_member reads an array of distinct names; NIL where the key is unset. */
+static List *
+strings_member(JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = EffJsonbMember(object, key);
+	List	   *result = NIL;
+	int			n;
+
+	if (value == NULL)
+		return NIL;
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data) ||
+		JsonContainerIsScalar(value->val.binary.data) ||
+		(n = JsonContainerSize(value->val.binary.data)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must be an array of column names", key),
+				 errhint("Write \"%s\": [\"...\"].", key)));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
+		char	   *name;
+		ListCell   *lc;
+
+		if (element->type != jbvString || element->val.string.len == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"%s\" must be an array of column names", key),
+					 errhint("Write \"%s\": [\"...\"].", key)));
+		name = pnstrdup(element->val.string.val, element->val.string.len);
+		foreach(lc, result)
+			if (strcmp(lfirst(lc), name) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_MANIFEST),
+						 errmsg("label key \"%s\" names column \"%s\" twice", key, name),
+						 errhint("Name each column once.")));
+		result = lappend(result, name);
+	}
+	return result;
+}
+
+static RetentionPolicy *
+parse_retention(JsonbContainer *object)
+{
+	JsonbValue *value = EffJsonbMember(object, "retention");
+	RetentionPolicy *retention;
+	JsonbContainer *inner;
+	int			word;
+
+	if (value == NULL)
+		return NULL;
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"retention\" must be an object"),
+				 errhint("Allowed keys: %s.", join_words(retention_keys))));
+	inner = value->val.binary.data;
+	EffJsonbCheckKeys(inner, retention_keys, "label key \"retention\"");
+
+	retention = palloc0(sizeof(RetentionPolicy));
+	retention->reason = name_member(inner, "reason", true);
+	word = word_member(inner, "basis", basis_words, 2);
+	retention->basis = pstrdup(basis_words[word]);
+	retention->duration = parse_duration(inner);
+	retention->anchor = name_member(inner, "anchor", false);
+	retention->on_expiry = word_member(inner, "on_expiry", expiry_words, EXPIRY_REPORT);
+	return retention;
+}
+
+/*
+ * parse_duration reads an interval, or seconds as a number, and returns it in
+ * ISO 8601 (the form "with designators" of the PostgreSQL manual, 8.5.4).
+ */
+static char *
+parse_duration(JsonbContainer *object)
+{
+	JsonbValue *value = EffJsonbMember(object, "duration");
+	MemoryContext context = CurrentMemoryContext;
+	Interval   *volatile interval = NULL;
+	char	   *volatile text = NULL;
+	StringInfoData iso;
+	int64		seconds;
+
+	if (value == NULL)
+		return NULL;
+	if (value->type == jbvNumeric)
+		text = psprintf("%s seconds",
+						DatumGetCString(DirectFunctionCall1(numeric_out,
+															NumericGetDatum(value->val.numeric))));
+	else
+		text = string_member(object, "duration", true);
+
+	PG_TRY();
+	{
+		interval = DatumGetIntervalP(DirectFunctionCall3(interval_in,
+														 CStringGetDatum(text),
+														 ObjectIdGetDatum(InvalidOid),
+														 Int32GetDatum(-1)));
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		interval = NULL;
+	}
+	PG_END_TRY();
+
+	if (interval == NULL || interval->month < 0 || interval->day < 0 || interval->time < 0 ||
+		(interval->month == 0 && interval->day == 0 && interval->time == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"duration\" has the invalid value \"%s\"", text),
+				 errhint("Write a positive interval, for example \"10 years\" or \"P10Y\".")));
+
+	initStringInfo(&iso);
+	appendStringInfoChar(&iso, 'P');
+	if (interval->month / MONTHS_PER_YEAR != 0)
+		appendStringInfo(&iso, "%dY", interval->month / MONTHS_PER_YEAR);
+	if (interval->month % MONTHS_PER_YEAR != 0)
+		appendStringInfo(&iso, "%dM", interval->month % MONTHS_PER_YEAR);
+	if (interval->day != 0)
+		appendStringInfo(&iso, "%dD", interval->day);
+	if (interval->time != 0)
+	{
+		int64		fraction = interval->time % USECS_PER_SEC;
+
+		seconds = interval->time / USECS_PER_SEC;
+		appendStringInfoChar(&iso, 'T');
+		if (seconds / SECS_PER_HOUR != 0)
+			appendStringInfo(&iso, INT64_FORMAT "H", seconds / SECS_PER_HOUR);
+		if (seconds % SECS_PER_HOUR / SECS_PER_MINUTE != 0)
+			appendStringInfo(&iso, INT64_FORMAT "M", seconds % SECS_PER_HOUR / SECS_PER_MINUTE);
+		if (fraction != 0)
+		{
+			appendStringInfo(&iso, INT64_FORMAT ".%06d", seconds % SECS_PER_MINUTE, (int) fraction);
+			while (iso.data[iso.len - 1] == '0')
+				iso.data[--iso.len] = '\0';
+			appendStringInfoChar(&iso, 'S');
+		}
+		else if (seconds % SECS_PER_MINUTE != 0)
+			appendStringInfo(&iso, INT64_FORMAT "S", seconds % SECS_PER_MINUTE);
+	}
+	return iso.data;
+}
+
+/* parse_link reads the keys of one link, in a table label or in "links". */
+static LinkLabel *
+parse_link(JsonbContainer *object)
+{
+	LinkLabel  *link = palloc0(sizeof(LinkLabel));
+
+	link->path = string_member(object, "path", false);
+	link->hops = parse_hops(object);
+	link->where = name_member(object, "where", false);
+	link->role = word_member(object, "role", role_words, ROLE_OWNER);
+	link->redact = strings_member(object, "redact");
+	link->shared = word_member(object, "shared", shared_words, SHARED_KEEP);
+
+	if (link->path != NULL && link->hops != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label keys \"path\" and \"hops\" exclude each other"),
+				 errhint("Keep one of them.")));
+	if (link->path != NULL && link->path[0] == '\0')
+	{
+		const char *other = link->role != ROLE_OWNER ? "role" : link->redact != NIL ? "redact" :
+			link->shared != SHARED_KEEP ? "shared" : NULL;
+
+		if (other != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"%s\" does not go with \"path\": \"\"", other),
+					 errhint("A row of a subject table is nobody's but the subject's; leave the key out.")));
+	}
+	if (link->redact != NIL && link->role != ROLE_ACCESSOR)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"redact\" is for accessors only"),
+				 errhint("Add \"role\": \"accessor\" or leave \"redact\" out.")));
+	return link;
+}
+
+static List *
+parse_links(JsonbContainer *object)
+{
+	List	   *result = NIL;
+	ListCell   *entry;
+
+	foreach(entry, objects_member(object, "links", link_keys,
+								  psprintf("Allowed keys of each: %s.", join_words(link_keys))))
+	{
+		LinkLabel  *link = parse_link(lfirst(entry));
+		ListCell   *lc;
+
+		link->name = name_member(lfirst(entry), "name", true);
+		if (link->path == NULL && link->hops == NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("link \"%s\" lacks the key \"path\" or \"hops\"", link->name),
+					 errhint("Say how the link leads to a subject table, for example \"path\": \"user_id\".")));
+		foreach(lc, result)
+			if (strcmp(((LinkLabel *) lfirst(lc))->name, link->name) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_MANIFEST),
+						 errmsg("label key \"links\" has two links named \"%s\"", link->name),
+						 errhint("Give each link a name of its own.")));
+		result = lappend(result, link);
+	}
+	return result;
+}
+
+static List *
+parse_hops(JsonbContainer *object)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, objects_member(object, "hops", hop_keys,
+							   psprintf("Required keys of each: %s.", join_words(hop_keys))))
+	{
+		JsonbContainer *inner = lfirst(lc);
+		HopLabel   *hop = palloc0(sizeof(HopLabel));
+
+		hop->source_columns = strings_member(inner, "source_columns");
+		hop->target_table = name_member(inner, "target_table", true);
+		hop->target_columns = strings_member(inner, "target_columns");
+		if (hop->source_columns == NIL || hop->target_columns == NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label lacks the required key \"%s\"",
+							hop->source_columns == NIL ? "source_columns" : "target_columns"),
+					 errhint("Required keys of each hop: %s.", join_words(hop_keys))));
+		if (list_length(hop->source_columns) != list_length(hop->target_columns))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label keys \"source_columns\" and \"target_columns\" differ in length"),
+					 errhint("Each source column joins to the target column at its place.")));
+		result = lappend(result, hop);
+	}
+	return result;
+}
+
+/* objects_member gives the objects of an array that holds nothing else, NIL where the key is not there. */
+static List *
+objects_member(JsonbContainer *object, const char *key, const char *const *keys, const char *hint)
+{
+	JsonbValue *value = EffJsonbMember(object, key);
+	char	   *what = psprintf("entry of label key \"%s\"", key);
+	List	   *objects = NIL;
+	bool		valid;
+
+	if (value == NULL)
+		return NIL;
+	valid = value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data) &&
+		!JsonContainerIsScalar(value->val.binary.data) && JsonContainerSize(value->val.binary.data) > 0;
+	for (int i = 0; valid && i < JsonContainerSize(value->val.binary.data); i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
+
+		valid = element->type == jbvBinary && JsonContainerIsObject(element->val.binary.data);
+		if (valid)
+			EffJsonbCheckKeys(element->val.binary.data, keys, what);
+		objects = lappend(objects, element->val.binary.data);
+	}
+	if (!valid)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must be an array of objects", key),
+				 errhint("%s", hint)));
+	return objects;
+}
+
+static List *
+parse_set(JsonbContainer *object)
+{
+	JsonbValue *value = EffJsonbMember(object, "set");
+	JsonbIterator *it;
+	JsonbValue	v;
+	JsonbIteratorToken token;
+	List	   *result = NIL;
+
+	if (value == NULL)
+		return NIL;
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"set\" must be an object"),
+				 errhint("Write \"set\": {\"column\": \"SQL expression\"}.")));
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		SetLabel   *set;
+
+		if (token != WJB_KEY)
+			continue;
+		set = palloc0(sizeof(SetLabel));
+		set->column = pnstrdup(v.val.string.val, v.val.string.len);
+		(void) JsonbIteratorNext(&it, &v, true);
+		if (v.type == jbvNull)
+			continue;			/* unset, as everywhere */
+		if (v.type != jbvString)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"set\" must give column \"%s\" an SQL expression as a string",
+							set->column),
+					 errhint("Write \"set\": {\"column\": \"SQL expression\"}.")));
+		set->expression = pnstrdup(v.val.string.val, v.val.string.len);
+		result = lappend(result, set);
+	}
+	return result;
+}
+
+static char *
+join_words(const char *const *words)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; words[i] != NULL; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", words[i]);
+	return buf.data;
+}

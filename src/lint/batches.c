@@ -1,0 +1,169 @@
+/*
+ * batches.c
+ *	  Checks of what deletion batches are registered with, and no longer find.
+ */
+#include "postgres.h"
+
+#include "lint/lint_int.h"
+#include "base/spi.h"
+
+#include "utils/builtins.h"
+
+/* A table that some producer of a bucket deletes from, or that no one does yet */
+typedef struct AnchoredTable
+{
+	char	   *anchor;
+	char	   *relation;		/* as registered */
+	Oid			relid;			/* invalid where it is gone */
+	char	   *bucket_type;	/* NULL where nobody owns the anchor */
+	Oid			subject;
+	char	   *others;			/* arguments that register the rest of the anchor, or NULL */
+} AnchoredTable;
+
+static List *load_anchored_tables(void);
+static void lint_gone(LintRun *run, AnchoredTable *anchored);
+static void lint_unlinked(LintRun *run, AnchoredTable *anchored);
+static char *column_text(int row, int column);
+static Oid	column_oid(int row, int column);
+
+/*
+ * EffLintDeletionAnchors finds anchors whose table is gone, or is none of the subject's.
+ */
+void
+EffLintDeletionAnchors(LintRun *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, load_anchored_tables())
+	{
+		AnchoredTable *anchored = lfirst(lc);
+
+		if (!OidIsValid(anchored->relid))
+			lint_gone(run, anchored);
+		else if (anchored->bucket_type != NULL && OidIsValid(anchored->subject))
+			lint_unlinked(run, anchored);
+	}
+}
+
+/*
+ * EffLintProducers finds producers whose function is gone.
+ */
+void
+EffLintProducers(LintRun *run)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *messages = NIL;
+	List	   *hints = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+	EffBracket	bracket;
+
+	EffSpiBeginAsOwner(&bracket);
+	if (SPI_execute(psprintf("SELECT p.producer, p.bucket_type, p.eligibility FROM %s.effaced_producers p"
+							 " WHERE pg_catalog.to_regprocedure(p.eligibility) IS NULL ORDER BY p.bucket_type, p.producer",
+							 EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the producers");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(context);
+		char	   *producer = EffQuoteLiteral(column_text(row, 1));
+		char	   *bucket_type = EffQuoteLiteral(column_text(row, 2));
+
+		messages = lappend(messages,
+						   psprintf("function %s of producer %s does not exist: no verdict on bucket type %s can be had",
+									column_text(row, 3), producer, bucket_type));
+		hints = lappend(hints,
+						psprintf("UPDATE %s.effaced_producers SET eligibility = 'schema.function(text[])' WHERE (bucket_type, producer) = (%s, %s);",
+								 EffExtensionSchemaSql(), bucket_type, producer));
+		MemoryContextSwitchTo(previous);
+	}
+	EffSpiEnd(&bracket);
+	forboth(lc, messages, lc2, hints)
+		(void) EffLintAdd(run, LINT_PRODUCER_FUNCTION_GONE, NULL, 0, lfirst(lc), lfirst(lc2));
+}
+
+static List *
+load_anchored_tables(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *tables = NIL;
+	EffBracket	bracket;
+
+	EffSpiBeginAsOwner(&bracket);
+	if (SPI_execute(psprintf("SELECT t.anchor, t.relation, pg_catalog.to_regclass(t.relation)::pg_catalog.oid,"
+							 " b.bucket_type, pg_catalog.to_regclass(b.subject)::pg_catalog.oid,"
+							 " (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(o.relation), ', ' ORDER BY o.relation)"
+							 " FROM %1$s.effaced_anchor_tables o WHERE o.anchor = t.anchor AND o.relation <> t.relation)"
+							 " FROM %1$s.effaced_anchor_tables t"
+							 " LEFT JOIN (%1$s.effaced_producer_contracts c JOIN %1$s.effaced_buckets b ON b.bucket_type = c.bucket_type)"
+							 " ON c.anchor = t.anchor AND c.contract = 'owns'"
+							 " ORDER BY t.anchor, t.relation, b.bucket_type", EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the anchors");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(context);
+		AnchoredTable *anchored = palloc(sizeof(AnchoredTable));
+
+		anchored->anchor = column_text(row, 1);
+		anchored->relation = column_text(row, 2);
+		anchored->relid = column_oid(row, 3);
+		anchored->bucket_type = column_text(row, 4);
+		anchored->subject = column_oid(row, 5);
+		anchored->others = column_text(row, 6);
+		tables = lappend(tables, anchored);
+		MemoryContextSwitchTo(previous);
+	}
+	EffSpiEnd(&bracket);
+	return tables;
+}
+
+/* lint_gone: two buckets may use the anchor; the finding is about it alone. */
+static void
+lint_gone(LintRun *run, AnchoredTable *anchored)
+{
+	char	   *anchor = EffQuoteLiteral(anchored->anchor);
+
+	(void) EffLintAdd(run, LINT_ANCHOR_TABLE_GONE, NULL, 0,
+					  psprintf("table %s of anchor %s does not exist: no batch that deletes from it can be applied",
+							   anchored->relation, anchor),
+					  psprintf("SELECT %s.effaced_register_anchor(%s, %s);", EffExtensionSchemaSql(), anchor,
+							   anchored->others ? anchored->others : "'schema.table'"));
+}
+
+static void
+lint_unlinked(LintRun *run, AnchoredTable *anchored)
+{
+	MapTable   *table = EffMapTable(run->map, anchored->relid);
+	MapTable   *subject = EffMapTable(run->map, anchored->subject);
+	EffRelation *rel = EffMapLoad(run->map, anchored->relid);
+	char	   *anchor = EffQuoteLiteral(anchored->anchor);
+
+	if (rel == NULL || subject == NULL || !subject->is_subject || table == subject)
+		return;
+	/* a link that is broken is told by itself */
+	if (table != NULL && (table->error != NULL || EffGraphRoleLinks(table, subject, ROLE_OWNER) != NIL))
+		return;
+	(void) EffLintAdd(run, LINT_ANCHOR_WITHOUT_LINK, rel, 0,
+					  psprintf("table %s of anchor %s has no link to %s, whose batches of bucket type %s cannot be applied",
+							   rel->name, anchor, subject->name, EffQuoteLiteral(anchored->bucket_type)),
+					  anchored->others ?
+					  psprintf("SELECT %s.effaced_register_anchor(%s, %s);", EffExtensionSchemaSql(), anchor, anchored->others) :
+					  psprintf("Label the table with a path to %s.", subject->name));
+}
+
+static char *
+column_text(int row, int column)
+{
+	char	   *text = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+
+	return text ? pstrdup(text) : NULL;
+}
+
+static Oid
+column_oid(int row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}

@@ -1,0 +1,725 @@
+/*
+ * finding.c
+ *	  effaced_lint(): runs the checks, and sorts and writes what they find.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "lint/lint_int.h"
+#include "base/arrays.h"
+#include "map/provider.h"
+#include "base/spi.h"
+
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(effaced_lint);
+
+#define MAX_NAMES 10			/* named in a message */
+
+static const char *const severity_words[] = {"error", "warning", "info"};
+
+static const struct
+{
+	const char *word;
+	LintSeverity severity;
+}			codes[] =
+{
+	[LINT_AMBIGUOUS_LINK] = {"ambiguous_link", SEVERITY_ERROR},
+	[LINT_ANCHOR_TABLE_GONE] = {"anchor_table_gone", SEVERITY_ERROR},
+	[LINT_ANCHOR_WITHOUT_LINK] = {"anchor_without_link", SEVERITY_ERROR},
+	[LINT_BLOCKING_REFERENCE] = {"blocking_reference", SEVERITY_WARNING},
+	[LINT_BROKEN_LABEL] = {"broken_label", SEVERITY_ERROR},
+	[LINT_CASCADE_INTO_KEPT] = {"cascade_into_kept", SEVERITY_ERROR},
+	[LINT_EXTENDED_STATISTICS_COPY_LABELLED] = {"extended_statistics_copy_labelled", SEVERITY_WARNING},
+	[LINT_FOREIGN_TABLE_COPIES_LABELLED] = {"foreign_table_copies_labelled", SEVERITY_WARNING},
+	[LINT_GENERATED_COPIES_LABELLED] = {"generated_copies_labelled", SEVERITY_WARNING},
+	[LINT_HOP_WITHOUT_FOREIGN_KEY] = {"hop_without_foreign_key", SEVERITY_WARNING},
+	[LINT_INDEX_COPIES_LABELLED] = {"index_copies_labelled", SEVERITY_INFO},
+	[LINT_INFERRED_LINK] = {"inferred_link", SEVERITY_INFO},
+	[LINT_LOST_KIND] = {"lost_kind", SEVERITY_ERROR},
+	[LINT_MATVIEW_COPIES_LABELLED] = {"matview_copies_labelled", SEVERITY_WARNING},
+	[LINT_NO_PRIMARY_KEY] = {"no_primary_key", SEVERITY_WARNING},
+	[LINT_NOT_SAMPLED] = {"not_sampled", SEVERITY_INFO},
+	[LINT_ONLY_ACCESSORS] = {"only_accessors", SEVERITY_WARNING},
+	[LINT_PATH_BEYOND_SUBJECT] = {"path_beyond_subject", SEVERITY_WARNING},
+	[LINT_PERSONAL_NAME] = {"personal_name", SEVERITY_WARNING},
+	[LINT_PERSONAL_TYPE] = {"personal_type", SEVERITY_WARNING},
+	[LINT_PERSONAL_VALUES] = {"personal_values", SEVERITY_WARNING},
+	[LINT_PLAN_CONFLICT] = {"plan_conflict", SEVERITY_ERROR},
+	[LINT_PRODUCER_FUNCTION_GONE] = {"producer_function_gone", SEVERITY_ERROR},
+	[LINT_PUBLICATION_COPIES_LABELLED] = {"publication_copies_labelled", SEVERITY_INFO},
+	[LINT_PUBLICATION_KEEPS_LABELLED] = {"publication_keeps_labelled", SEVERITY_WARNING},
+	[LINT_READABLE_IN_BULK] = {"readable_in_bulk", SEVERITY_INFO},
+	[LINT_REPLICA_IDENTITY_FULL] = {"replica_identity_full", SEVERITY_WARNING},
+	[LINT_RETENTION_WITHOUT_ANCHOR] = {"retention_without_anchor", SEVERITY_WARNING},
+	[LINT_RULE_COPIES_LABELLED] = {"rule_copies_labelled", SEVERITY_WARNING},
+	[LINT_SHADOWED_COMMENT] = {"shadowed_comment", SEVERITY_WARNING},
+	[LINT_SHARED_WITHOUT_LINK] = {"shared_without_link", SEVERITY_WARNING},
+	[LINT_STALE_EXEMPTION] = {"stale_exemption", SEVERITY_INFO},
+	[LINT_STATISTICS_COPY_LABELLED] = {"statistics_copy_labelled", SEVERITY_WARNING},
+	[LINT_SURROGATE_MISSING] = {"surrogate_missing", SEVERITY_ERROR},
+	[LINT_TIED_TO_ACCESSOR] = {"tied_to_accessor", SEVERITY_WARNING},
+	[LINT_TRIGGER_COPIES_LABELLED] = {"trigger_copies_labelled", SEVERITY_WARNING},
+	[LINT_UNENFORCED_REFERENCE] = {"unenforced_reference", SEVERITY_WARNING},
+	[LINT_UNINDEXED_ANCHOR] = {"unindexed_anchor", SEVERITY_WARNING},
+	[LINT_UNINDEXED_PATH] = {"unindexed_path", SEVERITY_WARNING},
+	[LINT_UNINDEXED_REFERENCE] = {"unindexed_reference", SEVERITY_WARNING},
+	[LINT_UNLABELLED_COLUMN] = {"unlabelled_column", SEVERITY_WARNING},
+	[LINT_UNLABELLED_TABLE] = {"unlabelled_table", SEVERITY_WARNING},
+	[LINT_UNREACHABLE_TABLE] = {"unreachable_table", SEVERITY_ERROR},
+	[LINT_UNREGISTERED_RESOLVER] = {"unregistered_resolver", SEVERITY_ERROR},
+	[LINT_VIEW_COPIES_LABELLED] = {"view_copies_labelled", SEVERITY_INFO},
+	[LINT_WHERE_EXCLUDES_ROWS] = {"where_excludes_rows", SEVERITY_WARNING},
+};
+
+/*
+ * Columns without a label are told by the check that knows most of them, so
+ * EffLintUnlabelledColumns comes after those.  EffLintPlans leaves out what the
+ * others have told, and EffLintExemptions takes out what has been judged.
+ */
+static const LintCheck checks[] = {
+	EffLintBrokenLabels, EffLintShadowedComments,
+	EffLintGenerated, EffLintPersonal, EffLintUnlabelledColumns, EffLintUnlabelledTables, EffLintValues,
+	EffLintRetention, EffLintSurrogates, EffLintResolvers,
+	EffLintLinks, EffLintHops, EffLintOwners, EffLintWhere,
+	EffLintPaths, EffLintReferences, EffLintUnenforced, EffLintCascades, EffLintPrimaryKeys, EffLintAnchors,
+	EffLintViews, EffLintTriggers, EffLintRules, EffLintForeignTables,
+	EffLintStatistics, EffLintIndexes, EffLintReplication, EffLintReaders,
+	EffLintLedgers, EffLintDeletionAnchors, EffLintProducers,
+	EffLintPlans, EffLintExemptions
+};
+
+static List *schemas_argument(FunctionCallInfo fcinfo, int argno);
+static int	sample_argument(FunctionCallInfo fcinfo, int argno);
+static void collect_labelled(LintRun *run);
+static HTAB *collect_connected(DataMap *map);
+static bool connect_over(HTAB *connected, DataMap *map);
+static int	compare_findings(const ListCell *a, const ListCell *b);
+static void put_finding(ReturnSetInfo *rsinfo, Finding *finding);
+static char *stored_json(LintRun *run, Oid relid, AttrNumber attnum);
+static char *place_of_link(const char *json, const char *name);
+
+/*
+ * effaced_lint(schemas, sample) gives a row per finding.
+ */
+Datum
+effaced_lint(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	LintRun		run = {0};
+	Finding    *previous = NULL;
+	EffBracket	bracket;
+	ListCell   *lc;
+
+	run.schemas = schemas_argument(fcinfo, 0);
+	run.sample = sample_argument(fcinfo, 1);
+	run.map = EffGraphGet();
+	run.labels = EffLabelsLoad();
+	run.reaching = EffGraphReaching(run.map);
+	run.connected = collect_connected(run.map);
+	collect_labelled(&run);
+
+	EffPinBegin(&bracket);
+	for (int i = 0; i < lengthof(checks); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		checks[i] (&run);
+	}
+	EffPinEnd(&bracket);
+
+	list_sort(run.findings, compare_findings);
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, run.findings)
+	{
+		Finding    *finding = lfirst(lc);
+
+		/* two links or subjects may lead to the same finding */
+		if (previous == NULL ||
+			compare_findings(&(ListCell) {.ptr_value = previous}, lc) != 0)
+			put_finding(rsinfo, finding);
+		previous = finding;
+	}
+	return (Datum) 0;
+}
+
+bool
+EffLintAdd(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum, char *message, char *hint)
+{
+	return EffLintAddAs(run, codes[code].severity, code, rel, attnum, message, hint);
+}
+
+bool
+EffLintAddAs(LintRun *run, LintSeverity severity, LintCode code, EffRelation *rel, AttrNumber attnum,
+			 char *message, char *hint)
+{
+	Finding    *finding;
+
+	if (rel == NULL ? run->schemas != NIL : !EffLintIsInQuestion(run, rel->oid))
+		return false;
+	finding = palloc0(sizeof(Finding));
+	finding->code = code;
+	finding->severity = severity;
+	finding->relid = rel ? rel->oid : InvalidOid;
+	finding->relation = rel ? rel->name : "";
+	finding->attnum = attnum;
+	finding->column = attnum == 0 ? NULL : EffRelationColumn(rel, attnum)->name;
+	finding->message = message;
+	finding->hint = hint;
+	run->findings = lappend(run->findings, finding);
+	return true;
+}
+
+bool
+EffLintAddError(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum,
+				const MapError *error, char *hint)
+{
+	char	   *message = error->message;
+
+	if (error->detail != NULL)
+	{
+		/* a sentence becomes the end of one */
+		char	   *detail = pstrdup(error->detail);
+		size_t		length = strlen(detail);
+
+		if (length > 1 && (islower((unsigned char) detail[1]) || detail[1] == ' '))
+			detail[0] = pg_tolower((unsigned char) detail[0]);
+		if (length > 0 && detail[length - 1] == '.')
+			detail[length - 1] = '\0';
+		message = psprintf("%s: %s", error->message, detail);
+	}
+	if (!EffLintAdd(run, code, rel, attnum, message, hint))
+		return false;
+	run->told = lappend(run->told, error->message);
+	return true;
+}
+
+/*
+ * EffLintIsInQuestion: a relation in the schemas asked for.  An extension's own
+ * tables are its business until somebody labels them.
+ */
+bool
+EffLintIsInQuestion(LintRun *run, Oid relid)
+{
+	Oid			schema = get_rel_namespace(relid);
+	Oid			extension;
+
+	if (run->schemas != NIL && !list_member_oid(run->schemas, schema))
+		return false;
+	if (run->schemas == NIL &&
+		(IsCatalogNamespace(schema) || IsToastNamespace(schema) || isAnyTempNamespace(schema) ||
+		 schema == get_namespace_oid("information_schema", true)))
+		return false;
+	extension = getExtensionOfObject(RelationRelationId, relid);
+	if (!OidIsValid(extension))
+		return true;
+	return extension != get_extension_oid(EFF_PROVIDER, true) && EffMapTable(run->map, relid) != NULL;
+}
+
+bool
+EffLintIsOwn(Oid relid)
+{
+	Oid			extension = getExtensionOfObject(RelationRelationId, relid);
+
+	return OidIsValid(extension) && extension == get_extension_oid(EFF_PROVIDER, true);
+}
+
+bool
+EffLintToldColumn(LintRun *run, Oid relid, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->findings)
+	{
+		Finding    *finding = lfirst(lc);
+
+		if (finding->relid == relid && finding->attnum == attnum &&
+			(finding->code == LINT_PERSONAL_NAME || finding->code == LINT_PERSONAL_TYPE ||
+			 finding->code == LINT_GENERATED_COPIES_LABELLED))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * EffLintConsequence says what it means that a column has no label.
+ */
+const char *
+EffLintConsequence(LintRun *run, Oid relid)
+{
+	MapTable   *table = EffMapTable(run->map, relid);
+	ListCell   *lc;
+
+	if (table == NULL)
+		return "no request reaches it";
+	if (table->fully_pii_owned)
+		return "an export leaves it out";
+	foreach(lc, table->columns)
+		if (((MapColumn *) lfirst(lc))->label->erasure != ERASURE_DELETE)
+			return "an erasure leaves its value";
+	return "an erasure leaves its value, and because of it the row";
+}
+
+/*
+ * EffLintPersonalSeverity: a table that no key joins to a subject is less
+ * likely to be somebody's.
+ */
+LintSeverity
+EffLintPersonalSeverity(LintRun *run, Oid relid)
+{
+	ListCell   *lc;
+
+	if (run->connected == NULL)
+		return SEVERITY_WARNING;
+	/* a partitioned table may have its keys on the partitions */
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		if (hash_search(run->connected, &lfirst_oid(lc), HASH_FIND, NULL) != NULL)
+			return SEVERITY_WARNING;
+	return SEVERITY_INFO;
+}
+
+bool
+EffLintIsCode(const char *word)
+{
+	for (int i = 0; i < lengthof(codes); i++)
+		if (strcmp(codes[i].word, word) == 0)
+			return true;
+	return false;
+}
+
+const char *
+EffLintCodeWord(LintCode code)
+{
+	return codes[code].word;
+}
+
+char *
+EffLintCodeWords(void)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < lengthof(codes); i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", codes[i].word);
+	return buf.data;
+}
+
+/*
+ * EffLintQuery hands on the rows when the query is done, outside SPI.
+ */
+void
+EffLintQuery(LintRun *run, const char *sql, LintRow row)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext spi;
+	EffBracket	bracket;
+	List	   *rows = NIL;		/* of char ** */
+	ListCell   *lc;
+
+	EffSpiBegin(&bracket);
+	if (SPI_execute_with_args(sql, lengthof(run->labelled), (Oid[]) {OIDARRAYOID, INT4ARRAYOID, OIDARRAYOID},
+							  run->labelled, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the catalogs");
+	spi = MemoryContextSwitchTo(context);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		char	  **cells = palloc(sizeof(char *) * SPI_tuptable->tupdesc->natts);
+
+		for (int k = 0; k < SPI_tuptable->tupdesc->natts; k++)
+			cells[k] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, k + 1);
+		rows = lappend(rows, cells);
+	}
+	MemoryContextSwitchTo(spi);
+	EffSpiEnd(&bracket);
+	foreach(lc, rows)
+		row(run, lfirst(lc));
+}
+
+/*
+ * EffLintErases tells whether some subject's erasure writes to the table.
+ */
+bool
+EffLintErases(MapTable *table)
+{
+	ListCell   *lc;
+
+	if (table->error != NULL)
+		return false;
+	if (table->is_subject)
+		return true;
+	foreach(lc, table->links)
+	{
+		TableLink  *link = lfirst(lc);
+
+		if (link->error == NULL && link->label->role == ROLE_OWNER)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * EffLintDeletes tells whether the rows go, by the first rule of a plan.  A
+ * plan would tell too, but there is none while anything is in conflict.
+ */
+bool
+EffLintDeletes(MapTable *table)
+{
+	ListCell   *lc;
+
+	if (!EffLintErases(table) || !table->fully_pii_owned)
+		return false;
+	foreach(lc, table->columns)
+		if (((MapColumn *) lfirst(lc))->label->erasure != ERASURE_DELETE)
+			return false;
+	return true;
+}
+
+/*
+ * EffLintTry returns the error of what it ran; what nobody may swallow, it
+ * raises again.
+ */
+ErrorData *
+EffLintTry(void (*body) (void *arg), void *arg)
+{
+	EffSubtransaction sub;
+	ErrorData  *volatile error = NULL;
+
+	EffSubBegin(&sub);
+	PG_TRY();
+	{
+		body(arg);
+		EffSubEnd(&sub, true);
+	}
+	PG_CATCH();
+	{
+		int			category;
+
+		error = EffSubCatch(&sub);
+		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+		if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
+			category == ERRCODE_SYSTEM_ERROR)
+			ReThrowError(error);
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/*
+ * EffLintRelabel takes the label as it is stored, or an empty one, and sets the
+ * value (JSON text) at the place that the keys lead to; NULL removes it.
+ */
+char *
+EffLintRelabel(LintRun *run, EffRelation *rel, AttrNumber attnum, List *keys, const char *value)
+{
+	char	   *json = stored_json(run, rel->oid, attnum);
+	Datum		path = EffTextArrayOfList(keys);
+	Datum		label;
+
+	label = DirectFunctionCall1(jsonb_in, CStringGetDatum(json ? json : "{}"));
+	label = value == NULL ? DirectFunctionCall2(jsonb_delete_path, label, path) :
+		DirectFunctionCall4(jsonb_set, label, path,
+							DirectFunctionCall1(jsonb_in, CStringGetDatum(value)), BoolGetDatum(true));
+	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
+}
+
+/*
+ * EffLintRelabelLink does so for a key of a link, which stands in the table's
+ * label or in an entry of its "links".
+ */
+char *
+EffLintRelabelLink(LintRun *run, TableLink *link, char *key, const char *value)
+{
+	List	   *keys = list_make1(key);
+
+	if (link->name != NULL)
+		keys = list_make3(pstrdup("links"), place_of_link(link->table->json, link->name), key);
+	return EffLintRelabel(run, link->table->rel, 0, keys, value);
+}
+
+char *
+EffLintJsonString(const char *text)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	escape_json(&buf, text);
+	return buf.data;
+}
+
+/*
+ * EffLintLabelLike takes over what is about the value, and leaves out what is
+ * about the column.
+ */
+char *
+EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber like)
+{
+	static const char *const own_keys[] = {"surrogate", "ref", "description"};
+	Datum		label = DirectFunctionCall1(jsonb_in, CStringGetDatum(stored_json(run, rel->oid, like)));
+
+	for (int i = 0; i < lengthof(own_keys); i++)
+		label = DirectFunctionCall2(jsonb_delete, label, CStringGetTextDatum(own_keys[i]));
+	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
+}
+
+char *
+EffLintNames(List *names)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, names)
+	{
+		if (foreach_current_index(lc) == MAX_NAMES)
+		{
+			appendStringInfo(&buf, " and %d more", list_length(names) - MAX_NAMES);
+			break;
+		}
+		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", (char *) lfirst(lc));
+	}
+	return buf.data;
+}
+
+char *
+EffLintColumns(EffRelation *rel, const char *attnums)
+{
+	List	   *names = NIL;
+	char	   *end;
+
+	for (long attnum = strtol(attnums, &end, 10); end != attnums; attnum = strtol(attnums, &end, 10))
+	{
+		names = lappend(names, pstrdup(quote_identifier(EffRelationColumn(rel, attnum)->name)));
+		attnums = end;
+	}
+	return EffLintNames(names);
+}
+
+char *
+EffLintColumnName(EffRelation *rel, AttrNumber attnum)
+{
+	return psprintf("%s.%s", rel->name, quote_identifier(EffRelationColumn(rel, attnum)->name));
+}
+
+/* schemas_argument reads names of schemas; a misspelt one must not look clean. */
+static List *
+schemas_argument(FunctionCallInfo fcinfo, int argno)
+{
+	List	   *schemas = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(argno))
+		return NIL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argno), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+					  &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		Oid			schema;
+
+		if (nulls[i])
+			continue;
+		schema = get_namespace_oid(NameStr(*DatumGetName(elements[i])), true);
+		if (!OidIsValid(schema))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_CONFIGURATION),
+					 errmsg("schema \"%s\" does not exist", NameStr(*DatumGetName(elements[i]))),
+					 errhint("Name existing schemas, or leave the argument out to look at all.")));
+		schemas = lappend_oid(schemas, schema);
+	}
+	if (schemas == NIL || list_length(schemas) != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("schemas must name at least one schema and hold no NULL"),
+				 errhint("Leave the argument out to look at all schemas.")));
+	return schemas;
+}
+
+static int
+sample_argument(FunctionCallInfo fcinfo, int argno)
+{
+	int			sample = PG_ARGISNULL(argno) ? 0 : PG_GETARG_INT32(argno);
+
+	if (sample < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("sample must not be negative"),
+				 errhint("Say how many rows of each table to look into, or leave the argument out: SELECT * FROM %s.effaced_lint(sample => 100);",
+						 EffExtensionSchemaSql())));
+	return sample;
+}
+
+/* collect_labelled lists the labelled columns as arrays, those of children included. */
+static void
+collect_labelled(LintRun *run)
+{
+	List	   *relids = NIL;
+	List	   *tables = NIL;
+	Datum	   *attnums;
+	int			n = 0;
+	int			max = 0;
+
+	for (int i = 0; i < run->map->ntables; i++)
+		max += list_length(run->map->tables[i]->rel->inheritors) * list_length(run->map->tables[i]->columns);
+	attnums = palloc(sizeof(Datum) * Max(max, 1));
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		tables = lappend_oid(tables, table->rel->oid);
+		foreach(lc, table->rel->inheritors)
+		{
+			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+			ListCell   *lc2;
+
+			foreach(lc2, rel ? table->columns : NIL)
+			{
+				EffColumn  *column = EffRelationColumnByName(rel, ((MapColumn *) lfirst(lc2))->column->name);
+
+				if (column == NULL)
+					continue;
+				relids = lappend_oid(relids, rel->oid);
+				attnums[n++] = Int32GetDatum(column->attnum);
+			}
+		}
+	}
+	run->labelled[0] = EffOidArray(relids, OIDOID);
+	run->labelled[1] = PointerGetDatum(construct_array(attnums, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	run->labelled[2] = EffOidArray(tables, OIDOID);
+}
+
+/*
+ * collect_connected finds the relations from which foreign keys, followed in
+ * either direction, lead to a labelled table; NULL where nobody is a subject
+ * yet, so that any table may be one's.
+ */
+static HTAB *
+collect_connected(DataMap *map)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
+	HTAB	   *connected = hash_create("connected relations", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	bool		any = false;
+
+	for (int i = 0; i < map->ntables; i++)
+	{
+		ListCell   *lc;
+
+		any |= map->tables[i]->is_subject;
+		foreach(lc, map->tables[i]->rel->inheritors)
+			(void) hash_search(connected, &lfirst_oid(lc), HASH_ENTER, NULL);
+	}
+	if (!any)
+		return NULL;
+	while (connect_over(connected, map))
+		CHECK_FOR_INTERRUPTS();
+	return connected;
+}
+
+/* connect_over goes over all keys once; true where that reached more relations. */
+static bool
+connect_over(HTAB *connected, DataMap *map)
+{
+	bool		more = false;
+	ListCell   *lc;
+
+	foreach(lc, map->foreign_keys)
+	{
+		ForeignKey *fk = lfirst(lc);
+		bool		source = hash_search(connected, &fk->relid, HASH_FIND, NULL) != NULL;
+		bool		target = hash_search(connected, &fk->target, HASH_FIND, NULL) != NULL;
+
+		if (source == target)
+			continue;
+		(void) hash_search(connected, source ? &fk->target : &fk->relid, HASH_ENTER, NULL);
+		more = true;
+	}
+	return more;
+}
+
+/* compare_findings sorts by severity, relation, column and code. */
+static int
+compare_findings(const ListCell *a, const ListCell *b)
+{
+	Finding    *x = lfirst(a);
+	Finding    *y = lfirst(b);
+	int			order;
+
+	if (x->severity != y->severity)
+		return (int) x->severity - (int) y->severity;
+	if ((order = strcmp(x->relation, y->relation)) != 0)
+		return order;
+	if (x->attnum != y->attnum)
+		return x->attnum - y->attnum;
+	if ((order = strcmp(codes[x->code].word, codes[y->code].word)) != 0)
+		return order;
+	return strcmp(x->message, y->message);
+}
+
+static void
+put_finding(ReturnSetInfo *rsinfo, Finding *finding)
+{
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	values[0] = CStringGetTextDatum(severity_words[finding->severity]);
+	values[1] = CStringGetTextDatum(codes[finding->code].word);
+	nulls[2] = !OidIsValid(finding->relid);
+	values[2] = ObjectIdGetDatum(finding->relid);
+	nulls[3] = finding->column == NULL;
+	values[3] = nulls[3] ? (Datum) 0 : DirectFunctionCall1(namein, CStringGetDatum(finding->column));
+	values[4] = CStringGetTextDatum(finding->message);
+	nulls[5] = finding->hint == NULL;
+	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(finding->hint);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+static char *
+stored_json(LintRun *run, Oid relid, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->labels)
+	{
+		StoredLabel *label = lfirst(lc);
+
+		if (label->relid == relid && label->attnum == attnum)
+			return label->json;
+	}
+	return NULL;
+}
+
+/* place_of_link gives the index of a link in "links", as text. */
+static char *
+place_of_link(const char *json, const char *name)
+{
+	Jsonb	   *label = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+	JsonbContainer *links = EffJsonbMember(&label->root, "links")->val.binary.data;
+
+	for (uint32 i = 0; i < JsonContainerSize(links); i++)
+	{
+		JsonbValue *link = getIthJsonbValueFromContainer(links, i);
+		JsonbValue *value = EffJsonbMember(link->val.binary.data, "name");
+
+		if (strlen(name) == value->val.string.len &&
+			memcmp(name, value->val.string.val, value->val.string.len) == 0)
+			return psprintf("%u", i);
+	}
+	elog(ERROR, "link \"%s\" is missing", name);
+}

@@ -1,0 +1,379 @@
+/*
+ * labels.c
+ *	  Checks of what is labelled: labels that are broken, missing or unseen.
+ */
+#include "postgres.h"
+
+#include "lint/lint_int.h"
+#include "label/expression.h"
+#include "map/provider.h"
+#include "outbox/resolver.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* What is tried for a column's surrogate */
+typedef struct SurrogateChoice
+{
+	DataMap    *map;
+	MapTable   *table;
+	MapColumn  *column;
+	Surrogate  *surrogate;
+} SurrogateChoice;
+
+/* A table and the columns that its labels make use of */
+typedef struct LabelUses
+{
+	MapTable   *table;
+	Bitmapset  *attnums;
+} LabelUses;
+
+static void choose_surrogate(void *arg);
+static void lint_added_columns(LintRun *run, MapTable *table);
+static void find_uses(void *arg);
+static bool parts_are_labelled(LintRun *run, EffRelation *rel);
+static EffColumn *anchor_candidate(EffRelation *rel);
+
+/*
+ * EffLintBrokenLabels checks every label anew: what it named when it was
+ * written may be gone.
+ */
+void
+EffLintBrokenLabels(LintRun *run)
+{
+	MapError   *previous = NULL;
+	Oid			broken = InvalidOid;
+	bool		shown = false;
+	ListCell   *lc;
+
+	foreach(lc, run->labels)
+	{
+		StoredLabel *label = lfirst(lc);
+		MapTable   *table = EffMapTable(run->map, label->relid);
+		MapError   *error;
+
+		if (table == NULL)
+			continue;
+		error = EffProviderTry(label->relid, label->attnum, label->json);
+		if (error == NULL)
+			continue;
+		if (broken == label->relid && strcmp(previous->message, error->message) == 0)
+		{
+			/* what is wrong with a table is wrong with every label on it */
+			if (shown)
+				((Finding *) llast(run->findings))->attnum = 0;
+			continue;
+		}
+		shown = EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, label->attnum, error, error->hint);
+		if (shown && table->error != NULL)
+			run->told = lappend(run->told, table->error->message);
+		broken = label->relid;
+		previous = error;
+	}
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+
+		if (table->error != NULL && !list_member_ptr(run->told, table->error->message))
+			(void) EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, 0, table->error, table->error->hint);
+	}
+}
+
+/*
+ * EffLintShadowedComments finds comments whose label does not count.
+ */
+void
+EffLintShadowedComments(LintRun *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->labels)
+	{
+		StoredLabel *label = lfirst(lc);
+		MapTable   *table = EffMapTable(run->map, label->relid);
+
+		if (table != NULL && label->shadowed)
+			(void) EffLintAdd(run, LINT_SHADOWED_COMMENT, table->rel, label->attnum,
+							  psprintf("the label in the comment on %s does not count: a security label stands before it",
+									   label->attnum == 0 ? table->name : EffLintColumnName(table->rel, label->attnum)),
+							  EffCommentStatement(table->rel, label->attnum));
+	}
+}
+
+/*
+ * EffLintUnlabelledColumns finds columns of mapped tables that nobody has
+ * judged: neither labelled nor a key's nor used by a label, and the row not
+ * owned as a whole.
+ */
+void
+EffLintUnlabelledColumns(LintRun *run)
+{
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		LabelUses	uses = {.table = table};
+
+		if (table->error != NULL || table->fully_pii_owned)
+			continue;
+		(void) EffLintTry(find_uses, &uses);
+		for (int k = 0; k < table->rel->ncolumns; k++)
+		{
+			EffColumn  *column = &table->rel->columns[k];
+
+			if (EffMapIsCovered(run->map, table, column->attnum) ||
+				bms_is_member(column->attnum, uses.attnums) ||
+				EffLintToldColumn(run, table->rel->oid, column->attnum))
+				continue;
+			(void) EffLintAdd(run, LINT_UNLABELLED_COLUMN, table->rel, column->attnum,
+							  psprintf("column %s has no label: %s",
+									   EffLintColumnName(table->rel, column->attnum),
+									   EffLintConsequence(run, table->rel->oid)),
+							  EffLabelStatement(table->rel->oid, column->attnum,
+														"{\"category\": \"identity\"}"));
+		}
+		if (table->rel->relkind == RELKIND_RELATION)
+			lint_added_columns(run, table);
+	}
+}
+
+/*
+ * EffLintUnlabelledTables finds tables that nobody has judged although foreign
+ * keys lead from them to a subject.
+ */
+void
+EffLintUnlabelledTables(LintRun *run)
+{
+	Oid			previous = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, run->map->foreign_keys)	/* sorted by relation */
+	{
+		Oid			relid = ((ForeignKey *) lfirst(lc))->relid;
+		EffRelation *rel;
+		TableLink  *link;
+
+		if (relid == previous)
+			continue;
+		previous = relid;
+		if (hash_search(run->reaching, &relid, HASH_FIND, NULL) == NULL ||
+			EffMapTableOver(run->map, relid) != NULL ||
+			(rel = EffMapLoad(run->map, relid)) == NULL || parts_are_labelled(run, rel))
+			continue;
+		link = EffGraphInfer(run->map, rel, run->reaching);
+		if (link->error != NULL)
+			(void) EffLintAdd(run, LINT_UNLABELLED_TABLE, rel, 0,
+							  psprintf("table %s has no label, but foreign keys lead from it to a subject table", rel->name),
+							  link->error->hint);
+		else
+			(void) EffLintAdd(run, LINT_UNLABELLED_TABLE, rel, 0,
+							  psprintf("table %s has no label, but foreign keys lead from it to subject table %s",
+									   rel->name, link->subject->name),
+							  EffLintRelabel(run, rel, 0, list_make1("path"),
+											 EffLintJsonString(EffGraphInferredPath(run->map, link))));
+	}
+}
+
+/*
+ * EffLintRetention finds terms that nothing can tell the end of.
+ */
+void
+EffLintRetention(LintRun *run)
+{
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		foreach(lc, table->columns)
+		{
+			MapColumn  *column = lfirst(lc);
+			RetentionPolicy *retention = column->label->retention;
+			EffColumn  *anchor;
+
+			if (table->error != NULL || retention == NULL ||
+				retention->duration == NULL || retention->anchor != NULL)
+				continue;
+			anchor = anchor_candidate(table->rel);
+			(void) EffLintAdd(run, LINT_RETENTION_WITHOUT_ANCHOR, table->rel, column->column->attnum,
+							  psprintf("column %s is kept for %s, but its label names no \"anchor\" to count from",
+									   EffLintColumnName(table->rel, column->column->attnum), retention->duration),
+							  anchor == NULL ?
+							  psprintf("Table %s has no date or timestamp column: add one that says when the term begins, and name it as the \"anchor\".",
+									   table->name) :
+							  EffLintRelabel(run, table->rel, column->column->attnum, list_make2("retention", "anchor"),
+											 EffLintJsonString(anchor->name)));
+		}
+	}
+}
+
+static void
+choose_surrogate(void *arg)
+{
+	SurrogateChoice *choice = arg;
+
+	choice->surrogate = EffSurrogateChoose(choice->map, choice->table, choice->column);
+}
+
+/*
+ * EffLintResolvers: no request goes through while a column holds references to
+ * a system that nobody knows.
+ */
+void
+EffLintResolvers(LintRun *run)
+{
+	List	   *resolvers = EffResolvers();
+	ListCell   *lc;
+
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+
+		foreach(lc, table->columns)
+		{
+			MapColumn  *column = lfirst(lc);
+			const char *ref = column->label->ref;
+
+			if (ref != NULL && EffResolverByName(resolvers, ref) == NULL)
+				(void) EffLintAdd(run, LINT_UNREGISTERED_RESOLVER, table->rel, column->column->attnum,
+								  psprintf("no resolver is registered under the name \"%s\", in which the label says that the column's values are known", ref),
+								  psprintf("SELECT %s.effaced_register_resolver(%s);", EffExtensionSchemaSql(), EffQuoteLiteral(ref)));
+		}
+	}
+}
+
+/*
+ * EffLintSurrogates finds columns of surviving rows whose label has to say what
+ * the value is replaced with.
+ */
+void
+EffLintSurrogates(LintRun *run)
+{
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		if (!EffLintErases(table) || EffLintDeletes(table))
+			continue;
+		foreach(lc, table->columns)
+		{
+			MapColumn  *column = lfirst(lc);
+			SurrogateChoice choice = {.map = run->map, .table = table, .column = column};
+			Surrogate  *surrogate;
+
+			/* an expression that is no longer valid is a broken label */
+			if (column->label->erasure == ERASURE_RETAIN || EffLintTry(choose_surrogate, &choice) != NULL)
+				continue;
+			surrogate = choice.surrogate;
+			if (surrogate->error != NULL)
+				(void) EffLintAddError(run, LINT_SURROGATE_MISSING, table->rel, column->column->attnum,
+									   surrogate->error,
+									   column->column->not_null ? surrogate->error->hint :
+									   EffLintRelabel(run, table->rel, column->column->attnum,
+													  list_make1("surrogate"), "\"NULL\""));
+		}
+	}
+}
+
+/*
+ * lint_added_columns finds columns that inheritance children have on top of
+ * their parent's: only a label on the parent counts.
+ */
+static void
+lint_added_columns(LintRun *run, MapTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->rel->inheritors)
+	{
+		EffRelation *child = EffMapLoad(run->map, lfirst_oid(lc));
+
+		for (int i = 0; child != NULL && i < child->ncolumns; i++)
+		{
+			EffColumn  *column = &child->columns[i];
+			char	   *name = pstrdup(quote_identifier(column->name));
+
+			if (EffRelationColumnByName(table->rel, column->name) == NULL)
+				(void) EffLintAdd(run, LINT_UNLABELLED_COLUMN, child, column->attnum,
+								  psprintf("column %s can have no label, since those of its parent %s count: an erasure leaves its value",
+										   EffLintColumnName(child, column->attnum), table->name),
+								  psprintf("ALTER TABLE %s ADD COLUMN %s %s;\nSECURITY LABEL FOR effaced ON COLUMN %s.%s IS '{\"category\": \"identity\"}';",
+										   table->rel->sql, name, EffTypeSql(column->type, column->typmod),
+										   table->rel->sql, name));
+		}
+	}
+}
+
+/*
+ * find_uses collects anchors, flags that "set" writes and what "where" reads:
+ * to erase them would break the label.
+ */
+static void
+find_uses(void *arg)
+{
+	LabelUses  *uses = arg;
+	MapTable   *table = uses->table;
+	List	   *names = NIL;
+	List	   *conditions = NIL;
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+	{
+		RetentionPolicy *retention = ((MapColumn *) lfirst(lc))->label->retention;
+
+		if (retention != NULL && retention->anchor != NULL)
+			names = lappend(names, retention->anchor);
+	}
+	if (table->label != NULL)
+	{
+		foreach(lc, table->label->set)
+			names = lappend(names, ((SetLabel *) lfirst(lc))->column);
+		foreach(lc, table->label->links)
+			conditions = lappend(conditions, ((LinkLabel *) lfirst(lc))->where);
+		conditions = lappend(conditions, table->label->subject_where);
+	}
+	foreach(lc, names)
+	{
+		EffColumn  *column = EffRelationColumnByName(table->rel, lfirst(lc));
+
+		if (column != NULL)
+			uses->attnums = bms_add_member(uses->attnums, column->attnum);
+	}
+	foreach(lc, conditions)
+		if (lfirst(lc) != NULL)
+			uses->attnums = bms_add_members(uses->attnums,
+											EffExpressionAnalyze(table->rel, "t", lfirst(lc), NULL, "where")->columns);
+}
+
+/* parts_are_labelled: the rows of a partitioned table are in its partitions. */
+static bool
+parts_are_labelled(LintRun *run, EffRelation *rel)
+{
+	bool		all = rel->relkind == RELKIND_PARTITIONED_TABLE && list_length(rel->inheritors) > 1;
+	ListCell   *lc;
+
+	if (all)
+		foreach(lc, rel->inheritors)
+			all &= get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE ||
+				EffMapTableOver(run->map, lfirst_oid(lc)) != NULL;
+	return all;
+}
+
+/* anchor_candidate takes the first column that can be an anchor, best one without NULLs. */
+static EffColumn *
+anchor_candidate(EffRelation *rel)
+{
+	EffColumn  *found = NULL;
+
+	for (int i = 0; i < rel->ncolumns; i++)
+	{
+		Oid			type = getBaseType(rel->columns[i].type);
+
+		if ((type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID) &&
+			(found == NULL || (rel->columns[i].not_null && !found->not_null)))
+			found = &rel->columns[i];
+	}
+	return found;
+}

@@ -1,0 +1,430 @@
+/*
+ * storage.c
+ *	  Checks of where the server itself keeps, sends or shows labelled values:
+ *	  statistics, indexes, replication, and privileges.
+ */
+#include "postgres.h"
+
+#include "lint/lint_int.h"
+
+#include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_statistic.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#define LABELLED "ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS l (relation, attnum)"
+
+/* Extended statistics that keep values: lists of the most common ones, expressions */
+static const char *const extended_query =
+"SELECT s.stxrelid, pg_catalog.format('%I.%I', n.nspname, s.stxname),"
+" pg_catalog.string_agg(DISTINCT l.attnum::pg_catalog.text, ' ')"
+" FROM pg_catalog.pg_statistic_ext s"
+" JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace"
+" JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND d.objid = s.oid"
+"  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+" JOIN " LABELLED " ON l.relation = d.refobjid AND l.attnum = d.refobjsubid"
+" WHERE s.stxkind && ARRAY['m', 'e']::\"char\"[]"
+" GROUP BY 1, 2 ORDER BY 1, 2";
+
+/*
+ * Publications of labelled columns: as a table of its own, as a partition of
+ * one, by its schema, or with all tables.  Partitions are told with their table.
+ */
+static const char *const publications_query =
+"WITH labelled AS ("
+" SELECT l.relation, pg_catalog.array_agg(l.attnum ORDER BY l.attnum) AS attnums FROM " LABELLED " GROUP BY 1"
+"), published AS ("
+" SELECT p.oid, l.relation, r.prrelid AS listed, 'table' AS how,"
+"  ARRAY(SELECT x FROM pg_catalog.unnest(l.attnums) AS x WHERE r.prattrs IS NULL OR x = ANY (r.prattrs::pg_catalog.int2[]) ORDER BY x) AS attnums"
+" FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid"
+" JOIN labelled l ON l.relation = r.prrelid"
+" UNION ALL SELECT p.oid, l.relation, r.prrelid, 'table', l.attnums"
+" FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid"
+" JOIN labelled l ON l.relation = ANY ($3) AND l.relation <> r.prrelid"
+"  AND r.prrelid IN (SELECT pg_catalog.pg_partition_ancestors(l.relation))"
+" UNION ALL SELECT p.oid, l.relation, l.relation, 'schema', l.attnums"
+" FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_namespace s ON s.pnpubid = p.oid"
+" JOIN pg_catalog.pg_class c ON c.relnamespace = s.pnnspid AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'"
+" JOIN labelled l ON l.relation = c.oid"
+" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class t ON t.oid = i.inhparent"
+"  WHERE i.inhrelid = c.oid AND t.relnamespace = c.relnamespace AND t.oid = ANY ($1))"
+" UNION ALL SELECT p.oid, l.relation, l.relation, 'all', l.attnums"
+" FROM pg_catalog.pg_publication p, labelled l"
+" JOIN pg_catalog.pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'"
+" WHERE p.puballtables AND c.oid = ANY ($3)"
+") SELECT x.relation, pg_catalog.quote_ident(p.pubname), x.how, pg_catalog.array_to_string(x.attnums, ' '),"
+" p.pubinsert, p.pubupdate AND p.pubdelete, p.pubtruncate, pg_catalog.quote_ident(n.nspname),"
+" pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)"
+" FROM published x JOIN pg_catalog.pg_publication p USING (oid)"
+" JOIN pg_catalog.pg_class c ON c.oid = x.listed JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+" WHERE x.attnums <> '{}' ORDER BY 1, p.pubname, 3";
+
+static const char *const identities_query =
+"SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relreplident = 'f'"
+" AND c.oid IN (SELECT l.relation FROM " LABELLED ") ORDER BY 1";
+
+/*
+ * Roles that may read labelled columns of all rows: by a grant, or as members
+ * of pg_read_all_data.  Left out are superusers, who may do what they like,
+ * whoever may act as the owner, and those whom row-level security holds back:
+ * by something other than the rows of restricted subjects.
+ */
+static const char *const readers_query =
+"WITH policies AS ("
+" SELECT p.polrelid AS relation, p.polroles, p.polpermissive"
+" FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid AND c.relrowsecurity"
+" WHERE p.polcmd IN ('r', '*') AND p.polrelid = ANY ($3)"
+" AND CASE WHEN p.polpermissive THEN pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true'"
+"  ELSE p.polname <> 'effaced_restriction' END"
+"), granted AS ("
+" SELECT c.oid AS relation, x.grantee, false AS all_data"
+" FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) AS x"
+" WHERE x.privilege_type = 'SELECT' AND c.oid IN (SELECT l.relation FROM " LABELLED ")"
+" UNION SELECT a.attrelid, x.grantee, false"
+" FROM " LABELLED " JOIN pg_catalog.pg_attribute a ON a.attrelid = l.relation AND a.attnum = l.attnum,"
+"  pg_catalog.aclexplode(a.attacl) AS x"
+" WHERE x.privilege_type = 'SELECT'"
+" UNION SELECT t.relation, m.member, true"
+" FROM pg_catalog.pg_auth_members m, pg_catalog.unnest($3) AS t (relation)"
+" WHERE m.roleid = 'pg_read_all_data'::pg_catalog.regrole"
+"), readers AS ("
+" SELECT DISTINCT g.relation, g.all_data, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END AS role"
+" FROM granted g JOIN pg_catalog.pg_class c ON c.oid = g.relation"
+" LEFT JOIN pg_catalog.pg_roles r ON r.oid = g.grantee"
+" WHERE g.grantee <> c.relowner"
+" AND CASE WHEN g.grantee = 0 THEN true"
+"  ELSE NOT r.rolsuper AND NOT pg_catalog.pg_has_role(g.grantee, c.relowner, 'USAGE') END"
+" AND (NOT c.relrowsecurity OR r.rolbypassrls IS TRUE"
+"  OR (SELECT COALESCE(pg_catalog.bool_and(p.polpermissive), false) FROM policies p WHERE p.relation = g.relation"
+"   AND (0 = ANY (p.polroles) OR (g.grantee <> 0 AND EXISTS (SELECT FROM pg_catalog.unnest(p.polroles) AS m (role)"
+"    WHERE m.role <> 0 AND pg_catalog.pg_has_role(g.grantee, m.role, 'USAGE'))))))"
+" AND (g.all_data OR pg_catalog.has_schema_privilege(g.grantee, c.relnamespace, 'USAGE'))"
+") SELECT relation,"
+" pg_catalog.string_agg(role, ', ' ORDER BY role COLLATE \"C\") FILTER (WHERE NOT all_data),"
+" pg_catalog.string_agg(role, ', ' ORDER BY role COLLATE \"C\") FILTER (WHERE all_data)"
+" FROM readers GROUP BY 1 ORDER BY 1";
+
+static void lint_statistics(LintRun *run, MapTable *table, EffColumn *labelled);
+static bool keeps_values(Oid relid, AttrNumber attnum);
+static void append_statistics(StringInfo rows, const char *name, AttrNumber attnum);
+static void lint_extended(LintRun *run, char **cells);
+static void lint_index(LintRun *run, MapTable *table, EffRelation *rel, EffIndex *index);
+static List *labelled_of(MapTable *table, EffRelation *rel, List *attnums);
+static char *names_of(EffRelation *rel, List *attnums);
+static char *index_statement(EffRelation *rel, EffIndex *index, List *labelled);
+static void lint_publication(LintRun *run, char **cells);
+static void lint_identity(LintRun *run, char **cells);
+static void lint_readers(LintRun *run, char **cells);
+
+/*
+ * EffLintStatistics finds values in the planner's statistics.  They are looked
+ * for in the system cache, where no privilege is needed to see that there are
+ * some.
+ */
+void
+EffLintStatistics(LintRun *run)
+{
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		foreach(lc, table->columns)
+			lint_statistics(run, table, ((MapColumn *) lfirst(lc))->column);
+	}
+	EffLintQuery(run, extended_query, lint_extended);
+}
+
+/*
+ * EffLintIndexes finds indexes that hold labelled columns otherwise than as
+ * their key: computed from, or carried along.
+ */
+void
+EffLintIndexes(LintRun *run)
+{
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		foreach(lc, table->rel->inheritors)
+		{
+			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+			ListCell   *lc2;
+
+			foreach(lc2, rel ? rel->indexes : NIL)
+				lint_index(run, table, rel, lfirst(lc2));
+		}
+	}
+}
+
+/*
+ * EffLintReplication finds what brings labelled values to other databases.
+ */
+void
+EffLintReplication(LintRun *run)
+{
+	EffLintQuery(run, publications_query, lint_publication);
+	EffLintQuery(run, identities_query, lint_identity);
+}
+
+/*
+ * EffLintReaders finds who else may read.
+ */
+void
+EffLintReaders(LintRun *run)
+{
+	EffLintQuery(run, readers_query, lint_readers);
+}
+
+/*
+ * lint_statistics: a statistics target of 0 keeps ANALYZE from collecting
+ * values, but leaves those it has collected.
+ */
+static void
+lint_statistics(LintRun *run, MapTable *table, EffColumn *labelled)
+{
+	StringInfoData rows;
+	StringInfoData indexes;
+	bool		found = false;
+	ListCell   *lc;
+
+	initStringInfo(&rows);
+	initStringInfo(&indexes);
+	foreach(lc, table->rel->inheritors)
+	{
+		EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+		EffColumn  *column = rel ? EffRelationColumnByName(rel, labelled->name) : NULL;
+		ListCell   *lc2;
+
+		if (column == NULL)
+			continue;
+		if (keeps_values(rel->oid, column->attnum))
+		{
+			append_statistics(&rows, rel->sql, column->attnum);
+			found = true;
+		}
+		foreach(lc2, rel->indexes)
+		{
+			EffIndex   *index = lfirst(lc2);
+			char	   *name = quote_qualified_identifier(rel->schema, get_rel_name(index->oid));
+
+			for (int i = 0; list_member_int(index->expr_columns, column->attnum) && i < index->nkeys; i++)
+			{
+				if (index->keys[i] != 0 || !keeps_values(index->oid, i + 1))
+					continue;
+				appendStringInfo(&indexes, "ALTER INDEX %s ALTER COLUMN %d SET STATISTICS 0;\n", name, i + 1);
+				append_statistics(&rows, name, i + 1);
+			}
+		}
+	}
+	if (rows.len == 0)
+		return;
+	(void) EffLintAdd(run, LINT_STATISTICS_COPY_LABELLED, table->rel, labelled->attnum,
+					  psprintf("the planner's statistics hold values of column %s, and keep erased ones until the next ANALYZE",
+							   EffLintColumnName(table->rel, labelled->attnum)),
+					  psprintf("%s%sDELETE FROM pg_catalog.pg_statistic WHERE (starelid, staattnum) IN (%s);",
+							   found ? psprintf("ALTER %s %s ALTER COLUMN %s SET STATISTICS 0;\n",
+												table->rel->relkind == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE",
+												table->rel->sql, quote_identifier(labelled->name)) : "",
+							   indexes.data, rows.data));
+}
+
+/* keeps_values tells whether a column's statistics have a list of values. */
+static bool
+keeps_values(Oid relid, AttrNumber attnum)
+{
+	bool		found = false;
+
+	for (int inherited = 0; !found && inherited < 2; inherited++)
+	{
+		HeapTuple	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid),
+											Int16GetDatum(attnum), BoolGetDatum(inherited));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		for (int i = 0; i < STATISTIC_NUM_SLOTS; i++)
+		{
+			bool		isnull;
+
+			(void) SysCacheGetAttr(STATRELATTINH, tuple, Anum_pg_statistic_stavalues1 + i, &isnull);
+			found |= !isnull;
+		}
+		ReleaseSysCache(tuple);
+	}
+	return found;
+}
+
+static void
+append_statistics(StringInfo rows, const char *name, AttrNumber attnum)
+{
+	appendStringInfo(rows, "%s(%s::pg_catalog.regclass, %d)", rows->len > 0 ? ", " : "",
+					 quote_literal_cstr(name), attnum);
+}
+
+static void
+lint_extended(LintRun *run, char **cells)
+{
+	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+
+	(void) EffLintAdd(run, LINT_EXTENDED_STATISTICS_COPY_LABELLED, rel, 0,
+					  psprintf("statistics %s of %s collect values of labelled columns, and keep erased ones until the next ANALYZE: %s",
+							   cells[1], rel->name, EffLintColumns(rel, cells[2])),
+					  psprintf("DROP STATISTICS %s;", cells[1]));
+}
+
+static void
+lint_index(LintRun *run, MapTable *table, EffRelation *rel, EffIndex *index)
+{
+	List	   *computed = labelled_of(table, rel, index->expr_columns);
+	List	   *included = labelled_of(table, rel, index->included);
+	char	   *name;
+
+	/* indexes of partitions go with the table's */
+	if ((computed == NIL && included == NIL) || get_rel_relispartition(index->oid))
+		return;
+	name = pstrdup(quote_identifier(get_rel_name(index->oid)));
+	(void) EffLintAdd(run, LINT_INDEX_COPIES_LABELLED, rel, 0,
+					  computed != NIL ?
+					  psprintf("index %s on %s stores what it computes from labelled columns, and keeps erased values until VACUUM: %s",
+							   name, rel->name, names_of(rel, computed)) :
+					  psprintf("index %s on %s carries labelled columns along (INCLUDE), and keeps erased values until VACUUM: %s",
+							   name, rel->name, names_of(rel, included)),
+					  index_statement(rel, index, computed != NIL ? NIL : included));
+}
+
+/* labelled_of keeps those of some columns that are labelled. */
+static List *
+labelled_of(MapTable *table, EffRelation *rel, List *attnums)
+{
+	List	   *labelled = NIL;
+	ListCell   *lc;
+
+	foreach(lc, attnums)
+	{
+		EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc));
+		EffColumn  *own = column ? EffRelationColumnByName(table->rel, column->name) : NULL;
+
+		if (own != NULL && EffMapColumn(table, own->attnum) != NULL)
+			labelled = list_append_unique_int(labelled, lfirst_int(lc));
+	}
+	return labelled;
+}
+
+static char *
+names_of(EffRelation *rel, List *attnums)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, attnums)
+		names = lappend(names, pstrdup(quote_identifier(EffRelationColumn(rel, lfirst_int(lc))->name)));
+	return EffLintNames(names);
+}
+
+/*
+ * index_statement drops an index, and makes it anew without the labelled
+ * columns if it only carries them along.
+ */
+static char *
+index_statement(EffRelation *rel, EffIndex *index, List *labelled)
+{
+	Oid			constraint = get_index_constraint(index->oid);
+	char	   *definition = TextDatumGetCString(OidIsValid(constraint) ?
+												 DirectFunctionCall1(pg_get_constraintdef, ObjectIdGetDatum(constraint)) :
+												 DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(index->oid)));
+	char	   *name = pstrdup(quote_identifier(get_rel_name(index->oid)));
+	char	   *constraint_name = OidIsValid(constraint) ? pstrdup(quote_identifier(get_constraint_name(constraint))) : NULL;
+	char	   *drop = constraint_name ? psprintf("ALTER TABLE %s DROP CONSTRAINT %s", rel->sql, constraint_name) :
+	psprintf("DROP INDEX %s.%s", quote_identifier(rel->schema), name);
+	AttrNumber *left = palloc(sizeof(AttrNumber) * Max(list_length(index->included), 1));
+	AttrNumber *all = palloc(sizeof(AttrNumber) * Max(list_length(index->included), 1));
+	char	   *clause;
+	char	   *at = NULL;
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, index->included)
+	{
+		all[foreach_current_index(lc)] = lfirst_int(lc);
+		if (!list_member_int(labelled, lfirst_int(lc)))
+			left[n++] = lfirst_int(lc);
+	}
+	clause = psprintf(" INCLUDE (%s)", EffJoinNames(rel, all, list_length(index->included)));
+	/* the last one is no column's name */
+	for (char *p = strstr(definition, clause); p != NULL; p = strstr(p + 1, clause))
+		at = p;
+	if (labelled == NIL || at == NULL)
+		return psprintf("%s;", drop);
+	definition = psprintf("%.*s%s%s", (int) (at - definition), definition,
+						  n > 0 ? psprintf(" INCLUDE (%s)", EffJoinNames(rel, left, n)) : "",
+						  at + strlen(clause));
+	return constraint_name ? psprintf("%s, ADD CONSTRAINT %s %s;", drop, constraint_name, definition) :
+		psprintf("%s;\n%s;", drop, definition);
+}
+
+/*
+ * lint_publication: where changes are sent on, so is an erasure, and the copy
+ * is known; where they are not, it lasts.
+ */
+static void
+lint_publication(LintRun *run, char **cells)
+{
+	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+	char	   *columns = EffLintColumns(rel, cells[3]);
+	char	   *hint;
+
+	if (strcmp(cells[5], "t") != 0)
+	{
+		(void) EffLintAdd(run, LINT_PUBLICATION_KEEPS_LABELLED, rel, 0,
+						  psprintf("publication %s sends labelled columns of %s on, but not every UPDATE and DELETE: subscribers keep what is erased here: %s",
+								   cells[1], rel->name, columns),
+						  psprintf("ALTER PUBLICATION %s SET (publish = '%supdate, delete%s');", cells[1],
+								   strcmp(cells[4], "t") == 0 ? "insert, " : "",
+								   strcmp(cells[6], "t") == 0 ? ", truncate" : ""));
+		return;
+	}
+	if (strcmp(cells[2], "table") == 0)
+		hint = psprintf("ALTER PUBLICATION %s DROP TABLE %s;", cells[1], cells[8]);
+	else if (strcmp(cells[2], "schema") == 0)
+		hint = psprintf("ALTER PUBLICATION %s DROP TABLES IN SCHEMA %s;", cells[1], cells[7]);
+	else
+		hint = psprintf("DROP PUBLICATION %s;", cells[1]);
+	(void) EffLintAdd(run, LINT_PUBLICATION_COPIES_LABELLED, rel, 0,
+					  psprintf("publication %s sends labelled columns of %s on to whoever subscribes: %s",
+							   cells[1], rel->name, columns),
+					  hint);
+}
+
+static void
+lint_identity(LintRun *run, char **cells)
+{
+	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+
+	(void) EffLintAdd(run, LINT_REPLICA_IDENTITY_FULL, rel, 0,
+					  psprintf("replica identity FULL of %s writes every erased value to the WAL once more, for subscribers to read",
+							   rel->name),
+					  psprintf("ALTER TABLE ONLY %s REPLICA IDENTITY DEFAULT;", rel->sql));
+}
+
+static void
+lint_readers(LintRun *run, char **cells)
+{
+	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+	char	   *granted = cells[1];
+	char	   *all_data = cells[2];
+
+	(void) EffLintAdd(run, LINT_READABLE_IN_BULK, rel, 0,
+					  psprintf("labelled columns of all rows of %s may be read by %s%s%s%s", rel->name,
+							   granted ? granted : "", granted && all_data ? ", and " : "",
+							   all_data ? all_data : "", all_data ? " through pg_read_all_data" : ""),
+					  psprintf("%s%s%s",
+							   granted ? psprintf("REVOKE SELECT ON TABLE %s FROM %s;", rel->sql, granted) : "",
+							   granted && all_data ? "\n" : "",
+							   all_data ? psprintf("REVOKE pg_read_all_data FROM %s;", all_data) : ""));
+}

@@ -1,0 +1,248 @@
+/*
+ * ddl.c
+ *	  What DDL does to labels: those in comments are checked when they are
+ *	  written, and those that a RENAME or DROP breaks are told at once.
+ */
+#include "postgres.h"
+
+#include "base/citus.h"
+#include "map/graph.h"
+#include "map/provider.h"
+#include "base/spi.h"
+
+#include "catalog/namespace.h"
+#include "commands/comment.h"
+#include "commands/event_trigger.h"
+#include "commands/extension.h"
+
+PG_FUNCTION_INFO_V1(effaced_check_ddl);
+
+static void check_comments(Oid relid, int attnum);
+static bool may_break_labels(Node *parsetree);
+static bool may_break_expressions(Node *parsetree);
+static List *relations_with_expressions(void);
+static void warn_of_broken_labels(List *relids);
+
+/*
+ * effaced_check_ddl runs at the end of DDL: it checks labels in comments, and
+ * warns of labels that a RENAME or DROP has broken.
+ */
+Datum
+effaced_check_ddl(PG_FUNCTION_ARGS)
+{
+	EventTriggerData *event;
+	EffBracket	bracket;
+	List	   *relids = NIL;
+	bool		is_comment;
+	bool		is_create;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("effaced_check_ddl() is an event trigger function")));
+	event = (EventTriggerData *) fcinfo->context;
+	is_comment = IsA(event->parsetree, CommentStmt);
+	is_create = IsA(event->parsetree, CreateForeignTableStmt) || IsA(event->parsetree, CreateSchemaStmt);
+
+	if (IsA(event->parsetree, CreateStmt))
+	{
+		/* LIKE brings comments along; by now it is gone from the tree, and the name is qualified */
+		Oid			relid = RangeVarGetRelid(((CreateStmt *) event->parsetree)->relation, NoLock, true);
+
+		if (OidIsValid(relid))
+			check_comments(relid, -1);
+		PG_RETURN_NULL();
+	}
+	if (!is_comment && !is_create && !may_break_labels(event->parsetree))
+		PG_RETURN_NULL();
+	/* DROP SCHEMA or DROP OWNED may just have taken the extension itself */
+	if (!OidIsValid(get_extension_oid(EFF_PROVIDER, true)))
+		PG_RETURN_NULL();
+
+	EffSpiBegin(&bracket);
+	if (SPI_execute("SELECT DISTINCT objid, objsubid FROM pg_catalog.pg_event_trigger_ddl_commands()"
+					" WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+					" AND object_type NOT LIKE '%index%' AND object_type NOT LIKE '%sequence%'"
+					" ORDER BY 1, 2", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the commands of an event trigger");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		int			attnum = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+
+		if (is_comment)
+		{
+			check_comments(relid, attnum);
+			EffMapInvalidate(relid);
+		}
+		else if (is_create)
+			check_comments(relid, -1);
+		else
+			relids = list_append_unique_oid(relids, relid);
+	}
+	if (may_break_expressions(event->parsetree))
+	{
+		/* statements that were made before may name what is gone */
+		EffMapInvalidate(InvalidOid);
+		relids = list_concat_unique_oid(relids, relations_with_expressions());
+	}
+	if (!is_comment && !is_create)
+		warn_of_broken_labels(relids);
+	EffSpiEnd(&bracket);
+	PG_RETURN_NULL();
+}
+
+/* check_comments checks the labels in comments of a relation, one or all (-1). */
+static void
+check_comments(Oid relid, int attnum)
+{
+	EffRelation *rel = EffRelationLoad(relid);
+	bool		found = false;
+
+	if (rel == NULL)
+		return;
+	for (int i = -1; i < rel->ncolumns; i++)
+	{
+		AttrNumber	this = i < 0 ? 0 : rel->columns[i].attnum;
+		char	   *comment;
+		const char *json;
+
+		if (attnum >= 0 && attnum != this)
+			continue;
+		comment = GetComment(relid, RelationRelationId, this);
+		json = comment ? EffLabelFromComment(comment) : NULL;
+		if (json != NULL)
+		{
+			EffProviderCheck(relid, this, json);
+			found = true;
+		}
+	}
+	if (found)
+		EffMapInvalidate(relid);
+}
+
+static bool
+may_break_labels(Node *parsetree)
+{
+	ListCell   *lc;
+
+	if (may_break_expressions(parsetree) ||
+		IsA(parsetree, RenameStmt) || IsA(parsetree, DropStmt) || IsA(parsetree, AlterObjectSchemaStmt))
+		return true;
+	if (IsA(parsetree, AlterTableStmt))
+		foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+		{
+			AlterTableType type = ((AlterTableCmd *) lfirst(lc))->subtype;
+
+			if (type == AT_DropColumn || type == AT_DropConstraint || type == AT_AlterColumnType)
+				return true;
+		}
+	return false;
+}
+
+/*
+ * may_break_expressions tells of DDL on something else than a table that an
+ * expression may name or a column may be of: a type, a schema, an extension.
+ */
+static bool
+may_break_expressions(Node *parsetree)
+{
+	ObjectType	type;
+
+	switch (nodeTag(parsetree))
+	{
+		case T_RenameStmt:
+			type = ((RenameStmt *) parsetree)->renameType;
+			break;
+		case T_DropStmt:
+			type = ((DropStmt *) parsetree)->removeType;
+			break;
+		case T_AlterObjectSchemaStmt:
+			type = ((AlterObjectSchemaStmt *) parsetree)->objectType;
+			break;
+		case T_AlterEnumStmt:	/* RENAME VALUE */
+		case T_AlterExtensionStmt:
+		case T_AlterExtensionContentsStmt:	/* DROP FUNCTION */
+		case T_DropOwnedStmt:
+			return true;
+		default:
+			return false;
+	}
+	return type == OBJECT_TYPE || type == OBJECT_DOMAIN || type == OBJECT_SCHEMA ||
+		type == OBJECT_EXTENSION;
+}
+
+/* relations_with_expressions lists the tables whose labels hold SQL. */
+static List *
+relations_with_expressions(void)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, EffLabelsLoad())
+	{
+		StoredLabel *label = lfirst(lc);
+
+		if (strstr(label->json, "\"surrogate\"") != NULL || strstr(label->json, "\"where\"") != NULL ||
+			strstr(label->json, "\"set\"") != NULL)
+			result = list_append_unique_oid(result, label->relid);
+	}
+	return result;
+}
+
+/*
+ * warn_of_broken_labels tells what the next use of the map would refuse: labels
+ * of the tables that changed, and paths anywhere.
+ */
+static void
+warn_of_broken_labels(List *relids)
+{
+	DataMap    *map;
+	List	   *warned = NIL;
+	ListCell   *lc;
+
+	CommandCounterIncrement();
+	foreach(lc, relids)
+	{
+		ListCell   *lc2;
+
+		foreach(lc2, EffLabelsOf(lfirst_oid(lc)))
+		{
+			StoredLabel *label = lfirst(lc2);
+			MapError   *error = EffProviderTry(label->relid, label->attnum, label->json);
+
+			if (error == NULL)
+				continue;
+			ereport(WARNING,
+					(errcode(error->code),
+					 errmsg("a label of table %s is broken now: %s",
+							EffRelationDisplayName(label->relid), error->message),
+					 error->detail ? errdetail("%s", error->detail) : 0,
+					 error->hint ? errhint("%s", error->hint) : 0));
+			warned = list_append_unique_oid(warned, label->relid);
+		}
+	}
+	/* the coordinator, whose DDL a worker is sent, warns of the rest */
+	if (EffCitusIsWorker())
+		return;
+	map = EffGraphGet();
+	for (int i = 0; i < map->ntables; i++)
+	{
+		MapTable   *table = map->tables[i];
+		MapError   *error = table->error;
+
+		foreach(lc, table->links)
+			if (error == NULL)
+				error = ((TableLink *) lfirst(lc))->error;
+		/* a link that was never there is nothing that this DDL has broken */
+		if (error == NULL || list_member_oid(warned, table->rel->oid) ||
+			(error->code == ERRCODE_EFF_SUBJECT && !list_member_oid(relids, table->rel->oid)))
+			continue;
+		ereport(WARNING,
+				(errcode(error->code),
+				 errmsg("table %s can no longer be used by effaced: %s", table->name, error->message),
+				 error->detail ? errdetail("%s", error->detail) : 0,
+				 error->hint ? errhint("%s", error->hint) : 0));
+	}
+}

@@ -1,0 +1,137 @@
+/*
+ * map.h
+ *	  The data map: every labelled table with its labels, cached per backend.
+ *
+ * The map lives in a memory context of its own.  A change of a label, a
+ * comment or a table anywhere marks it stale; EffMapGet() then builds another,
+ * and the stale one stays until the transaction ends, so that pointers into a
+ * map hold for the transaction that fetched it.
+ */
+#ifndef EFF_MANIFEST_H
+#define EFF_MANIFEST_H
+
+#include "effaced.h"
+#include "relations/relations.h"
+#include "label/label.h"
+#include "utils/hsearch.h"
+
+/* An error found while the map was built, raised by whoever needs the table */
+typedef struct MapError
+{
+	int			code;
+	char	   *message;
+	char	   *detail;
+	char	   *hint;
+} MapError;
+
+/* A labelled column */
+typedef struct MapColumn
+{
+	EffColumn  *column;
+	ColumnLabel *label;
+	bool		from_comment;
+	bool		shadowed;
+} MapColumn;
+
+/* One join on the way from a table to a subject */
+typedef struct JoinHop
+{
+	EffRelation *source;
+	EffRelation *target;
+	int			n;
+	AttrNumber *source_columns;
+	AttrNumber *target_columns;
+	ForeignKey *fk;				/* NULL for a declared hop */
+	bool		reverse;		/* against a reference: may meet several rows */
+} JoinHop;
+
+struct MapTable;
+
+/* One way from a table to a subject */
+typedef struct TableLink
+{
+	struct MapTable *table;
+	char	   *name;			/* NULL for the only one */
+	LinkLabel  *label;
+	List	   *hops;			/* of JoinHop, from the table to the subject */
+	struct MapTable *subject;
+	bool		inferred;
+	bool		reverse;		/* a hop goes against a reference */
+	MapError   *error;			/* the link cannot be resolved */
+} TableLink;
+
+/* A labelled table, or one with labelled columns */
+typedef struct MapTable
+{
+	EffRelation *rel;
+	char	   *name;			/* rel->name */
+	TableLabel *label;			/* NULL where only columns are labelled */
+	char	   *json;			/* the table label as written */
+	bool		from_comment;
+	bool		shadowed;
+	List	   *columns;		/* of MapColumn, by attnum */
+	bool		is_subject;
+	char	   *kind;			/* of a subject table */
+	int			nkey;
+	AttrNumber *key;			/* identifier columns of a subject table */
+	bool		fully_pii_owned;
+	List	   *links;			/* of TableLink, resolved by graph.c */
+	struct Statement *used_anew;	/* of a subject table, kept by subject_state.c */
+	MapError   *error;			/* a label cannot be read */
+} MapTable;
+
+/* What the map knows of one relation, labelled or not */
+typedef struct MapRelation
+{
+	Oid			oid;			/* hash key */
+	EffRelation *rel;			/* loaded on demand */
+	MapTable   *table;			/* NULL where not labelled itself */
+	List	   *references;		/* of ForeignKey: from here */
+	List	   *referenced_by;	/* of ForeignKey: to here */
+	List	   *joins;			/* of JoinHop: of links, from or to here or a parent; filled by graph.c */
+	bool		used;			/* its changes make the map stale */
+} MapRelation;
+
+typedef struct DataMap
+{
+	MemoryContext context;
+	bool		stale;
+	HTAB	   *relations;		/* of MapRelation */
+	int			ntables;
+	MapTable  **tables;			/* by name */
+	List	   *foreign_keys;	/* of ForeignKey */
+	bool		resolved;		/* graph.c has been here */
+	List	   *plans;			/* of ErasurePlan, kept by plan.c */
+	List	   *exports;		/* of ExportPlan, kept by export_plan.c */
+	List	   *rectifications;	/* of RectifyPlan, kept by rectify_plan.c */
+	List	   *enforcement;	/* of EnforcementStep, kept by enforce_plan.c */
+	List	   *refs_of_one;	/* of ErasurePlan, kept by ref_plan.c */
+	List	   *refs_of_any;	/* likewise */
+	char	   *secret;			/* kept by audit.c, gone after a rollback */
+} DataMap;
+
+extern void EffMapInit(void);
+extern DataMap *EffMapGet(void);
+
+/* Lock relations (EffRelation) for writing; false where the map is no longer true, and is to be fetched again */
+extern bool EffMapHold(DataMap *map, List *relations);
+
+extern MapRelation *EffMapRelation(DataMap *map, Oid relid);
+extern EffRelation *EffMapLoad(DataMap *map, Oid relid);
+extern MapTable *EffMapTable(DataMap *map, Oid relid);
+extern MapTable *EffMapTableOver(DataMap *map, Oid relid);
+extern MapColumn *EffMapColumn(MapTable *table, AttrNumber attnum);
+extern bool EffMapHoldsRefs(MapTable *table);	/* identifiers in external systems */
+extern bool EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum);
+
+extern bool EffTypeIsAnchor(Oid type);
+
+extern MapError *EffMapErrorMake(int code, char *message, char *detail, char *hint);
+extern MapError *EffMapErrorCatch(MemoryContext context);
+extern MapError *EffMapErrorFrom(ErrorData *error);
+extern void EffMapErrorRaise(const MapError *error) pg_attribute_noreturn();
+
+/* Tell every session that labels of a relation changed */
+extern void EffMapInvalidate(Oid relid);
+
+#endif							/* EFF_MANIFEST_H */

@@ -1,0 +1,279 @@
+/*
+ * provider.c
+ *	  Checks labels when the DDL that writes them runs.
+ *
+ * The provider exists in every backend that has loaded this library.  Calling
+ * the event trigger function before a SECURITY LABEL is what loads it.
+ */
+#include "postgres.h"
+
+#include "map/provider.h"
+#include "label/expression.h"
+#include "map/map.h"
+#include "base/spi.h"
+
+#include "commands/event_trigger.h"
+#include "commands/seclabel.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(effaced_load_provider);
+PG_FUNCTION_INFO_V1(effaced_remove_labels);
+
+static void check_object(const ObjectAddress *object, const char *label);
+static void check_relation(EffRelation *rel, AttrNumber attnum);
+static void check_column_label(EffRelation *rel, AttrNumber attnum, const char *json);
+static void check_table_label(EffRelation *rel, const char *json);
+static void check_names(EffRelation *rel, List *names, const char *key);
+
+void
+EffProviderInit(void)
+{
+	register_label_provider(EFF_PROVIDER, check_object);
+}
+
+/*
+ * effaced_load_provider does nothing: to be called it had to be loaded.
+ */
+Datum
+effaced_load_provider(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("effaced_load_provider() is an event trigger function")));
+	PG_RETURN_NULL();
+}
+
+/*
+ * effaced_remove_labels() removes every label, in comments too, and returns
+ * how many there were.
+ */
+Datum
+effaced_remove_labels(PG_FUNCTION_ARGS)
+{
+	List	   *labels = EffLabelsLoad();
+	EffBracket	bracket;
+	int			n = 0;
+	ListCell   *lc;
+
+	EffSpiBegin(&bracket);
+	foreach(lc, labels)
+	{
+		StoredLabel *label = lfirst(lc);
+
+		if (EffRelationDisplayName(label->relid) == NULL)
+			continue;
+		if (!label->from_comment)
+			EffProviderSetLabel(label->relid, label->attnum, NULL);
+		if (label->from_comment || label->shadowed)
+		{
+			EffRelation *rel = EffRelationLoad(label->relid);
+
+			if (SPI_execute(EffCommentStatement(rel, label->attnum), false, 0) != SPI_OK_UTILITY)
+				elog(ERROR, "could not change a comment");
+		}
+		n++;
+	}
+	EffSpiEnd(&bracket);
+	PG_RETURN_INT32(n);
+}
+
+/*
+ * EffProviderCheck looks at a label and the columns of its own table: paths,
+ * hops and links are checked when the map is used, since a restore writes
+ * labels before keys exist.
+ */
+void
+EffProviderCheck(Oid relid, AttrNumber attnum, const char *json)
+{
+	EffRelation *rel = EffRelationLoad(relid);
+	EffBracket	bracket;
+
+	if (rel == NULL)
+		return;
+	check_relation(rel, attnum);
+	EffPinBegin(&bracket);
+	if (attnum == 0)
+		check_table_label(rel, json);
+	else
+		check_column_label(rel, attnum, json);
+	EffPinEnd(&bracket);
+}
+
+void
+EffProviderSetLabel(Oid relid, AttrNumber attnum, const char *json)
+{
+	if (SPI_execute(EffLabelStatement(relid, attnum, json), false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not set a label");
+}
+
+/*
+ * EffProviderTry checks a label in a subtransaction and returns the error, or
+ * NULL where there is none.
+ */
+MapError *
+EffProviderTry(Oid relid, AttrNumber attnum, const char *json)
+{
+	EffSubtransaction sub;
+	MapError   *volatile error = NULL;
+
+	EffSubBegin(&sub);
+	PG_TRY();
+	{
+		EffProviderCheck(relid, attnum, json);
+		EffSubEnd(&sub, true);
+	}
+	PG_CATCH();
+	{
+		error = EffMapErrorFrom(EffSubCatch(&sub));
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/* check_object is the provider's hook: it runs before a label is stored. */
+static void
+check_object(const ObjectAddress *object, const char *label)
+{
+	if (object->classId != RelationRelationId)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("effaced labels only tables and columns"),
+				 errhint("Use SECURITY LABEL FOR effaced ON TABLE ... or ON COLUMN ...")));
+	if (label != NULL)
+		EffProviderCheck(object->objectId, object->objectSubId, label);
+	EffMapInvalidate(object->objectId);
+}
+
+static void
+check_relation(EffRelation *rel, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	if (rel->relkind != RELKIND_RELATION && rel->relkind != RELKIND_PARTITIONED_TABLE &&
+		rel->relkind != RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("%s is not a table and takes no label", rel->name),
+				 errhint("Label the tables that it reads.")));
+	if (attnum < 0 || (attnum > 0 && EffRelationColumn(rel, attnum) == NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("system columns of %s take no label", rel->name),
+				 errhint("Label a column of the table's own.")));
+	foreach(lc, EffAncestors(rel->oid))
+		if (EffLabelsOf(lfirst_oid(lc)) != NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("table %s is a child of %s, whose labels count for it",
+							rel->name, EffRelationDisplayName(lfirst_oid(lc))),
+					 errhint("Label %s instead.", EffRelationDisplayName(lfirst_oid(lc)))));
+	foreach(lc, rel->inheritors)
+		if (lfirst_oid(lc) != rel->oid && EffLabelsOf(lfirst_oid(lc)) != NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("table %s has the child %s, which has labels of its own",
+							rel->name, EffRelationDisplayName(lfirst_oid(lc))),
+					 errhint("Remove the labels of %s first: those of the parent count for it.",
+							 EffRelationDisplayName(lfirst_oid(lc)))));
+}
+
+static void
+check_column_label(EffRelation *rel, AttrNumber attnum, const char *json)
+{
+	ColumnLabel *label = EffLabelParseColumn(json);
+	EffColumn  *column = EffRelationColumn(rel, attnum);
+
+	if (label->retention != NULL && label->retention->anchor != NULL)
+	{
+		EffColumn  *anchor;
+
+		check_names(rel, list_make1(label->retention->anchor), "anchor");
+		anchor = EffRelationColumnByName(rel, label->retention->anchor);
+		if (!EffTypeIsAnchor(anchor->type))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"anchor\" names column %s.%s of type %s",
+							rel->name, quote_identifier(anchor->name), format_type_be(anchor->type)),
+					 errhint("Allowed: a column of type date, timestamp or timestamptz.")));
+	}
+	if (label->surrogate != NULL)
+	{
+		if (column->generated)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"surrogate\" does not go with the generated column %s.%s",
+							rel->name, quote_identifier(column->name)),
+					 errhint("Label the columns that it is generated from.")));
+		(void) EffExpressionAnalyze(rel, "t", label->surrogate, column, "surrogate");
+	}
+}
+
+static void
+check_table_label(EffRelation *rel, const char *json)
+{
+	TableLabel *label = EffLabelParseTable(json);
+	Bitmapset  *read = NULL;
+	ListCell   *lc;
+
+	check_names(rel, label->subject_id_columns, "subject_id_columns");
+	if (label->subject_where != NULL)
+		read = EffExpressionAnalyze(rel, "t", label->subject_where, NULL, "where")->columns;
+	foreach(lc, label->links)
+	{
+		LinkLabel  *link = lfirst(lc);
+
+		check_names(rel, link->redact, "redact");
+		if (link->hops != NIL)
+			check_names(rel, ((HopLabel *) linitial(link->hops))->source_columns, "source_columns");
+		if (link->where != NULL)
+			read = bms_union(read, EffExpressionAnalyze(rel, "t", link->where, NULL, "where")->columns);
+		if (rel->relkind == RELKIND_FOREIGN_TABLE && link->path != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"path\" does not go with the foreign table %s, which has no foreign keys", rel->name),
+					 errhint("Write the joins as \"hops\".")));
+	}
+	foreach(lc, label->set)
+	{
+		SetLabel   *set = lfirst(lc);
+		EffColumn  *column;
+
+		check_names(rel, list_make1(set->column), "set");
+		column = EffRelationColumnByName(rel, set->column);
+		if (column->generated || column->identity_always)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"set\" names the generated column \"%s\"", set->column),
+					 errhint("Allowed: columns that can be written.")));
+		if (bms_is_member(column->attnum, read))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"set\" names column \"%s\", which \"where\" reads", set->column),
+					 errdetail("Setting it would hide the row from the next call."),
+					 errhint("Set a column that no \"where\" reads.")));
+		(void) EffExpressionAnalyze(rel, "t", set->expression, column, "set");
+	}
+}
+
+/* check_names requires every name to be a column of the table. */
+static void
+check_names(EffRelation *rel, List *names, const char *key)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+		if (EffRelationColumnByName(rel, lfirst(lc)) == NULL)
+		{
+			AttrNumber *attnums = palloc(sizeof(AttrNumber) * Max(rel->ncolumns, 1));
+
+			for (int i = 0; i < rel->ncolumns; i++)
+				attnums[i] = rel->columns[i].attnum;
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_MANIFEST),
+					 errmsg("label key \"%s\" names column \"%s\", which table %s does not have",
+							key, (char *) lfirst(lc), rel->name),
+					 errhint("Columns: %s.", EffJoinNames(rel, attnums, rel->ncolumns))));
+		}
+}

@@ -1,0 +1,264 @@
+/*
+ * ref_plan.c
+ *	  Writes the statements that read references out of columns with "ref".
+ */
+#include "postgres.h"
+
+#include "outbox/ref_plan.h"
+#include "plan/ownership.h"
+#include "plan/plan_int.h"
+#include "outbox/refs.h"
+#include "outbox/resolver.h"
+#include "base/spi.h"
+
+#include "catalog/pg_class.h"
+#include "utils/memutils.h"
+
+static List *add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owner);
+static void add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner);
+static char *condition_of(PlanBuild *build, Statement *st, PlannedTable *planned, MapColumn *column, RefOwner owner);
+static char *mine_by_link(PlanBuild *build, Statement *st, PlannedTable *planned, const char *name);
+static char *mine_by_row(PlanBuild *build, Statement *st, PlannedTable *planned, RefOwner owner);
+
+/*
+ * EffRefPlanForErasure is called once for each plan; it lives as long.
+ */
+void
+EffRefPlanForErasure(DataMap *map, ErasurePlan *plan)
+{
+	PlanBuild	build = {.map = map, .plan = plan};
+	List	   *sources = NIL;
+	MemoryContext previous;
+	EffBracket	bracket;
+	ListCell   *lc;
+
+	/* a part of the tables is not the whole erasure: nobody else is told of it */
+	if (plan->refs_known || plan->restricted != NIL)
+		return;
+	previous = MemoryContextSwitchTo(GetMemoryChunkContext(plan));
+	EffPinBegin(&bracket);
+	foreach(lc, plan->tables)
+		sources = add_source(sources, &build, lfirst(lc), REF_GONE);
+	if (plan->own_links != NULL)
+		sources = add_source(sources, &build, plan->own_links, REF_GONE);
+	EffPinEnd(&bracket);
+	MemoryContextSwitchTo(previous);
+	plan->refs = sources;
+	plan->refs_known = true;
+}
+
+/*
+ * EffRefPlanGet makes a plan that has nothing but what it takes to read.
+ */
+ErasurePlan *
+EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner)
+{
+	PlanBuild	build = {.map = map};
+	List	  **plans = owner == REF_ANY ? &map->refs_of_any : &map->refs_of_one;
+	MemoryContext context;
+	MemoryContext previous;
+	EffBracket	bracket;
+	ListCell   *lc;
+
+	foreach(lc, *plans)
+		if (((ErasurePlan *) lfirst(lc))->subject == subject)
+			return lfirst(lc);
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced references", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(context);
+	EffPinBegin(&bracket);
+	build.plan = palloc0(sizeof(ErasurePlan));
+	build.plan->subject = subject;
+	foreach(lc, EffGraphTables(map, subject))
+	{
+		MapTable   *table = lfirst(lc);
+		bool		linked = EffGraphRoleLinks(table, subject, ROLE_OWNER) != NIL;
+
+		if (table == subject)
+			add_table(&build, table, false, owner);
+		if (linked)
+			add_table(&build, table, table == subject, owner);
+	}
+	EffPinEnd(&bracket);
+	MemoryContextSetParent(context, map->context);
+	MemoryContextSwitchTo(map->context);
+	*plans = lappend(*plans, build.plan);
+	MemoryContextSwitchTo(previous);
+	return build.plan;
+}
+
+void
+EffRefPlanCheck(ErasurePlan *plan, List *resolvers)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, plan->refs)
+		foreach(lc2, ((RefSource *) lfirst(lc))->columns)
+			EffRefsRequireResolver(resolvers, ((RefSource *) lfirst(lc))->table, lfirst(lc2));
+}
+
+List *
+EffRefPlanRead(DataMap *map, ErasurePlan *plan, SubjectKey *key)
+{
+	ErasureCall *call;
+	ErasureRun *run;
+	EffBracket	bracket;
+	ListCell   *lc;
+
+	if (plan->refs == NIL)
+		return NIL;
+	call = EffExecNew(map, plan, &key, 1);
+	run = call->runs[0];
+	EffSpiBegin(&bracket);
+	foreach(lc, plan->rowsets)
+		EffExecFind(run, lfirst(lc), false);
+	if (plan->owners != NIL)
+		EffExecFindErased(run);
+	foreach(lc, plan->refs)
+		EffExecReadRefs(run, lfirst(lc));
+	EffSpiEnd(&bracket);
+	return run->refs;
+}
+
+/* add_table: own_links are other rows of the subject table, that belong to the subject. */
+static void
+add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner)
+{
+	MapTable   *subject = build->plan->subject;
+	PlannedTable *planned = palloc0(sizeof(PlannedTable));
+
+	if (!EffMapHoldsRefs(table))
+		return;
+	planned->table = table;
+	planned->own_links = own_links;
+	planned->primary_key = true;
+	if (table != subject || own_links)
+	{
+		planned->links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
+		planned->contested = own_links || EffOwnershipContested(table, subject);
+	}
+	if (planned->contested && owner == REF_ALONE)
+	{
+		EffPlanMakeRowSet(build, planned);
+		EffOwnershipQueries(build->map, build->plan, planned);
+	}
+	build->plan->refs = add_source(build->plan->refs, build, planned, owner);
+}
+
+/*
+ * add_source: the values are read where they are not surrogates.  Rows that
+ * are about to be changed are locked, so that nobody gets another value in
+ * before.
+ */
+static List *
+add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owner)
+{
+	EffRelation *rel = planned->table->rel;
+	RefSource  *source = palloc0(sizeof(RefSource));
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "reading references of", rel);
+	ListCell   *lc;
+
+	source->table = planned->table;
+	source->read = st;
+	appendStringInfo(&st->text, "SELECT r.place, r.value FROM %s t CROSS JOIN LATERAL (VALUES ", rel->sql);
+	foreach(lc, planned->table->columns)
+	{
+		MapColumn  *column = lfirst(lc);
+		char	   *condition;
+
+		if (column->label->ref == NULL)
+			continue;
+		condition = condition_of(build, st, planned, column, owner);
+		if (condition == NULL)
+			continue;
+		appendStringInfo(&st->text, "%s(%d, CASE WHEN %s THEN %s::pg_catalog.text END)",
+						 source->columns != NIL ? ", " : "", list_length(source->columns), condition,
+						 EffColumnSql("t", rel, column->column->attnum));
+		source->columns = lappend(source->columns, column);
+	}
+	if (source->columns == NIL)
+		return sources;
+	appendStringInfoString(&st->text, ") AS r (place, value) WHERE r.value <> '' AND (");
+	if (planned->rows != NULL)
+		EffScopeRows(st, "t", planned->rows, ROWS_ALL);
+	else
+		EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
+	appendStringInfoChar(&st->text, ')');
+	if (owner == REF_GONE && rel->relkind != RELKIND_FOREIGN_TABLE &&
+		(planned->deleted || planned->anonymize != NIL))
+		appendStringInfoString(&st->text, " FOR UPDATE OF t");
+	return lappend(sources, source);
+}
+
+/*
+ * condition_of: the value is still there, and it is this subject's.  NULL where
+ * it never is.
+ */
+static char *
+condition_of(PlanBuild *build, Statement *st, PlannedTable *planned, MapColumn *column, RefOwner owner)
+{
+	char	   *mine;
+	Surrogate  *surrogate;
+	char	   *residual = NULL;
+
+	mine = column->label->link != NULL ? mine_by_link(build, st, planned, column->label->link) :
+		mine_by_row(build, st, planned, owner);
+	if (mine == NULL)
+		return NULL;
+	if (column->label->erasure != ERASURE_RETAIN)
+	{
+		surrogate = EffSurrogateChoose(build->map, planned->table, column);
+		residual = surrogate->error ? NULL : EffSurrogateResidualSql(surrogate, st, "t");
+	}
+	return residual ? psprintf("(%s) AND (%s)", mine, residual) : psprintf("(%s)", mine);
+}
+
+/* mine_by_link: a way that may lead to several makes the value be about all of them. */
+static char *
+mine_by_link(PlanBuild *build, Statement *st, PlannedTable *planned, const char *name)
+{
+	ScopeOwner	living = {SCOPE_LIVING, build->plan->subject};
+	int			length = st->text.len;
+	ListCell   *lc;
+
+	foreach(lc, planned->links)
+	{
+		TableLink  *link = lfirst(lc);
+
+		if (link->name == NULL || strcmp(link->name, name) != 0)
+			continue;
+		appendStringInfoChar(&st->text, '(');
+		EffScopeLink(build->map, st, "t", link, 0, &EffScopeMine);
+		appendStringInfoChar(&st->text, ')');
+		if (link->reverse && planned->rows != NULL)
+		{
+			appendStringInfoString(&st->text, " AND (");
+			EffScopeLink(build->map, st, "t", link, 0, &living);
+			appendStringInfoString(&st->text, ") IS NOT TRUE");
+		}
+		return EffStatementTake(st, length);
+	}
+	return NULL;
+}
+
+static char *
+mine_by_row(PlanBuild *build, Statement *st, PlannedTable *planned, RefOwner owner)
+{
+	int			length = st->text.len;
+
+	if (!planned->contested || owner == REF_ANY)
+		return "true";
+	if (owner == REF_GONE)
+	{
+		EffScopeRows(st, "t", planned->rows, ROWS_GONE);
+		appendStringInfoString(&st->text, " OR ");
+		EffScopeRows(st, "t", planned->rows, ROWS_PINNED);
+	}
+	else
+	{
+		appendStringInfoChar(&st->text, '(');
+		EffOwnershipLiving(build->map, st, build->plan, planned);
+		appendStringInfoString(&st->text, ") IS NOT TRUE");
+	}
+	return EffStatementTake(st, length);
+}

@@ -1,0 +1,32 @@
+/*
+ * ref_plan.h
+ *	  Which columns of which rows hold a subject's references to external
+ *	  systems, as statements.
+ */
+#ifndef EFF_REF_PLAN_H
+#define EFF_REF_PLAN_H
+
+#include "effaced.h"
+#include "exec/exec.h"
+
+/* Whose references rows with several owners hold, where no link says it */
+typedef enum RefOwner
+{
+	REF_GONE,					/* the subject's being erased with the row: parts of the plan's row set */
+	REF_ALONE,					/* the subject's, if no other owner is living */
+	REF_ANY						/* each owner's */
+} RefOwner;
+
+/* Let an erasure read them before anything changes; not one that is restricted to some tables */
+extern void EffRefPlanForErasure(DataMap *map, ErasurePlan *plan);
+
+/* The columns of all tables that a kind of subject owns rows of; REF_ALONE or REF_ANY */
+extern ErasurePlan *EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner);
+
+/* ERROR ZE006 where a column names a system that is not registered */
+extern void EffRefPlanCheck(ErasurePlan *plan, List *resolvers);
+
+/* The references that a subject's rows hold, as a list of ExternalRef; opens an SPI bracket */
+extern List *EffRefPlanRead(DataMap *map, ErasurePlan *plan, SubjectKey *key);
+
+#endif							/* EFF_REF_PLAN_H */

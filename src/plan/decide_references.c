@@ -1,0 +1,234 @@
+/*
+ * decide_references.c
+ *	  What foreign keys into rows that go mean for an erasure.
+ */
+#include "postgres.h"
+
+#include "plan/plan_int.h"
+#include "rows/scope.h"
+
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+
+static bool chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk);
+static bool is_link_reference(PlannedTable *source, ForeignKey *fk);
+static bool is_accessor_reference(MapTable *table, MapTable *subject, ForeignKey *fk);
+
+/*
+ * EffPlanReference decides what a foreign key into rows that go means: nothing,
+ * a detach, a side effect, a blocker, or a conflict.
+ */
+void
+EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
+{
+	MapTable   *table = EffMapTableOver(build->map, fk->relid);
+	PlannedTable *source = table ? EffPlanTable(build->plan, table->rel->oid) : NULL;
+	bool		by_action = EffForeignKeySets(fk) != NIL;
+	bool		detaches;
+	bool		linked;
+	PlannedOperation *operation;
+
+	/* a restricted run knows only the tables that it was given */
+	if (build->plan->restricted != NIL && source == NULL)
+		table = NULL;
+	if (source != NULL && chain_covers(source, target, fk))
+		return;
+	detaches = table != NULL && EffPlanDetaches(build->map, table, fk);
+
+	if (target->reverse)
+	{
+		/* what else references such a row has been looked at: it would stay */
+		if (detaches && !by_action)
+		{
+			operation = EffPlanAddOperation(build, STEP_DETACH, target);
+			operation->fk = fk;
+			operation->set_null = EffDetachColumns(build->map, fk);
+			operation->outside = source != NULL && source->deleted ? source : NULL;
+			operation->outside_part = source != NULL && source->contested ? ROWS_GONE : ROWS_ALL;
+		}
+		return;
+	}
+	if (fk->on_delete == FKCONSTR_ACTION_CASCADE)
+	{
+		if (source == NULL || !source->deleted)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_RETENTION),
+					 errmsg("deleting from %s would cascade into %s, which the plan %s",
+							target->table->name, EffRelationDisplayName(fk->relid),
+							table == NULL ? "does not know" : "keeps"),
+					 errdetail("Constraint %s is ON DELETE CASCADE.", quote_identifier(fk->name)),
+					 table == NULL ?
+					 errhint("Label %s, or change the constraint's action.", EffRelationDisplayName(fk->relid)) :
+					 errhint("Let the rows of %s survive, or change the constraint's action.", target->table->name),
+					 errhidestmt(true)));
+		operation = EffPlanAddOperation(build, STEP_BLOCKER, target);
+		operation->fk = fk;
+		operation->outside = source;
+		operation->outside_part = source->contested ? ROWS_GONE : ROWS_ALL;
+		return;
+	}
+	if (table != NULL && !detaches && source == NULL &&
+		is_accessor_reference(table, build->plan->subject, fk))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("rows of %s stay, but reference rows of %s, which are deleted",
+						table->name, target->table->name),
+				 errdetail("The reference %s of an accessor cannot be set to NULL.", quote_identifier(fk->name)),
+				 errhint("Make its column nullable, or let the rows of %s survive.", target->table->name),
+				 errhidestmt(true)));
+
+	/* rows shared with others let go of the subject by their own step */
+	linked = source != NULL && source->contested && detaches && !by_action && is_link_reference(source, fk);
+	operation = EffPlanAddOperation(build, !(table == NULL && by_action) && !detaches ? STEP_BLOCKER :
+							  by_action ? STEP_SIDE_EFFECT : STEP_DETACH, target);
+	operation->fk = fk;
+	operation->set_null = by_action ? NIL : EffDetachColumns(build->map, fk);
+	operation->outside = source != NULL && (source->deleted || linked) ? source : NULL;
+	operation->outside_part = linked || source == NULL || !source->contested ? ROWS_ALL : ROWS_GONE;
+}
+
+/*
+ * chain_covers: where the only link of a table that goes runs by this very
+ * foreign key through the rows that go, no row outside can reference them.
+ */
+static bool
+chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk)
+{
+	TableLink  *link;
+	JoinHop    *first;
+
+	if (!source->deleted || source == target || list_length(source->links) != 1 ||
+		source->contested || target->contested)
+		return false;
+	link = linitial(source->links);
+	first = linitial(link->hops);
+	if (first->fk != fk || first->reverse || link->label->where != NULL ||
+		first->target != target->table->rel)
+		return false;
+	if (target->links == NIL)
+		return list_length(link->hops) == 1;
+	return list_length(target->links) == 1 && EffScopeSameHops(link, 1, linitial(target->links));
+}
+
+/* is_link_reference: an owner link of a table that goes along this key. */
+static bool
+is_link_reference(PlannedTable *source, ForeignKey *fk)
+{
+	ListCell   *lc;
+
+	foreach(lc, source->links)
+	{
+		JoinHop    *first = linitial(((TableLink *) lfirst(lc))->hops);
+
+		if (first->fk == fk && !first->reverse)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_accessor_reference(MapTable *table, MapTable *subject, ForeignKey *fk)
+{
+	ListCell   *lc;
+
+	foreach(lc, EffGraphRoleLinks(table, subject, ROLE_ACCESSOR))
+		if (((JoinHop *) linitial(((TableLink *) lfirst(lc))->hops))->fk == fk)
+			return true;
+	return false;
+}
+
+/*
+ * EffPlanDetachAccessors: an accessor's declared hop to rows that go is a reference
+ * too, though no foreign key says so.
+ */
+void
+EffPlanDetachAccessors(PlanBuild *build)
+{
+	for (int i = 0; i < build->map->ntables; i++)
+	{
+		MapTable   *table = build->map->tables[i];
+		ListCell   *lc;
+
+		foreach(lc, EffGraphRoleLinks(table, build->plan->subject, ROLE_ACCESSOR))
+		{
+			TableLink  *link = lfirst(lc);
+			JoinHop    *first = linitial(link->hops);
+			PlannedTable *target = EffPlanTable(build->plan, first->target->oid);
+			PlannedTable *source = EffPlanTable(build->plan, table->rel->oid);
+			PlannedOperation *operation;
+			ForeignKey *reference;
+
+			if (first->fk != NULL || first->reverse || target == NULL || !target->deleted)
+				continue;
+			reference = palloc0(sizeof(ForeignKey));
+			reference->name = link->name ? link->name : "hops";
+			reference->relid = table->rel->oid;
+			reference->target = first->target->oid;
+			reference->nkeys = first->n;
+			reference->columns = first->source_columns;
+			reference->target_columns = first->target_columns;
+			reference->on_delete = FKCONSTR_ACTION_NOACTION;
+			operation = EffPlanAddOperation(build, STEP_DETACH, target);
+			operation->fk = reference;
+			operation->outside = source != NULL && source->deleted ? source : NULL;
+			operation->outside_part = source != NULL && source->contested ? ROWS_GONE : ROWS_ALL;
+			for (int k = first->n - 1; k >= 0 && operation->set_null == NIL; k--)
+			{
+				EffColumn  *column = EffRelationColumn(table->rel, first->source_columns[k]);
+				MapColumn  *labelled = EffMapColumn(table, column->attnum);
+
+				if (!column->not_null && !column->generated &&
+					(labelled == NULL || labelled->label->erasure != ERASURE_RETAIN))
+					operation->set_null = list_make1_int(column->attnum);
+			}
+			if (operation->set_null == NIL)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_MANIFEST),
+						 errmsg("rows of %s stay, but reference rows of %s, which are deleted",
+								table->name, target->table->name),
+						 errdetail("The reference (%s) of an accessor cannot be set to NULL.",
+								   EffJoinNames(table->rel, first->source_columns, first->n)),
+						 errhint("Make its column nullable, or let the rows of %s survive.", target->table->name),
+						 errhidestmt(true)));
+		}
+	}
+}
+
+/*
+ * EffPlanDetaches: by the foreign key's own action, or by an UPDATE.
+ */
+bool
+EffPlanDetaches(DataMap *map, MapTable *source, ForeignKey *fk)
+{
+	EffRelation *rel = EffMapLoad(map, fk->relid);
+	List	   *columns = EffForeignKeySets(fk);
+	ListCell   *lc;
+
+	if (fk->on_delete == FKCONSTR_ACTION_CASCADE || (columns != NIL && !EffForeignKeyLetsGo(fk, rel)))
+		return false;
+	if (columns == NIL)
+		columns = EffDetachColumns(map, fk);
+	foreach(lc, columns)
+	{
+		/* a partition has its columns in an order of its own */
+		EffColumn  *referencing = EffRelationColumn(rel, lfirst_int(lc));
+		EffColumn  *whole = EffRelationColumnByName(source->rel, referencing->name);
+		MapColumn  *column = whole ? EffMapColumn(source, whole->attnum) : NULL;
+
+		if (column != NULL && column->label->erasure == ERASURE_RETAIN)
+			return false;
+	}
+	return columns != NIL;
+}
+
+PlannedOperation *
+EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned)
+{
+	PlannedOperation *operation = palloc0(sizeof(PlannedOperation));
+
+	operation->strategy = strategy;
+	operation->planned = planned;
+	operation->part = planned->contested ? ROWS_GONE : ROWS_ALL;
+	build->operations = lappend(build->operations, operation);
+	return operation;
+}

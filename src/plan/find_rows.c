@@ -1,0 +1,290 @@
+/*
+ * find_rows.c
+ *	  Finds and locks the rows of a plan, before anything changes.
+ */
+#include "postgres.h"
+
+#include "plan/plan_int.h"
+#include "base/citus.h"
+#include "plan/ownership.h"
+#include "rows/scope.h"
+
+#include "catalog/pg_class.h"
+#include "utils/lsyscache.h"
+
+static void append_find(PlanBuild *build, Statement *st, PlannedTable *planned, RowSet *rows);
+static StatementPair *make_lock(PlanBuild *build, EffRelation *rel, PlannedTable *planned, TableLink *link, int i);
+static bool may_change_hands(PlanBuild *build, JoinHop *hop);
+static Statement *new_of_pair(StatementPair *pair, bool all, const char *action, EffRelation *rel);
+static void append_row_key(Statement *st, RowSet *rows);
+
+/*
+ * EffPlanMakeRowSet: the rows of a table by their key, before anything changes.
+ */
+void
+EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned)
+{
+	EffRelation *rel = planned->table->rel;
+	RowSet	   *rows = palloc0(sizeof(RowSet));
+
+	rows->id = list_length(build->plan->rowsets);
+	rows->rel = rel;
+	rows->nlinks = list_length(planned->links);
+	rows->nkey = EffRowKey(planned->table, &rows->key);
+	if (rows->nkey == 0 && planned->primary_key && EffRelationPrimaryKey(rel) != NULL)
+	{
+		rows->nkey = EffRelationPrimaryKey(rel)->nkeys;
+		rows->key = EffRelationPrimaryKey(rel)->keys;
+	}
+	/* no key holds across inheritance children */
+	if (rel->relkind != RELKIND_PARTITIONED_TABLE && list_length(rel->inheritors) > 1)
+		rows->nkey = 0;
+	if (rows->nkey == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("table %s needs a key that erasure does not change", rel->name),
+				 errdetail("%s", planned->contested ?
+						   "Its rows may have several owners, and are told apart by their key." :
+						   "Its rows must be found before a column that its path joins on is changed."),
+				 errhint("Give it a primary key; inheritance children share none."),
+				 errhidestmt(true)));
+	rows->find = EffStatementNew(SPI_OK_SELECT, "finding rows of", rel);
+	append_find(build, rows->find, planned, rows);
+	for (int all = 0; all <= 1; all++)
+	{
+		Statement  *st = new_of_pair(&rows->find_lock, all, "finding rows of", rel);
+
+		append_find(build, st, planned, rows);
+		appendStringInfoString(&st->text, " ORDER BY ");
+		append_row_key(st, rows);
+		appendStringInfoString(&st->text, " FOR UPDATE");
+	}
+	rows->added = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
+	appendStringInfo(&rows->added->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
+	EffPlanScopeNow(build->map, rows->added, "t", build->plan, planned, &EffScopeMine);
+	appendStringInfoString(&rows->added->text, " AND (");
+	EffScopeRows(rows->added, "t", rows, ROWS_ALL);
+	appendStringInfoString(&rows->added->text, ") IS NOT TRUE");
+	planned->rows = rows;
+	build->plan->rowsets = lappend(build->plan->rowsets, rows);
+}
+
+static void
+append_find(PlanBuild *build, Statement *st, PlannedTable *planned, RowSet *rows)
+{
+	appendStringInfoString(&st->text, "SELECT ");
+	append_row_key(st, rows);
+	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
+	EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
+}
+
+/*
+ * EffPlanMakeClassify: what becomes of each row, and which links reach it.  It
+ * runs after the rows are locked, in a statement and so a snapshot of its own.
+ */
+void
+EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned)
+{
+	RowSet	   *rows = planned->rows;
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "finding owners of rows of", rows->rel);
+	ListCell   *lc;
+
+	EffOwnershipQueries(build->map, build->plan, planned);
+	appendStringInfoString(&st->text, "SELECT ");
+	append_row_key(st, rows);
+	appendStringInfoString(&st->text, ", ");
+	EffPlanClasses(build->map, st, build->plan, planned);
+	foreach(lc, planned->links)
+	{
+		appendStringInfoString(&st->text, ", (");
+		EffScopeLink(build->map, st, "t", lfirst(lc), 0, &EffScopeMine);
+		appendStringInfoString(&st->text, ") IS TRUE");
+	}
+	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
+	EffScopeRows(st, "t", rows, ROWS_ALL);
+	rows->classify = st;
+}
+
+/* EffPlanClasses: the part of its row set that a row of alias t falls into. */
+void
+EffPlanClasses(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
+{
+	int			length;
+	char	   *pinned;
+
+	appendStringInfoString(&st->text, "CASE WHEN ");
+	EffOwnershipShared(map, st, plan, planned);
+	appendStringInfo(&st->text, " THEN %d", ROWS_KEPT);
+	length = st->text.len;
+	if (planned->deleted && EffOwnershipPinned(map, st, plan, planned))
+	{
+		pinned = EffStatementTake(st, length);
+		appendStringInfo(&st->text, " WHEN %s THEN %d", pinned, ROWS_PINNED);
+	}
+	appendStringInfo(&st->text, " ELSE %d END", ROWS_GONE);
+}
+
+/* EffPlanMakeSubjectLock: in order of the key, so that two calls wait for each other and not in a circle. */
+void
+EffPlanMakeSubjectLock(PlanBuild *build)
+{
+	MapTable   *subject = build->plan->subject;
+	StringInfoData key;
+
+	initStringInfo(&key);
+	for (int i = 0; i < subject->nkey; i++)
+		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", subject->rel, subject->key[i]));
+	for (int all = 0; all <= 1; all++)
+	{
+		Statement  *st = new_of_pair(&build->plan->lock_subject, all, "locking rows of", subject->rel);
+
+		appendStringInfo(&st->text, "SELECT %s FROM %s t WHERE ", key.data, subject->rel->sql);
+		EffScopeSubject(build->map, st, "t", subject, &EffScopeMine);
+		appendStringInfo(&st->text, " ORDER BY %s FOR UPDATE", key.data);
+	}
+}
+
+/*
+ * EffPlanMakeLocks: where rows survive that children hang from, they are locked from
+ * the subject outward, so that no child slips in unseen.  So are rows that go, where
+ * the children hold references: one that came after those were read would be deleted
+ * here, and nobody else told of it.
+ */
+void
+EffPlanMakeLocks(PlanBuild *build)
+{
+	List	   *locks = NIL;
+	ListCell   *lc;
+	int			depth = 1;
+	bool		more = true;
+
+	for (; more; depth++)
+	{
+		more = false;
+		foreach(lc, build->plan->tables)
+		{
+			PlannedTable *planned = lfirst(lc);
+			ListCell   *lc2;
+
+			foreach(lc2, planned->links)
+			{
+				TableLink  *link = lfirst(lc2);
+				int			i = list_length(link->hops) - depth;
+				JoinHop    *hop;
+				StatementPair *lock;
+				ListCell   *lc3;
+				bool		known = false;
+
+				if (i < 1)
+					continue;
+				more = true;
+				hop = list_nth(link->hops, i - 1);
+				if (hop->fk == NULL || hop->reverse ||
+					(EffPlanDeletes(hop->target->oid, build->plan) && !EffMapHoldsRefs(planned->table)))
+					continue;
+				lock = make_lock(build, hop->target, planned, link, i);
+				foreach(lc3, locks)
+					known |= strcmp(((StatementPair *) lfirst(lc3))->one->text.data, lock->one->text.data) == 0;
+				if (known)
+					continue;
+				EffPlanProbeLock(build, lock->one, hop->target, planned, EffPlanLinkProbes(build, list_make1(link)));
+				locks = lappend(locks, lock);
+			}
+		}
+	}
+	/* and what others' rows could go along with, before those are looked for */
+	foreach(lc, build->operations)
+	{
+		PlannedOperation *operation = lfirst(lc);
+		PlannedTable *planned = operation->planned;
+		StatementPair *lock;
+
+		if (operation->strategy != STEP_BLOCKER || operation->fk->on_delete != FKCONSTR_ACTION_CASCADE ||
+			planned->find_first || planned->table == build->plan->subject)
+			continue;
+		lock = make_lock(build, planned->table->rel, planned, NULL, 0);
+		EffPlanProbeLock(build, lock->one, planned->table->rel, planned, planned->probes);
+		locks = lappend(locks, lock);
+	}
+	build->plan->locks = locks;
+}
+
+/* make_lock locks the rows at the i-th hop of a link or, with link NULL, those of the planned table. */
+static StatementPair *
+make_lock(PlanBuild *build, EffRelation *rel, PlannedTable *planned, TableLink *link, int i)
+{
+	StatementPair *lock = palloc0(sizeof(StatementPair));
+
+	for (int all = 0; all <= 1; all++)
+	{
+		Statement  *st = new_of_pair(lock, all, "locking rows of", rel);
+
+		appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", rel->sql);
+		if (link != NULL)
+			EffScopeLink(build->map, st, "t", link, i, &EffScopeMine);
+		else
+			EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
+		appendStringInfoString(&st->text, " FOR UPDATE");
+	}
+	return lock;
+}
+
+/*
+ * EffPlanParents: the rows of several tables may reference the same.
+ */
+ParentSet *
+EffPlanParents(PlanBuild *build, TableLink *link)
+{
+	JoinHop    *hop = linitial(link->hops);
+	Statement  *find = EffScopeFindParents(build->map, link);
+	bool		lock = may_change_hands(build, hop);
+	ParentSet  *parents;
+	ListCell   *lc;
+
+	if (lock)
+		appendStringInfoString(&find->text, " FOR UPDATE");
+	foreach(lc, build->plan->parents)
+		if (strcmp(((ParentSet *) lfirst(lc))->find->text.data, find->text.data) == 0)
+			return lfirst(lc);
+	parents = palloc0(sizeof(ParentSet));
+	parents->id = list_length(build->plan->parents);
+	parents->type = getBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type);
+	parents->find = find;
+	parents->locked = lock ? hop->target->oid : InvalidOid;
+	build->plan->parents = lappend(build->plan->parents, parents);
+	return parents;
+}
+
+/*
+ * may_change_hands: what a hop leads to is not locked otherwise (EffPlanMakeLocks()).
+ * Between the statements that have its keys it could become somebody else's, and
+ * so could the rows that they delete.  Citus locks rows of one shard at a time.
+ */
+static bool
+may_change_hands(PlanBuild *build, JoinHop *hop)
+{
+	return (hop->fk == NULL || EffPlanDeletes(hop->target->oid, build->plan)) &&
+		EffPlanTable(build->plan, hop->target->oid) != NULL && !EffCitusPresent() &&
+		(hop->target->relkind == RELKIND_RELATION || hop->target->relkind == RELKIND_PARTITIONED_TABLE);
+}
+
+/* new_of_pair makes the statement of a pair that is about one subject, or about all. */
+static Statement *
+new_of_pair(StatementPair *pair, bool all, const char *action, EffRelation *rel)
+{
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, action, rel);
+
+	st->all = all;
+	if (all)
+		pair->all = st;
+	else
+		pair->one = st;
+	return st;
+}
+
+static void
+append_row_key(Statement *st, RowSet *rows)
+{
+	for (int i = 0; i < rows->nkey; i++)
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", rows->rel, rows->key[i]));
+}

@@ -1,0 +1,46 @@
+/*
+ * ownership.h
+ *	  Rows with several owners: who else a row belongs to, and what still
+ *	  references it.
+ *
+ * Somebody in the call, or erased before, is no owner any more.  Who is erased
+ * is found out at run time: the owners of the rows at hand are looked up in
+ * the trail, and those whose own row has been used anew are taken out again.
+ */
+#ifndef EFF_OWNERSHIP_H
+#define EFF_OWNERSHIP_H
+
+#include "effaced.h"
+#include "map/map.h"
+#include "plan/plan.h"
+#include "rows/scope.h"
+
+/* One way in which rows of a table belong to a subject */
+typedef struct OwnerClaim
+{
+	MapTable   *subject;
+	TableLink  *link;			/* NULL: the row is the subject itself */
+} OwnerClaim;
+
+/* Whether rows of a table may also be somebody else's than this subject's */
+extern bool EffOwnershipContested(MapTable *table, MapTable *subject);
+
+/* Conditions on rows of alias t of a contested table */
+extern void EffOwnershipLiving(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+extern void EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned);
+extern void EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+extern bool EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+
+/* Whether another owner may have a row by the columns of a link; rows that a living one has so */
+extern bool EffOwnershipHasTwin(DataMap *map, TableLink *link);
+extern void EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, TableLink *link);
+
+/* " OR ..." for rows of source that let go of a reference before rows of planned go */
+extern void EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan,
+								 PlannedTable *source, ForeignKey *fk, PlannedTable *planned,
+								 const ScopeOwner *owner);
+
+/* Add the queries for the owners of a contested table's rows to the plan */
+extern void EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
+
+#endif							/* EFF_OWNERSHIP_H */

@@ -1,0 +1,152 @@
+/*
+ * plan.h
+ *	  What an erasure of a subject does, step by step, before it does it.
+ *
+ * A plan is a function of labels and catalogs alone.  It is built once per
+ * data map, subject table and set of tables, and lives as long as the map.
+ */
+#ifndef EFF_PLAN_H
+#define EFF_PLAN_H
+
+#include "effaced.h"
+#include "fmgr.h"
+#include "map/graph.h"
+#include "rows/key_probe.h"
+#include "rows/scope.h"
+#include "rows/statement.h"
+#include "rows/surrogate.h"
+#include "utils/jsonb.h"
+
+typedef enum StepStrategy
+{
+	STEP_BLOCKER,				/* rows that must not be there */
+	STEP_DETACH,				/* references set to NULL */
+	STEP_SIDE_EFFECT,			/* what the foreign key's own action does */
+	STEP_DELETE,
+	STEP_ANONYMIZE,
+	STEP_RETAIN,
+	STEP_SHARED					/* rows that are somebody else's too */
+} StepStrategy;
+
+/* A table of the plan and what becomes of its rows */
+typedef struct PlannedTable
+{
+	MapTable   *table;
+	List	   *links;			/* of TableLink, owners to the subject; NIL for the subject */
+	bool		deleted;
+	char	   *why;			/* rows go, or survive */
+	List	   *anonymize;		/* of Surrogate: columns that are not retained */
+	List	   *retain;			/* of MapColumn */
+	bool		has_set;
+	bool		contested;		/* rows may be somebody else's too */
+	bool		reverse;		/* reached against a reference: may still be referenced */
+	bool		primary_key;	/* its rows are told apart by it, although it may change */
+	bool		own_links;		/* other rows of the subject table, by its own links */
+	MapError   *pinned_error;	/* raised where a row had to be anonymized in place */
+	List	   *reads;			/* of ScopeRead: what finding the rows reads */
+	bool		find_first;		/* a step before changes what finding reads, or what it found must not grow */
+	RowSet	   *rows;			/* where find_first */
+	List	   *probes;			/* of KeyProbe: where none finds a row nothing is there of the subject; NIL unknown */
+	Statement  *verify;			/* made at the first verification */
+} PlannedTable;
+
+/* Numbers of rows for which a step's event is kept */
+#define STEP_PAYLOADS 32
+
+typedef struct ErasureStep
+{
+	StepStrategy strategy;
+	EffRelation *rel;
+	char	   *link;			/* names of the links that it serves, or NULL */
+	List	   *columns;		/* of char * */
+	char	   *reason;
+	char	   *hint;			/* of a blocker: what helps */
+	Statement  *statement;		/* NULL where nothing runs */
+	ParentSet  *parents;		/* by which it can find its rows, or NULL */
+	Statement  *by_parents;		/* which does that */
+	Statement  *check;			/* counts rows not written as planned, or NULL */
+	Statement  *count;			/* of a deletion whose rows may reference each other */
+	Statement  *whole;			/* the same for all subjects of the call at once */
+	Statement  *many;			/* does and counts it for all of them: key, rows; NULL where it cannot */
+	ForeignKey *fk;				/* of blockers, detaches and side effects */
+	PlannedTable *planned;		/* whose rows the statement looks up */
+	Jsonb	   *payloads[STEP_PAYLOADS];	/* of its event by number of rows, made when needed */
+} ErasureStep;
+
+/* Who else owns rows of a contested table */
+typedef struct OwnerQuery
+{
+	MapTable   *subject;
+	RowSet	   *rows;
+	Statement  *owners;			/* their identifiers */
+} OwnerQuery;
+
+/* Columns of a table that hold references to external systems */
+typedef struct RefSource
+{
+	MapTable   *table;
+	List	   *columns;		/* of MapColumn */
+	Statement  *read;			/* place of the column, value */
+} RefSource;
+
+/* Rows of erased subjects, some of which may be used anew */
+typedef struct SubjectRevival
+{
+	MapTable   *subject;
+	Statement  *rows;			/* key, and whether it holds more than surrogates, of PARAM_ERASED */
+} SubjectRevival;
+
+typedef struct ErasurePlan
+{
+	MapTable   *subject;
+	List	   *restricted;		/* of Oid, NIL for all tables */
+	List	   *tables;			/* of PlannedTable, in the order of the steps */
+	PlannedTable *own_links;	/* NULL where the subject table has no link to itself */
+	StatementPair lock_subject; /* gives the keys of the rows found */
+	List	   *locks;			/* of StatementPair: rows that children hang from */
+	List	   *rowsets;		/* of RowSet */
+	List	   *parents;		/* of ParentSet */
+	List	   *owners;			/* of OwnerQuery */
+	List	   *revivals;		/* of SubjectRevival */
+	bool		refs_known;
+	List	   *refs;			/* of RefSource, made by ref_plan.c */
+	List	   *steps;			/* of ErasureStep */
+	List	   *written;		/* of EffRelation: what the steps may write into */
+	List	   *deferrable;		/* of Oid: constraints that what they do may violate later */
+	List	   *defer;			/* of ForeignKey, to be checked at the end */
+	List	   *check_now;		/* of ForeignKey that may be deferred */
+	List	   *probes;			/* of KeyProbe, where there are very many tables */
+	List	   *probe_accesses; /* of ProbeAccess: what statements that have probes need */
+	List	   *probe_schemas;	/* of Oid: where their tables are */
+	bool		has_triggers;	/* on what the steps are about */
+} ErasurePlan;
+
+/* ERROR ZE001, ZE002, ZE003 or ZE004 where the labels conflict */
+extern ErasurePlan *EffPlanGet(DataMap *map, MapTable *subject, List *tables);
+extern const char *EffStrategyWord(StepStrategy strategy);
+extern PlannedTable *EffPlanTable(ErasurePlan *plan, Oid relid);
+
+/* Argument argno of a function as relation OIDs, NIL where it is NULL */
+extern List *EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno);
+
+/* Whether references of a labelled table can be set to NULL without touching what is retained */
+extern bool EffPlanDetaches(DataMap *map, MapTable *source, ForeignKey *fk);
+
+/* The subject's rows of a planned table, by their row set where they were found first */
+extern void EffPlanScope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned);
+
+/* A part of them, where somebody else's were told apart from them */
+extern void EffPlanScopePart(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
+							 int part);
+
+/* The same rows by looking them up now */
+extern void EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
+							const ScopeOwner *owner);
+
+/* Condition that a row of a subject table, alias t, is no longer as erasure left it */
+extern char *EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st);
+
+/* One row: residual, surviving and excluded rows of a planned table */
+extern Statement *EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
+
+#endif							/* EFF_PLAN_H */

@@ -1,0 +1,104 @@
+/*
+ * plan_int.h
+ *	  Between plan.c, which decides what is done, and the modules that write it
+ *	  as SQL: of the rows, of the steps, of what need not be run.
+ */
+#ifndef EFF_PLAN_BUILD_H
+#define EFF_PLAN_BUILD_H
+
+#include "plan/plan.h"
+
+/* One statement to be, while the order of changes is worked out */
+typedef struct PlannedOperation
+{
+	StepStrategy strategy;
+	PlannedTable *planned;		/* whose rows it looks up */
+	int			part;			/* of its row set, where it is contested */
+	ForeignKey *fk;				/* of detaches, blockers and side effects */
+	PlannedTable *outside;		/* rows of this table stay out, or NULL */
+	int			outside_part;
+	bool		breaks_cycle;
+	Oid			changes;		/* relation written to, or invalid */
+	Bitmapset  *columns;		/* what it writes; NULL where rows go */
+	List	   *set_null;		/* of int: columns of a detach */
+} PlannedOperation;
+
+typedef struct PlanBuild
+{
+	DataMap    *map;
+	ErasurePlan *plan;
+	List	   *operations;		/* of PlannedOperation, in order */
+	List	   *broken;			/* of BrokenEdge */
+	bool		probing;		/* indexes are looked into before statements are run */
+} PlanBuild;
+
+extern PlannedOperation *EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned);
+
+/* Add the operations that a foreign key into rows that go asks for; ERROR where it conflicts */
+extern void EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk);
+
+/* The same for what accessors refer to by declared hops */
+extern void EffPlanDetachAccessors(PlanBuild *build);
+
+/* an EffDeletedTest; plan is an ErasurePlan */
+extern bool EffPlanDeletes(Oid relid, void *plan);
+
+/* What finds rows and locks them: plan_rows.c */
+extern void EffPlanMakeSubjectLock(PlanBuild *build);
+extern void EffPlanMakeLocks(PlanBuild *build);
+extern void EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned);
+extern void EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned);
+extern ParentSet *EffPlanParents(PlanBuild *build, TableLink *link);
+
+/* Append the part of its row set that a row of alias t falls into */
+extern void EffPlanClasses(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+
+/* Add the step of an operation; those of shared rows and of references have a file each */
+extern void EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation);
+extern void EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
+extern void EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *operation);
+
+/* Append " WHERE ", and return where it begins; make the check of a step from there */
+extern int	EffPlanBeginWhere(Statement *st);
+extern void EffPlanAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where);
+
+/* References to the subject's own row that are found by its key alone */
+extern bool EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk);
+
+/* Whether the rows of a step can be told by their one owner, as the statements below do */
+extern bool EffPlanHasOneOwner(PlannedTable *planned);
+
+/*
+ * Begin the statement of a step that finds its rows by what they reference;
+ * false where none can.  The caller appends it up to its condition.
+ */
+extern bool EffPlanBeginByParents(PlanBuild *build, ErasureStep *step, int expected);
+extern void EffPlanEndByParents(PlanBuild *build, ErasureStep *step);
+
+/* Whether there can be one about all subjects of a call */
+extern bool EffPlanJoinsToOwner(PlannedTable *planned);
+
+/*
+ * Begin a statement about all subjects of a call.  The caller appends it up to
+ * what it writes; joiner leads to further tables, rest is a further condition.
+ */
+extern Statement *EffPlanBeginMany(const char *action, EffRelation *rel);
+extern void EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest);
+extern Statement *EffPlanMakeManyCount(PlanBuild *build, PlannedTable *planned);
+
+/* Conditions on rows of alias t, NULL where no row can meet them: plan_residual.c */
+extern char *EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st);
+extern char *EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st);
+extern char *EffPlanTied(DataMap *map, PlannedTable *planned, Statement *st);
+extern bool EffPlanIsTied(Surrogate *surrogate, TableLink *link);
+
+/* Find out what tells that tables, ways and statements reach nothing; in this order */
+extern void EffPlanMakeProbes(PlanBuild *build);
+extern List *EffPlanLinkProbes(PlanBuild *build, List *links);
+extern void EffPlanProbeLock(PlanBuild *build, Statement *lock, EffRelation *rel, PlannedTable *planned, List *probes);
+extern void EffPlanProbeSteps(PlanBuild *build);
+
+/* Columns (int attnums) that detach a kept row from the subject of a link */
+extern List *EffPlanLinkReference(DataMap *map, TableLink *link);
+
+#endif							/* EFF_PLAN_BUILD_H */

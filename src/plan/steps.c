@@ -1,0 +1,327 @@
+/*
+ * steps.c
+ *	  Writes the operations of a plan as steps: parameterised SQL, and what is
+ *	  said of it.
+ */
+#include "postgres.h"
+
+#include "plan/plan_int.h"
+#include "label/expression.h"
+#include "rows/scope.h"
+
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+
+static void make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
+static bool references_itself(DataMap *map, MapTable *table);
+static void make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int part);
+static char *append_update(PlanBuild *build, Statement *st, PlannedTable *planned);
+static bool rewrites_owner(MapTable *subject, PlannedTable *planned);
+static char *set_condition(EffRelation *rel, EffColumn *column, EffExpression *expression);
+static void make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
+static char *link_names(PlannedTable *planned);
+
+void
+EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation)
+{
+	ErasureStep *step = palloc0(sizeof(ErasureStep));
+	PlannedTable *planned = operation->planned;
+
+	step->strategy = operation->strategy;
+	step->rel = planned->table->rel;
+	step->planned = planned;
+	step->link = link_names(planned);
+	switch (operation->strategy)
+	{
+		case STEP_DELETE:
+			make_delete(build, step, planned);
+			break;
+		case STEP_ANONYMIZE:
+			make_anonymize(build, step, planned, operation->part);
+			break;
+		case STEP_RETAIN:
+			make_retain(build, step, planned);
+			break;
+		case STEP_SHARED:
+			EffPlanMakeSharedStep(build, step, planned);
+			break;
+		default:
+			EffPlanMakeReferenceStep(build, step, operation);
+			break;
+	}
+	build->plan->steps = lappend(build->plan->steps, step);
+	build->plan->has_triggers |= step->rel->has_triggers;
+	if (step->strategy != STEP_BLOCKER && step->strategy != STEP_SIDE_EFFECT)
+	{
+		build->plan->written = list_append_unique_ptr(build->plan->written, step->rel);
+		if (step->strategy != STEP_RETAIN)
+			build->plan->deferrable = list_concat_unique_oid(build->plan->deferrable, step->rel->deferrable);
+	}
+}
+
+static void
+make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
+{
+	EffRelation *rel = planned->table->rel;
+	int			where;
+
+	step->reason = planned->why;
+	step->statement = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
+	appendStringInfo(&step->statement->text, "DELETE FROM %s t", rel->sql);
+	where = EffPlanBeginWhere(step->statement);
+	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
+	EffPlanAddCheck(step, rel, "", where);
+	if (EffPlanHasOneOwner(planned))
+	{
+		if (EffPlanBeginByParents(build, step, SPI_OK_DELETE))
+		{
+			appendStringInfo(&step->by_parents->text, "DELETE FROM %s t", rel->sql);
+			EffPlanEndByParents(build, step);
+		}
+		if (EffPlanJoinsToOwner(planned))
+		{
+			step->many = EffPlanBeginMany("deletion from", rel);
+			appendStringInfo(&step->many->text, "DELETE FROM %s t", rel->sql);
+			EffPlanEndMany(build, step->many, planned, " USING ", "");
+		}
+		return;
+	}
+	if (!references_itself(build->map, planned->table))
+		return;
+
+	/* rows of two subjects of a call may hold each other: they go together */
+	step->count = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
+	step->count->params = step->statement->params;
+	appendStringInfo(&step->count->text, "SELECT pg_catalog.count(*) FROM %s t%s",
+					 rel->sql, step->statement->text.data + where);
+	step->whole = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
+	appendStringInfo(&step->whole->text, "DELETE FROM %s t WHERE ", rel->sql);
+	if (planned->rows != NULL)
+		EffScopeCallRows(step->whole, "t", planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL);
+	else
+		EffPlanScopeNow(build->map, step->whole, "t", build->plan, planned, &EffScopeCall);
+}
+
+/* references_itself: by a key that is not set to NULL before. */
+static bool
+references_itself(DataMap *map, MapTable *table)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, table->rel->inheritors)
+		foreach(lc2, EffMapRelation(map, lfirst_oid(lc))->references)
+		{
+			ForeignKey *fk = lfirst(lc2);
+
+			if (list_member_oid(table->rel->inheritors, fk->target) && !EffPlanDetaches(map, table, fk))
+				return true;
+		}
+	return false;
+}
+
+/*
+ * make_anonymize writes surrogates and "set" in one statement, into the rows
+ * that still hold something.
+ */
+static void
+make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int part)
+{
+	EffRelation *rel = planned->table->rel;
+	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
+	char	   *pending = append_update(build, st, planned);
+	int			where = EffPlanBeginWhere(st);
+	ListCell   *lc;
+
+	EffPlanScopePart(build->map, st, "t", build->plan, planned, part);
+	appendStringInfoString(&st->text, pending);
+	step->statement = st;
+	if (EffPlanHasOneOwner(planned))
+	{
+		if (EffPlanBeginByParents(build, step, SPI_OK_UPDATE))
+		{
+			pending = append_update(build, step->by_parents, planned);
+			EffPlanEndByParents(build, step);
+			appendStringInfoString(&step->by_parents->text, pending);
+		}
+		if (EffPlanJoinsToOwner(planned) && !rewrites_owner(build->plan->subject, planned))
+		{
+			step->many = EffPlanBeginMany("update of", rel);
+			pending = append_update(build, step->many, planned);
+			EffPlanEndMany(build, step->many, planned, " FROM ", pending);
+		}
+	}
+	foreach(lc, planned->anonymize)
+		step->columns = lappend(step->columns, ((Surrogate *) lfirst(lc))->column->column->name);
+	if (planned->has_set)
+		foreach(lc, planned->table->label->set)
+			step->columns = lappend(step->columns,
+									EffRelationColumnByName(rel, ((SetLabel *) lfirst(lc))->column)->name);
+	step->reason = part == ROWS_PINNED ?
+		"rows that cannot go reference the row: it is anonymized in place" : planned->why;
+	EffPlanAddCheck(step, rel, "", where);
+}
+
+/* append_update returns the condition, with " AND ", that a row still holds something. */
+static char *
+append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
+{
+	EffRelation *rel = planned->table->rel;
+	StringInfoData pending;
+	const char *comma = "";
+	const char *residual;
+	ListCell   *lc;
+
+	initStringInfo(&pending);
+	st->own_row = planned->links == NIL && !st->all;
+	appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);
+	foreach(lc, planned->anonymize)
+	{
+		Surrogate  *surrogate = lfirst(lc);
+		EffColumn  *column = surrogate->column->column;
+		char	   *sql;
+		char	   *others;
+
+		if (surrogate->kind == SURROGATE_GENERATED)
+			continue;
+		sql = EffSurrogateSql(surrogate, st, "t");
+		others = EffPlanOthers(build->map, planned, surrogate, st);
+		if (others != NULL)
+			sql = psprintf("CASE WHEN %s THEN %s ELSE %s END", others,
+						   EffColumnSql("t", rel, column->attnum), sql);
+		/* a NULL stays NULL */
+		if (!column->not_null && surrogate->kind != SURROGATE_NULL)
+			sql = psprintf("CASE WHEN %s IS NOT NULL THEN %s END",
+						   EffColumnSql("t", rel, column->attnum), sql);
+		appendStringInfo(&st->text, "%s%s = %s", comma, quote_identifier(column->name), sql);
+		comma = ", ";
+	}
+	if (planned->has_set)
+		foreach(lc, planned->table->label->set)
+		{
+			SetLabel   *set = lfirst(lc);
+			EffColumn  *column = EffRelationColumnByName(rel, set->column);
+			EffExpression *expression;
+
+			expression = EffExpressionAnalyze(rel, "t", set->expression, column, "set");
+			appendStringInfo(&st->text, "%s%s = %s", comma, quote_identifier(column->name), expression->sql);
+			appendStringInfo(&pending, " OR %s", set_condition(rel, column, expression));
+			comma = ", ";
+		}
+	residual = EffPlanResidual(build->map, planned, st);
+	return residual ? psprintf(" AND (%s%s)", residual, pending.data) :
+		psprintf(" AND (%s)", pending.data + strlen(" OR "));
+}
+
+/*
+ * rewrites_owner: an UPDATE returns the rows as they are afterwards, which does not
+ * tell whose they were where the reference to the subject gets a surrogate, or is
+ * generated from what may get one.
+ */
+static bool
+rewrites_owner(MapTable *subject, PlannedTable *planned)
+{
+	JoinHop    *first = planned->links != NIL ? linitial(((TableLink *) linitial(planned->links))->hops) : NULL;
+	const AttrNumber *reference = first ? first->source_columns : subject->key;
+	Bitmapset  *written = NULL;
+	ListCell   *lc;
+
+	foreach(lc, planned->anonymize)
+		written = bms_add_member(written, ((Surrogate *) lfirst(lc))->column->column->attnum);
+	foreach(lc, planned->has_set ? planned->table->label->set : NIL)
+		written = bms_add_member(written, EffRelationColumnByName(planned->table->rel,
+																  ((SetLabel *) lfirst(lc))->column)->attnum);
+	for (int i = 0; i < (first ? first->n : subject->nkey); i++)
+		if (bms_is_member(reference[i], written) ||
+			EffRelationColumn(first ? first->source : subject->rel, reference[i])->generated)
+			return true;
+	return false;
+}
+
+/* set_condition: "set" is still to be done; a moving expression is done once it is not NULL. */
+static char *
+set_condition(EffRelation *rel, EffColumn *column, EffExpression *expression)
+{
+	char	   *value = EffColumnSql("t", rel, column->attnum);
+
+	if (expression->moving)
+		return psprintf("%s IS NULL", value);
+	if (expression->is_null)
+		return psprintf("%s IS NOT NULL", value);
+	return EffDistinctSql(rel, column,
+						  psprintf("(%s)%s", expression->sql,
+								   OidIsValid(column->collation) && exprCollation(expression->node) != column->collation ?
+								   psprintf(" COLLATE %s", EffCollationSql(column->collation)) : ""));
+}
+
+static void
+make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
+{
+	EffRelation *rel = planned->table->rel;
+	StringInfoData reason;
+	ListCell   *lc;
+
+	initStringInfo(&reason);
+	foreach(lc, planned->retain)
+	{
+		MapColumn  *column = lfirst(lc);
+		char	   *one = psprintf("%s (%s)", column->label->retention->reason, column->label->retention->basis);
+
+		step->columns = lappend(step->columns, column->column->name);
+		if (strstr(reason.data, one) == NULL)
+			appendStringInfo(&reason, "%s%s", reason.len > 0 ? "; " : "kept: ", one);
+	}
+	step->reason = reason.data;
+	step->statement = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
+	appendStringInfo(&step->statement->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
+	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
+	if (EffPlanHasOneOwner(planned))
+	{
+		if (EffPlanBeginByParents(build, step, SPI_OK_SELECT))
+		{
+			appendStringInfo(&step->by_parents->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
+			EffPlanEndByParents(build, step);
+		}
+		if (EffPlanJoinsToOwner(planned))
+			step->many = EffPlanMakeManyCount(build, planned);
+	}
+}
+
+/* EffPlanBeginWhere returns where the condition of a statement begins, for EffPlanAddCheck(). */
+int
+EffPlanBeginWhere(Statement *st)
+{
+	int			where = st->text.len;
+
+	appendStringInfoString(&st->text, " WHERE ");
+	return where;
+}
+
+/*
+ * EffPlanAddCheck: a trigger or rule may keep the statement from its work, so the
+ * rows that it should have changed are counted once more.
+ */
+void
+EffPlanAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where)
+{
+	if (!rel->has_triggers)
+		return;
+	step->check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
+	step->check->params = step->statement->params;
+	appendStringInfo(&step->check->text, "SELECT pg_catalog.count(*) FROM %s%s t%s",
+					 only, rel->sql, step->statement->text.data + where);
+}
+
+/* link_names names the links that a step serves, NULL where they have no names. */
+static char *
+link_names(PlannedTable *planned)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, planned->links)
+		if (((TableLink *) lfirst(lc))->name != NULL)
+			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", ((TableLink *) lfirst(lc))->name);
+	return buf.len > 0 ? buf.data : NULL;
+}

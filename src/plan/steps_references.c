@@ -1,0 +1,189 @@
+/*
+ * steps_references.c
+ *	  Steps on rows that reference what goes.
+ */
+#include "postgres.h"
+
+#include "plan/plan_int.h"
+#include "plan/ownership.h"
+#include "rows/scope.h"
+
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+
+static void append_outside(PlanBuild *build, Statement *st, PlannedOperation *operation);
+static void append_released(PlanBuild *build, Statement *st, PlannedOperation *operation);
+static void append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk);
+static char *blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, PlannedOperation *operation);
+static const char *action_word(char action);
+
+/*
+ * EffPlanMakeReferenceStep: rows that reference what goes are counted,
+ * detached, or left to the foreign key's own action.
+ */
+void
+EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *operation)
+{
+	ForeignKey *fk = operation->fk;
+	EffRelation *rel = EffMapLoad(build->map, fk->relid);
+	const char *only = EffScopeOnly(rel, fk->oid != InvalidOid && !operation->breaks_cycle);
+	Statement  *st;
+	int			where;
+	ListCell   *lc;
+
+	step->rel = rel;
+	step->fk = fk;
+	step->link = NULL;
+	for (int i = 0; i < fk->nkeys; i++)
+		step->columns = lappend(step->columns, EffRelationColumn(rel, fk->columns[i])->name);
+	if (operation->strategy == STEP_SIDE_EFFECT)
+	{
+		step->reason = psprintf("constraint %s is ON DELETE %s", quote_identifier(fk->name), action_word(fk->on_delete));
+		return;
+	}
+	if (operation->strategy == STEP_BLOCKER)
+	{
+		st = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
+		appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s%s t", only, rel->sql);
+		where = EffPlanBeginWhere(st);
+		append_reference(build, st, operation->planned, fk);
+		step->reason = psprintf("rows that reference %s by %s (ON DELETE %s) %sstop the erasure",
+								operation->planned->table->name, quote_identifier(fk->name),
+								action_word(fk->on_delete), operation->outside ? "and are not the subject's " : "");
+		step->hint = blocker_hint(build, rel, fk, operation);
+	}
+	else
+	{
+		st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
+		appendStringInfo(&st->text, "UPDATE %s%s t SET ", only, rel->sql);
+		step->columns = NIL;
+		foreach(lc, operation->set_null)
+		{
+			EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc));
+
+			step->columns = lappend(step->columns, column->name);
+			appendStringInfo(&st->text, "%s%s = NULL", foreach_current_index(lc) > 0 ? ", " : "",
+							 quote_identifier(column->name));
+		}
+		where = EffPlanBeginWhere(st);
+		if (operation->breaks_cycle)
+		{
+			EffPlanScope(build->map, st, "t", build->plan, operation->planned);
+			appendStringInfo(&st->text, " AND %s IS NOT NULL",
+							 EffColumnSql("t", rel, linitial_int(operation->set_null)));
+			step->reason = psprintf("the reference %s is part of a cycle of foreign keys", quote_identifier(fk->name));
+		}
+		else
+		{
+			append_reference(build, st, operation->planned, fk);
+			step->reason = psprintf("rows that stay reference rows of %s that go, by %s",
+									operation->planned->table->name, quote_identifier(fk->name));
+		}
+	}
+	if (operation->outside != NULL)
+	{
+		appendStringInfoString(&st->text, " AND (");
+		append_outside(build, st, operation);
+		appendStringInfoString(&st->text, ") IS NOT TRUE");
+	}
+	step->statement = st;
+	if (operation->strategy == STEP_DETACH)
+		EffPlanAddCheck(step, rel, only, where);
+}
+
+/*
+ * append_outside: the rows that go anyway.  A blocker leaves out those of every
+ * subject of the call; a detach those of this one, since each subject's rows
+ * are deleted by a statement of their own.
+ */
+static void
+append_outside(PlanBuild *build, Statement *st, PlannedOperation *operation)
+{
+	PlannedTable *outside = operation->outside;
+
+	if (operation->strategy != STEP_BLOCKER && outside->contested)
+		append_released(build, st, operation);
+	else if (operation->strategy != STEP_BLOCKER)
+		EffPlanScopePart(build->map, st, "t", build->plan, outside, operation->outside_part);
+	else if (outside->rows != NULL)
+		EffScopeCallRows(st, "t", outside->rows, operation->outside_part);
+	else
+		EffPlanScopeNow(build->map, st, "t", build->plan, outside, &EffScopeCall);
+}
+
+/*
+ * append_released: rows of a contested table that go, and those that have let
+ * go of what they reference, by the step for shared rows, when that goes.
+ */
+static void
+append_released(PlanBuild *build, Statement *st, PlannedOperation *operation)
+{
+	EffScopeRows(st, "t", operation->outside->rows, ROWS_GONE);
+	EffOwnershipReleased(build->map, st, "t", build->plan, operation->outside, operation->fk,
+						 operation->planned, &EffScopeMine);
+}
+
+/* append_reference: the row references a row of a planned table. */
+static void
+append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk)
+{
+	EffRelation *rel = EffMapLoad(build->map, fk->relid);
+	MapTable   *subject = build->plan->subject;
+	EffRelation *target = EffMapLoad(build->map, fk->target);
+	char	   *inner;
+
+	if (EffPlanIsKeyReference(build, planned, fk))
+	{
+		EffScopeKey(st, "t", rel, fk->columns, subject, fk->target_columns, fk->nkeys, &EffScopeMine);
+		return;
+	}
+	inner = EffStatementAlias(st);
+	EffScopeJoinBegin(st, "t", rel, fk->columns, inner, target, fk->target_columns, fk->nkeys, fk->oid != InvalidOid);
+	EffPlanScope(build->map, st, inner, build->plan, planned);
+	appendStringInfoChar(&st->text, ')');
+}
+
+bool
+EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk)
+{
+	MapTable   *subject = build->plan->subject;
+
+	return planned->table == subject && fk->target == subject->rel->oid && planned->rows == NULL &&
+		subject->label->subject_where == NULL && EffScopeIsKey(subject, fk->target_columns, fk->nkeys);
+}
+
+/* blocker_hint says what helps where rows stop an erasure. */
+static char *
+blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, PlannedOperation *operation)
+{
+	MapTable   *source = EffMapTableOver(build->map, rel->oid);
+	char	   *survive = psprintf("let the rows of %s survive", operation->planned->table->name);
+
+	if (source == NULL)
+		return psprintf("Label %s, or %s.", rel->name, survive);
+	if (build->plan->restricted != NIL && EffPlanTable(build->plan, source->rel->oid) == NULL)
+		return psprintf("Add %s to the tables of the call, or leave them out.", source->name);
+	if (fk->on_delete == FKCONSTR_ACTION_CASCADE)
+		return psprintf("Give constraint %s another action, or %s.", quote_identifier(fk->name), survive);
+	if (EffDetachColumns(build->map, fk) == NIL)
+		return psprintf("Make the reference nullable, or %s.", survive);
+	return psprintf("The reference is retained: change the label of its column, or %s.", survive);
+}
+
+static const char *
+action_word(char action)
+{
+	switch (action)
+	{
+		case FKCONSTR_ACTION_CASCADE:
+			return "CASCADE";
+		case FKCONSTR_ACTION_SETNULL:
+			return "SET NULL";
+		case FKCONSTR_ACTION_SETDEFAULT:
+			return "SET DEFAULT";
+		case FKCONSTR_ACTION_RESTRICT:
+			return "RESTRICT";
+		default:
+			return "NO ACTION";
+	}
+}

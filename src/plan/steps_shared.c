@@ -1,0 +1,154 @@
+/*
+ * steps_shared.c
+ *	  Steps on rows that are somebody else's too.
+ */
+#include "postgres.h"
+
+#include "plan/plan_int.h"
+#include "plan/ownership.h"
+#include "rows/scope.h"
+
+#include "utils/builtins.h"
+
+/* What rows shared with others get in one column */
+typedef struct SharedChange
+{
+	EffColumn  *column;
+	StringInfoData branches;	/* WHEN ... THEN ..., by link */
+} SharedChange;
+
+static List *add_change(List *changes, EffRelation *rel, EffColumn *column, const char *condition,
+						const char *value, const char *residual, StringInfo pending);
+
+/*
+ * EffPlanMakeSharedStep: a row that others own too is rid of the columns tied
+ * to this owner's links, and of the references that make it this owner's.
+ */
+void
+EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
+{
+	EffRelation *rel = planned->table->rel;
+	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
+	StringInfoData pending;
+	List	   *changes = NIL;
+	int			where;
+	ListCell   *lc;
+
+	initStringInfo(&pending);
+	step->reason = planned->own_links ? planned->why :
+		planned->reverse ? "rows that are somebody else's too, or that somebody else's rows reference, stay" :
+		"rows that are somebody else's too stay";
+	foreach(lc, planned->links)
+	{
+		TableLink  *link = lfirst(lc);
+		int			part = ROWS_KEPT_BY + foreach_current_index(lc);
+		Bitmapset  *tied = NULL;
+		int			length = st->text.len;
+		char	   *mine;
+		ListCell   *lc2;
+
+		EffScopeRows(st, "t", planned->rows, part);
+		mine = EffStatementTake(st, length);
+		foreach(lc2, planned->anonymize)
+		{
+			Surrogate  *surrogate = lfirst(lc2);
+			EffColumn  *column = surrogate->column->column;
+
+			if (!EffPlanIsTied(surrogate, link) || surrogate->kind == SURROGATE_GENERATED)
+				continue;
+			tied = bms_add_member(tied, column->attnum);
+			changes = add_change(changes, rel, column, mine, EffSurrogateSql(surrogate, st, "t"),
+								 EffSurrogateResidualSql(surrogate, st, "t"), &pending);
+		}
+		if (EffOwnershipHasTwin(build->map, link))
+		{
+			/* another owner's way to the row is not let go for this owner */
+			EffOwnershipTwins(build->map, st, "t", build->plan, link);
+			mine = psprintf("%s AND %s IS NOT TRUE", mine, EffStatementTake(st, length));
+		}
+		foreach(lc2, EffPlanLinkReference(build->map, link))
+		{
+			EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc2));
+
+			if (!bms_is_member(column->attnum, tied))
+				changes = add_change(changes, rel, column, mine, "NULL", NULL, &pending);
+		}
+	}
+	if (changes == NIL)
+		return;
+	appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);
+	foreach(lc, changes)
+	{
+		SharedChange *change = lfirst(lc);
+
+		step->columns = lappend(step->columns, change->column->name);
+		appendStringInfo(&st->text, "%s%s = CASE%s ELSE %s END",
+						 foreach_current_index(lc) > 0 ? ", " : "", quote_identifier(change->column->name),
+						 change->branches.data, EffColumnSql("t", rel, change->column->attnum));
+	}
+	where = EffPlanBeginWhere(st);
+	EffScopeRows(st, "t", planned->rows, ROWS_KEPT);
+	appendStringInfo(&st->text, " AND (%s)", pending.data);
+	step->statement = st;
+	EffPlanAddCheck(step, rel, "", where);
+}
+
+/*
+ * add_change: rows under a condition get a value in a column, where there is
+ * something; residual NULL stands for that.
+ */
+static List *
+add_change(List *changes, EffRelation *rel, EffColumn *column, const char *condition,
+		   const char *value, const char *residual, StringInfo pending)
+{
+	char	   *present = psprintf("%s IS NOT NULL", EffColumnSql("t", rel, column->attnum));
+	SharedChange *change = NULL;
+	ListCell   *lc;
+
+	foreach(lc, changes)
+		if (((SharedChange *) lfirst(lc))->column == column)
+			change = lfirst(lc);
+	if (change == NULL)
+	{
+		change = palloc0(sizeof(SharedChange));
+		change->column = column;
+		initStringInfo(&change->branches);
+		changes = lappend(changes, change);
+	}
+	appendStringInfo(&change->branches, " WHEN %s AND %s THEN %s", condition, present, value);
+	appendStringInfo(pending, "%s(%s AND %s)", pending->len > 0 ? " OR " : "",
+					 condition, residual ? residual : present);
+	return changes;
+}
+
+/*
+ * EffPlanLinkReference: what a kept row lets go of its subject by, NIL where
+ * the link runs against a reference, or the columns are not nullable or retained.
+ */
+List *
+EffPlanLinkReference(DataMap *map, TableLink *link)
+{
+	JoinHop    *first = linitial(link->hops);
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	if (first->fk != NULL)
+		columns = first->fk->relid == link->table->rel->oid && !first->reverse ?
+			EffDetachColumns(map, first->fk) : NIL;
+	else if (!first->reverse)
+		for (int i = 0; i < first->n; i++)
+		{
+			EffColumn  *column = EffRelationColumn(first->source, first->source_columns[i]);
+
+			if (!column->not_null && !column->generated)
+				columns = lappend_int(columns, column->attnum);
+		}
+	foreach(lc, columns)
+	{
+		MapColumn  *column = EffMapColumn(link->table, lfirst_int(lc));
+
+		if (column != NULL && column->label->erasure == ERASURE_RETAIN)
+			return NIL;
+	}
+	return columns;
+}

@@ -1,0 +1,176 @@
+/*
+ * changes.c
+ *	  Which columns a rectification changes: those that it is about, and those
+ *	  that follow them by a foreign key's ON UPDATE.
+ */
+#include "postgres.h"
+
+#include "rectify/changes.h"
+
+#include "nodes/parsenodes.h"
+
+static bool add_follower(DataMap *map, RectifyPlan *plan, Oid relid, AttrNumber attnum);
+static void as_labelled(DataMap *map, Oid *relid, AttrNumber *attnum);
+static bool changes(RectifyPlan *plan, Oid relid, AttrNumber attnum);
+static bool is_corrected(RectifyPlan *plan, Oid relid, AttrNumber attnum);
+static bool follows(RectifyPlan *plan, Oid relid, AttrNumber attnum);
+
+/*
+ * EffRectifyFollow goes on until nothing new follows.
+ */
+void
+EffRectifyFollow(DataMap *map, RectifyPlan *plan)
+{
+	bool		more = true;
+
+	while (more)
+	{
+		ListCell   *lc;
+
+		more = false;
+		foreach(lc, map->foreign_keys)
+		{
+			ForeignKey *fk = lfirst(lc);
+
+			if (fk->on_update == FKCONSTR_ACTION_NOACTION || fk->on_update == FKCONSTR_ACTION_RESTRICT)
+				continue;
+			for (int i = 0; i < fk->nkeys; i++)
+			{
+				Oid			target = fk->target;
+				AttrNumber	attnum = fk->target_columns[i];
+
+				as_labelled(map, &target, &attnum);
+				if (changes(plan, target, attnum))
+					more |= add_follower(map, plan, fk->relid, fk->columns[i]);
+			}
+		}
+	}
+}
+
+/*
+ * EffRectifyChangesRead: a column that is read is written, or follows one that
+ * is.
+ */
+bool
+EffRectifyChangesRead(RectifyPlan *plan, List *reads)
+{
+	ListCell   *lc;
+
+	foreach(lc, reads)
+	{
+		ScopeRead  *read = lfirst(lc);
+		int			attnum = -1;
+
+		while ((attnum = bms_next_member(read->attnums, attnum)) >= 0)
+			if (changes(plan, read->relid, attnum))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * EffRectifyChangesKey: the columns are those by which rows are found.
+ */
+bool
+EffRectifyChangesKey(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (changes(plan, table->rel->oid, columns[i]))
+			return true;
+	return false;
+}
+
+/*
+ * EffRectifyFollowsKey: they change when another table's are written.
+ */
+bool
+EffRectifyFollowsKey(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (follows(plan, table->rel->oid, columns[i]))
+			return true;
+	return false;
+}
+
+/*
+ * EffRectifyDefer: keys on both ends of a foreign key may get their new value
+ * in turn.
+ */
+void
+EffRectifyDefer(DataMap *map, RectifyPlan *plan)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, plan->columns)
+	{
+		RectifyColumn *column = lfirst(lc);
+		MapRelation *relation = EffMapRelation(map, column->table->rel->oid);
+		AttrNumber	attnum = column->column->column->attnum;
+
+		foreach(lc2, list_concat_copy(relation->references, relation->referenced_by))
+		{
+			ForeignKey *fk = lfirst(lc2);
+
+			if (fk->deferrable && !fk->namesake && EffForeignKeyHas(fk, relation->oid, attnum))
+				plan->base.defer = list_append_unique_ptr(plan->base.defer, fk);
+		}
+	}
+}
+
+/* add_follower notes a column; false where it is known. */
+static bool
+add_follower(DataMap *map, RectifyPlan *plan, Oid relid, AttrNumber attnum)
+{
+	ScopeRead  *follower;
+
+	as_labelled(map, &relid, &attnum);
+	if (follows(plan, relid, attnum))
+		return false;
+	follower = palloc0(sizeof(ScopeRead));
+	follower->relid = relid;
+	follower->attnums = bms_make_singleton(attnum);
+	plan->follows = lappend(plan->follows, follower);
+	return true;
+}
+
+/* as_labelled: a column of a partition or child is that of the labelled table which it is part of. */
+static void
+as_labelled(DataMap *map, Oid *relid, AttrNumber *attnum)
+{
+	MapTable   *over = EffMapTableOver(map, *relid);
+
+	if (over == NULL || over->rel->oid == *relid)
+		return;
+	*attnum = EffRelationColumnByName(over->rel, EffRelationColumn(EffMapLoad(map, *relid), *attnum)->name)->attnum;
+	*relid = over->rel->oid;
+}
+
+static bool
+changes(RectifyPlan *plan, Oid relid, AttrNumber attnum)
+{
+	return is_corrected(plan, relid, attnum) || follows(plan, relid, attnum);
+}
+
+static bool
+is_corrected(RectifyPlan *plan, Oid relid, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->columns)
+		if (((RectifyColumn *) lfirst(lc))->table->rel->oid == relid &&
+			((RectifyColumn *) lfirst(lc))->column->column->attnum == attnum)
+			return true;
+	return false;
+}
+
+static bool
+follows(RectifyPlan *plan, Oid relid, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->follows)
+		if (((ScopeRead *) lfirst(lc))->relid == relid && bms_is_member(attnum, ((ScopeRead *) lfirst(lc))->attnums))
+			return true;
+	return false;
+}

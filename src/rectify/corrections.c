@@ -1,0 +1,289 @@
+/*
+ * corrections.c
+ *	  The corrections that a rectification is asked for, and the columns that
+ *	  they are about.
+ */
+#include "postgres.h"
+
+#include "rectify/corrections.h"
+#include "base/json_text.h"
+#include "rectify/plan.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+
+#define CORRECTION_FORM "Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category has several, null for the columns without one."
+
+static char *text_member(JsonbContainer *object, const char *key, int number);
+static void bad_correction(int number, const char *what) pg_attribute_noreturn();
+static bool owns(MapTable *table, MapColumn *column, MapTable *subject);
+static void check_facts(Correction *correction, List *columns);
+static void check_once(List *columns);
+static void check_generated(RectifyColumn *column, List *columns);
+
+/*
+ * EffCorrectionsArgument: a value is of any type as yet.
+ */
+List *
+EffCorrectionsArgument(FunctionCallInfo fcinfo, int argno)
+{
+	static const char *const keys[] = {"category", "value", "fact", NULL};
+	List	   *corrections = NIL;
+	Jsonb	   *array;
+
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("corrections must not be NULL"),
+				 errhint(CORRECTION_FORM),
+				 errhidestmt(true)));
+	array = PG_GETARG_JSONB_P(argno);
+	if (!JB_ROOT_IS_ARRAY(array) || JB_ROOT_IS_SCALAR(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("corrections is not a JSON array"),
+				 errhint(CORRECTION_FORM),
+				 errhidestmt(true)));
+	for (int i = 0; i < JB_ROOT_COUNT(array); i++)
+	{
+		JsonbValue *entry = getIthJsonbValueFromContainer(&array->root, i);
+		JsonbContainer *object;
+		Correction *correction = palloc0(sizeof(Correction));
+		JsonbValue	value;
+		int			known = 0;
+
+		if (entry->type != jbvBinary || !JsonContainerIsObject(entry->val.binary.data))
+			bad_correction(i + 1, "is not an object");
+		object = entry->val.binary.data;
+		for (int k = 0; keys[k] != NULL; k++)
+			known += getKeyJsonValueFromContainer(object, keys[k], strlen(keys[k]), &value) != NULL ? 1 : 0;
+		if (known < JsonContainerSize(object))
+			bad_correction(i + 1, "has an unknown key");
+		correction->category = text_member(object, "category", i + 1);
+		if (correction->category == NULL)
+			bad_correction(i + 1, "has no category");
+		if (!EffLabelIsCategory(correction->category))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_CONFIGURATION),
+					 errmsg("entry %d of corrections has an unknown category", i + 1),
+					 errhint("Allowed: %s.", EffLabelCategories()),
+					 errhidestmt(true)));
+		correction->fact = text_member(object, "fact", i + 1);
+		correction->no_fact = correction->fact == NULL &&
+			getKeyJsonValueFromContainer(object, "fact", strlen("fact"), &value) != NULL;
+		if (getKeyJsonValueFromContainer(object, "value", strlen("value"), &value) == NULL)
+			bad_correction(i + 1, "has no value");
+		correction->value = JsonbValueToJsonb(&value);
+		corrections = lappend(corrections, correction);
+	}
+	return corrections;
+}
+
+/*
+ * EffCorrectionColumns goes through the tables in order of the map.
+ */
+List *
+EffCorrectionColumns(DataMap *map, MapTable *subject, List *corrections)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+
+	foreach(lc, corrections)
+	{
+		Correction *correction = lfirst(lc);
+		List	   *matching = NIL;
+
+		foreach(lc2, EffGraphTables(map, subject))
+		{
+			MapTable   *table = lfirst(lc2);
+
+			foreach(lc3, table->columns)
+			{
+				MapColumn  *column = lfirst(lc3);
+				RectifyColumn *match;
+				bool		has_fact = column->label->fact != NULL && correction->fact != NULL &&
+					strcmp(column->label->fact, correction->fact) == 0;
+
+				correction->fact_known |= has_fact;
+				if (strcmp(column->label->category, correction->category) != 0 ||
+					!owns(table, column, subject) ||
+					(correction->fact != NULL && !has_fact) ||
+					(correction->no_fact && column->label->fact != NULL))
+					continue;
+				match = palloc(sizeof(RectifyColumn));
+				match->table = table;
+				match->column = column;
+				match->correction = foreach_current_index(lc);
+				matching = lappend(matching, match);
+			}
+		}
+		if (correction->fact == NULL && !correction->no_fact)
+			check_facts(correction, matching);
+		result = list_concat(result, matching);
+	}
+	check_once(result);
+	/* a generated column follows what it is made of */
+	foreach(lc, result)
+		if (((RectifyColumn *) lfirst(lc))->column->column->generated)
+			check_generated(lfirst(lc), result);
+	foreach(lc, result)
+		if (((RectifyColumn *) lfirst(lc))->column->column->generated)
+			result = foreach_delete_current(result, lc);
+	return result;
+}
+
+static char *
+text_member(JsonbContainer *object, const char *key, int number)
+{
+	JsonbValue *member = EffJsonbMember(object, key);
+
+	if (member == NULL)
+		return NULL;
+	if (member->type != jbvString)
+		bad_correction(number, "has a category or fact that is not a string");
+	return pnstrdup(member->val.string.val, member->val.string.len);
+}
+
+static void
+bad_correction(int number, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_CONFIGURATION),
+			 errmsg("entry %d of corrections %s", number, what),
+			 errhint(CORRECTION_FORM),
+			 errhidestmt(true)));
+}
+
+/*
+ * owns: a column that is tied to a link is about that link's subject, any other
+ * about every owner of the row.
+ */
+static bool
+owns(MapTable *table, MapColumn *column, MapTable *subject)
+{
+	List	   *links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
+	ListCell   *lc;
+
+	if (column->label->link == NULL)
+		return table == subject || links != NIL;
+	foreach(lc, links)
+		if (((TableLink *) lfirst(lc))->name != NULL &&
+			strcmp(((TableLink *) lfirst(lc))->name, column->label->link) == 0)
+			return true;
+	return false;
+}
+
+/* check_facts: one value cannot be several facts. */
+static void
+check_facts(Correction *correction, List *columns)
+{
+	const char *first = NULL;
+	bool		differ = false;
+	StringInfoData facts;
+	List	   *named = NIL;
+	List	   *unnamed = NIL;
+	ListCell   *lc;
+
+	initStringInfo(&facts);
+	foreach(lc, columns)
+	{
+		RectifyColumn *column = lfirst(lc);
+		const char *fact = column->column->label->fact;
+		bool		known = false;
+		ListCell   *lc2;
+
+		if (fact == NULL)
+		{
+			unnamed = lappend(unnamed, column);
+			continue;
+		}
+		if (first == NULL)
+			first = fact;
+		differ |= strcmp(first, fact) != 0;
+		foreach(lc2, named)
+			known |= strcmp(lfirst(lc2), fact) == 0;
+		if (known)
+			continue;
+		named = lappend(named, unconstify(char *, fact));
+		appendStringInfo(&facts, "%s%s", facts.len > 0 ? ", " : "", fact);
+	}
+	if (differ || (named != NIL && unnamed != NIL))
+	{
+		RectifyColumn *column = unnamed != NIL ? linitial(unnamed) : NULL;
+
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("a correction of category %s must say which fact it is about", correction->category),
+				 column ? errdetail("Facts of the category: %s, and columns without one, as %s.%s.", facts.data,
+									column->table->name, quote_identifier(column->column->column->name)) :
+				 errdetail("Facts of the category: %s.", facts.data),
+				 unnamed != NIL ? errhint("Add \"fact\": \"%s\" to the correction, or \"fact\": null for the columns without one.", first) :
+				 errhint("Add \"fact\": \"%s\" to the correction.", first),
+				 errhidestmt(true)));
+	}
+}
+
+/* check_once: two corrections of one column contradict each other. */
+static void
+check_once(List *columns)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, columns)
+		for_each_from(lc2, columns, foreach_current_index(lc) + 1)
+		{
+			RectifyColumn *a = lfirst(lc);
+			RectifyColumn *b = lfirst(lc2);
+
+			if (a->column == b->column)
+				ereport(ERROR,
+						(errcode(ERRCODE_EFF_CONFIGURATION),
+						 errmsg("entries %d and %d of corrections are about the same column",
+								a->correction + 1, b->correction + 1),
+						 errdetail("Column %s.%s has category %s%s%s.", a->table->name,
+								   quote_identifier(a->column->column->name), a->column->label->category,
+								   a->column->label->fact ? " and fact " : "",
+								   a->column->label->fact ? a->column->label->fact : ""),
+						 errhint("Correct each fact once."),
+						 errhidestmt(true)));
+		}
+}
+
+/* check_generated: some column that it is made of is corrected with it, or it would keep its value. */
+static void
+check_generated(RectifyColumn *column, List *columns)
+{
+	EffColumn  *c = column->column->column;
+	EffRelation *rel = column->table->rel;
+	Relation	relation = table_open(rel->oid, AccessShareLock);
+	Bitmapset  *attnums = NULL;
+	ListCell   *lc;
+
+	pull_varattnos(build_column_default(relation, c->attnum), 1, &attnums);
+	table_close(relation, AccessShareLock);
+	foreach(lc, columns)
+	{
+		RectifyColumn *other = lfirst(lc);
+
+		if (other->table == column->table && !other->column->column->generated &&
+			bms_is_member(other->column->column->attnum - FirstLowInvalidHeapAttributeNumber, attnums))
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_ANONYMIZATION),
+			 errmsg("entry %d of corrections cannot be written to generated column %s.%s", column->correction + 1,
+					rel->name, quote_identifier(c->name)),
+			 errdetail("No column that it is generated from is corrected with it.  Nothing was changed."),
+			 errhint("Label the columns that %s.%s is generated from with the same category and fact, or correct theirs.",
+					 rel->name, quote_identifier(c->name)),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, rel->schema),
+			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),
+			 err_generic_string(PG_DIAG_COLUMN_NAME, c->name),
+			 errhidestmt(true)));
+}

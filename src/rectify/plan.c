@@ -1,0 +1,237 @@
+/*
+ * plan.c
+ *	  Plans a rectification: which tables and rows it writes, and in which order.
+ *
+ * Referenced tables come before those that reference them, so that keys which
+ * follow by ON UPDATE CASCADE do.  Rows that several may own, and rows whose
+ * way to the subject is changed, are found before anything is.  Where their
+ * keys change too, all else is written before any key is.
+ */
+#include "postgres.h"
+
+#include "rectify/plan.h"
+#include "plan/ownership.h"
+#include "plan/plan_int.h"
+#include "rectify/changes.h"
+#include "rectify/columns.h"
+#include "rectify/statements.h"
+
+#include "catalog/pg_class.h"
+#include "utils/memutils.h"
+
+static RectifyPlan *build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns);
+static List *tables_in_order(DataMap *map, List *columns);
+static bool nothing_is_deleted(Oid relid, void *arg);
+static PlannedTable *plan_rows(DataMap *map, RectifyPlan *plan, MapTable *table, bool own_links);
+static bool has_row_key(MapTable *table);
+static void add_table(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned);
+static void add_steps(DataMap *map, RectifyPlan *plan, RectifyTable *table, PlannedTable *planned,
+					  RectifyPart part, TableLink *link);
+
+/*
+ * EffRectifyPlanGet makes a plan once per map, kind, state and set of columns.
+ * Call with the settings pinned.
+ */
+RectifyPlan *
+EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state, List *columns)
+{
+	RectifyPlan *plan;
+	MemoryContext context;
+	MemoryContext previous;
+	ListCell   *lc;
+	ListCell   *lc2;
+	ListCell   *lc3;
+
+	foreach(lc, map->rectifications)
+	{
+		bool		same;
+
+		plan = lfirst(lc);
+		same = plan->base.subject == subject && plan->state == state &&
+			list_length(plan->columns) == list_length(columns);
+		if (same)
+			forboth(lc2, plan->columns, lc3, columns)
+				same &= ((RectifyColumn *) lfirst(lc2))->column == ((RectifyColumn *) lfirst(lc3))->column;
+		if (same)
+			return plan;
+	}
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced rectification", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(context);
+	plan = build_plan(map, subject, state, columns);
+	MemoryContextSetParent(context, map->context);
+	MemoryContextSwitchTo(map->context);
+	map->rectifications = lappend(map->rectifications, plan);
+	MemoryContextSwitchTo(previous);
+	return plan;
+}
+
+static RectifyPlan *
+build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns)
+{
+	RectifyPlan *plan = palloc0(sizeof(RectifyPlan));
+	PlanBuild	build = {.map = map, .plan = &plan->base};
+	ListCell   *lc;
+
+	plan->base.subject = subject;
+	plan->state = state;
+	foreach(lc, columns)
+	{
+		RectifyColumn *column = palloc(sizeof(RectifyColumn));
+
+		*column = *(RectifyColumn *) lfirst(lc);
+		plan->columns = lappend(plan->columns, column);
+	}
+	EffPlanMakeSubjectLock(&build);
+	EffRectifyFollow(map, plan);
+	foreach(lc, tables_in_order(map, plan->columns))
+	{
+		MapTable   *table = lfirst(lc);
+
+		plan->triggers |= table->rel->has_triggers;
+		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable, table->rel->deferrable);
+		plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, false));
+		/* the subject's own row, and other subjects' rows that belong to it */
+		if (table == subject && EffGraphRoleLinks(subject, subject, ROLE_OWNER) != NIL)
+			plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, true));
+	}
+	foreach(lc, plan->follows)
+		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable,
+													   EffMapLoad(map, ((ScopeRead *) lfirst(lc))->relid)->deferrable);
+	EffPlanMakeLocks(&build);
+	foreach(lc, plan->base.tables)
+		add_table(&build, plan, lfirst(lc));
+	EffRectifyDefer(map, plan);
+	return plan;
+}
+
+/* tables_in_order: what is referenced comes before what references it. */
+static List *
+tables_in_order(DataMap *map, List *columns)
+{
+	List	   *relids = NIL;
+	List	   *tables = NIL;
+	List	   *broken = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		relids = list_append_unique_oid(relids, ((RectifyColumn *) lfirst(lc))->table->rel->oid);
+	foreach(lc, EffGraphOrder(map, relids, nothing_is_deleted, NULL, &broken))
+		tables = lcons(EffMapTable(map, lfirst_oid(lc)), tables);
+	return tables;
+}
+
+static bool
+nothing_is_deleted(Oid relid, void *arg)
+{
+	return false;
+}
+
+/* plan_rows says which rows of a table are the subject's, and whether they are found first. */
+static PlannedTable *
+plan_rows(DataMap *map, RectifyPlan *plan, MapTable *table, bool own_links)
+{
+	MapTable   *subject = plan->base.subject;
+	PlannedTable *planned = palloc0(sizeof(PlannedTable));
+	ListCell   *lc;
+
+	planned->table = table;
+	planned->own_links = own_links;
+	planned->primary_key = true;
+	if (table == subject && !own_links)
+		planned->reads = EffScopeReads(map, table, NULL);
+	else
+	{
+		planned->links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
+		planned->contested = own_links || EffOwnershipContested(table, subject);
+		foreach(lc, planned->links)
+			planned->reads = list_concat(planned->reads, EffScopeReads(map, subject, lfirst(lc)));
+	}
+	/* what a trigger makes of the values is looked at afterwards, in the same rows */
+	planned->find_first = planned->contested || EffRectifyChangesRead(plan, planned->reads) ||
+		(table->rel->has_triggers && has_row_key(table));
+	return planned;
+}
+
+static bool
+has_row_key(MapTable *table)
+{
+	AttrNumber *key;
+
+	return EffRowKey(table, &key) > 0 &&
+		(table->rel->relkind == RELKIND_PARTITIONED_TABLE || list_length(table->rel->inheritors) == 1);
+}
+
+/* add_table makes steps for each group of columns that go by the same rows. */
+static void
+add_table(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned)
+{
+	RectifyTable *table = palloc0(sizeof(RectifyTable));
+	MapTable   *subject = build->plan->subject;
+	ListCell   *lc;
+
+	table->table = planned->table;
+	if (planned->find_first)
+	{
+		EffPlanMakeRowSet(build, planned);
+		plan->row_sets = lappend(plan->row_sets, planned->rows);
+	}
+	if (planned->contested)
+	{
+		EffOwnershipQueries(build->map, build->plan, planned);
+		table->shared = EffRectifyMakeShared(build->map, plan, planned);
+	}
+	if (!planned->own_links)
+		add_steps(build->map, plan, table, planned, PART_OWN, NULL);
+	if (planned->contested)
+	{
+		if (!planned->own_links)
+			add_steps(build->map, plan, table, planned, PART_OWN_ONCE_SHARED, NULL);
+		foreach(lc, planned->links)
+			add_steps(build->map, plan, table, planned, PART_LINK, lfirst(lc));
+	}
+	else if (planned->table == subject)
+	{
+		/* a link of the subject's own row may lead to the row itself */
+		foreach(lc, EffGraphRoleLinks(subject, subject, ROLE_OWNER))
+			add_steps(build->map, plan, table, planned, PART_LINK, lfirst(lc));
+	}
+	if (list_length(table->steps) > 1)
+		table->count = EffRectifyMakeCount(build->map, plan, table->steps);
+	if (plan->triggers && table->steps != NIL)
+		table->aftermath = EffRectifyMakeAftermath(build->map, plan, planned, table->steps);
+	if (table->steps != NIL || table->shared != NULL)
+		plan->tables = lappend(plan->tables, table);
+}
+
+/*
+ * add_steps: where the key by which rows are found follows another table's, or
+ * goes from under a later step, what is no key is written beforehand.
+ */
+static void
+add_steps(DataMap *map, RectifyPlan *plan, RectifyTable *table, PlannedTable *planned,
+		  RectifyPart part, TableLink *link)
+{
+	RowSet	   *rows = planned->rows;
+	bool		anew = false;
+	bool		split = false;
+
+	if (!EffRectifyWrites(plan, planned, link))
+		return;
+	if (rows != NULL)
+	{
+		anew = !planned->contested && EffRectifyFollowsKey(plan, planned->table, rows->key, rows->nkey);
+		split = anew || (planned->contested && EffRectifyChangesKey(plan, planned->table, rows->key, rows->nkey));
+	}
+	if (planned->contested)
+	{
+		rows = EffRectifyMakeRows(map, plan, planned, part, link);
+		plan->parts = lappend(plan->parts, rows);
+	}
+	for (StepColumns which = split ? COLUMNS_FREE : COLUMNS_ALL; which <= (split ? COLUMNS_KEYS : COLUMNS_ALL); which++)
+	{
+		RectifyStep *step = EffRectifyMakeStep(map, plan, planned, part, link, rows, which);
+
+		if (step != NULL)
+			table->steps = lappend(table->steps, step);
+	}
+}

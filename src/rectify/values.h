@@ -1,0 +1,14 @@
+/*
+ * values.h
+ *	  Corrected values, as their columns take them.
+ */
+#ifndef EFF_RECTIFY_VALUES_H
+#define EFF_RECTIFY_VALUES_H
+
+#include "effaced.h"
+#include "exec/exec.h"
+
+/* The value of each RectifyColumn, inside the SPI bracket; ERROR ZE004 where one does not fit */
+extern ExecValue *EffRectifyConvert(List *columns, List *corrections);
+
+#endif							/* EFF_RECTIFY_VALUES_H */

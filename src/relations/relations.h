@@ -1,0 +1,138 @@
+/*
+ * relations.h
+ *	  Relations, columns, keys, foreign keys and stored labels as plain structs.
+ *
+ * Everything is read from the system catalogs into the current memory context;
+ * nothing keeps a lock or a cache reference.
+ */
+#ifndef EFF_CATALOG_H
+#define EFF_CATALOG_H
+
+#include "effaced.h"
+#include "access/attnum.h"
+#include "nodes/pg_list.h"
+
+/* One column of a relation; dropped columns are left out */
+typedef struct EffColumn
+{
+	AttrNumber	attnum;
+	char	   *name;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	bool		not_null;		/* by itself or by its domain */
+	bool		has_default;
+	bool		generated;
+	bool		identity_always;
+} EffColumn;
+
+/* One valid index; columns inside expressions are listed in expr_columns */
+typedef struct EffIndex
+{
+	Oid			oid;
+	bool		unique;
+	bool		primary;
+	bool		exclusion;
+	bool		partial;
+	int			lookup;			/* finds every row with given values of that many first columns or more; 0 never */
+	bool		ranges;			/* finds every row within limits of its first column */
+	bool		immediate;
+	int			nkeys;
+	AttrNumber *keys;			/* 0 for an expression */
+	List	   *expr_columns;	/* of int: attnums that expressions read */
+	List	   *included;		/* of int: attnums that INCLUDE names */
+} EffIndex;
+
+/* A relation that a label, a hop or a foreign key names */
+typedef struct EffRelation
+{
+	Oid			oid;
+	char	   *schema;
+	char	   *relname;
+	char	   *name;			/* as JSON writes it: quoted, unqualified in public */
+	char	   *sql;			/* quoted and always qualified */
+	char		relkind;
+	char		persistence;
+	bool		is_partition;
+	bool		has_triggers;	/* user triggers or rules here or on a child */
+	List	   *deferrable;		/* of Oid: constraints, of children too, that may be deferred */
+	int			ncolumns;
+	EffColumn  *columns;		/* by attnum */
+	List	   *indexes;		/* of EffIndex, primary key first, then by oid */
+	List	   *inheritors;		/* of Oid: itself and all its children */
+} EffRelation;
+
+/* A foreign key; clones on partitions (conparentid <> 0) are left out */
+typedef struct ForeignKey
+{
+	Oid			oid;
+	char	   *name;
+	char	   *schema;			/* of the constraint */
+	Oid			relid;			/* referencing */
+	Oid			target;			/* referenced */
+	int			nkeys;
+	AttrNumber *columns;
+	AttrNumber *target_columns;
+	char		on_delete;		/* FKCONSTR_ACTION_* */
+	char		on_update;
+	int			nset;			/* columns of ON DELETE SET NULL (...) */
+	AttrNumber *set_columns;
+	bool		match_full;
+	bool		deferrable;
+	bool		initially_deferred;
+	bool		validated;
+	bool		namesake;		/* SET CONSTRAINTS by its name would meet others */
+} ForeignKey;
+
+/* A stored label, from whichever place it counts */
+typedef struct StoredLabel
+{
+	Oid			relid;
+	AttrNumber	attnum;			/* 0 for the table */
+	char	   *json;
+	bool		from_comment;
+	bool		shadowed;		/* a comment stands behind the security label */
+} StoredLabel;
+
+extern void EffCatalogInit(void);
+
+extern EffRelation *EffRelationLoad(Oid relid); /* NULL where it is gone */
+extern EffColumn *EffRelationColumn(EffRelation *rel, AttrNumber attnum);
+extern EffColumn *EffRelationColumnByName(EffRelation *rel, const char *name);
+extern EffIndex *EffRelationPrimaryKey(EffRelation *rel);
+extern bool EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n);
+extern bool EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n);
+extern bool EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum);
+extern char *EffRelationDisplayName(Oid relid);
+
+extern List *EffForeignKeysLoad(void);	/* of ForeignKey, by relation, then name */
+
+/* Whether the foreign key is about a column, on whichever end */
+extern bool EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum);
+
+/* Columns (int attnums) that ON DELETE SET NULL or SET DEFAULT writes; NIL for any other action */
+extern List *EffForeignKeySets(ForeignKey *fk);
+
+/* Whether that is its action, and its columns, which are rel's, can take the value */
+extern bool EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel);
+
+extern List *EffLabelsLoad(void);		/* of StoredLabel, by relation, then attnum */
+extern List *EffLabelsOf(Oid relid);	/* the same for one relation */
+extern List *EffAncestors(Oid relid);	/* of Oid: every inheritance parent */
+
+/* Quoted names of columns, for a message */
+extern char *EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n);
+
+/* Statements to paste: set a label, and take one out of a comment */
+extern char *EffLabelStatement(Oid relid, AttrNumber attnum, const char *json);
+extern char *EffCommentStatement(EffRelation *rel, AttrNumber attnum);
+
+/* Names written in labels and manifests; InvalidOid where there is none */
+extern Oid	EffRelationByName(const char *name);
+
+extern Oid	EffExtensionSchema(void);
+extern const char *EffExtensionSchemaSql(void);
+extern Oid	EffOwnRelation(const char *relname);
+extern bool EffOwnRelationIsEmpty(const char *relname);
+
+#endif							/* EFF_CATALOG_H */

@@ -1,0 +1,343 @@
+/*
+ * enforce.c
+ *	  Enforces retention: replaces values whose term has ended, or removes their
+ *	  rows, where the label says so.
+ *
+ * A procedure of many small transactions.  Each batch picks rows by the anchor
+ * and locks them, passing by what others have locked; a second statement, whose
+ * snapshot sees everything that was committed before the locks were taken, does
+ * the work.  Between batches nothing is held but the place to go on from, and
+ * the data map is asked for anew: labels may have changed.
+ */
+#include "postgres.h"
+
+#include "retention/enforce_rows.h"
+#include "map/graph.h"
+#include "ledger/ledger.h"
+#include "base/jsonb_writer.h"
+#include "retention/runs.h"
+#include "base/spi.h"
+#include "trail/trail.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "tcop/pquery.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define MAX_BATCH_ROWS 1000000
+
+PG_FUNCTION_INFO_V1(effaced_enforce_retention);
+
+/* One call */
+typedef struct EnforcementRun
+{
+	uint64		number;
+	int64		id;				/* in effaced_retention_runs */
+	TimestampTz as_of;
+	int			batch_rows;
+	MemoryContext context;		/* outlives transactions */
+	MemoryContext batch;		/* does not outlive a batch */
+	uint64		deleted_in_pass;
+	uint64		anonymized;
+	uint64		deleted;
+	uint64		restricted;
+	uint64		kept;
+	uint64		left;
+} EnforcementRun;
+
+static uint64 last_run = 0;
+
+static void require_own_transactions(FunctionCallInfo fcinfo);
+static void warn_of_lost_kinds(DataMap *map);
+static void commit(void);
+static bool run_batch(EnforcementRun *run);
+static EnforcementStep *next_step(EnforcementRun *run, List *steps);
+static void begin_step(EnforcementStep *step, uint64 run);
+static List *restricted_of(EnforcementStep *step);
+static void count_left(EnforcementRun *run);
+static TrailEvent *make_event(EnforcementStep *step, const char *strategy, uint64 rows);
+
+/*
+ * effaced_enforce_retention(as_of, batch_rows) works off what has expired.
+ */
+Datum
+effaced_enforce_retention(PG_FUNCTION_ARGS)
+{
+	EnforcementRun run = {0};
+	MemoryContext previous;
+	EffBracket	bracket;
+	ListCell   *lc;
+
+	require_own_transactions(fcinfo);
+	run.as_of = EffRetentionAsOf(fcinfo, 0);
+	if (PG_ARGISNULL(1) || PG_GETARG_INT32(1) < 1 || PG_GETARG_INT32(1) > MAX_BATCH_ROWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("batch_rows must be between 1 and %d", MAX_BATCH_ROWS),
+				 errhint("Leave it out for batches of 1000 rows."),
+				 errhidestmt(true)));
+	run.batch_rows = PG_GETARG_INT32(1);
+	run.number = ++last_run;
+	run.context = AllocSetContextCreate(PortalContext, "effaced retention", ALLOCSET_DEFAULT_SIZES);
+	run.batch = AllocSetContextCreate(run.context, "effaced retention batch", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(run.context);
+
+	warn_of_lost_kinds(EffGraphGet());
+	/* labels that cannot be carried out stop the run before it has begun */
+	EffPinBegin(&bracket);
+	foreach(lc, EffEnforcePlanGet(EffGraphGet()))
+	{
+		EnforcementStep *step = lfirst(lc);
+
+		(void) EffRetentionCutoff(linitial(step->terms), run.as_of);
+	}
+	EffPinEnd(&bracket);
+
+	run.id = EffRetentionRunStart(run.as_of, run.batch_rows);
+	commit();
+	while (run_batch(&run))
+	{
+		CHECK_FOR_INTERRUPTS();
+		commit();
+	}
+	count_left(&run);
+	EffRetentionRunEnd(run.id, run.restricted, run.kept, run.left);
+	commit();
+	ereport(NOTICE,
+			(errmsg("retention enforced, in rows: " UINT64_FORMAT " anonymized, " UINT64_FORMAT " deleted",
+					run.anonymized, run.deleted),
+			 errdetail("Left as they are: " UINT64_FORMAT " under a restriction, " UINT64_FORMAT
+					   " that something else keeps, " UINT64_FORMAT " that others had locked or added.",
+					   run.restricted, run.kept, run.left)));
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(run.context);
+	PG_RETURN_VOID();
+}
+
+/* require_own_transactions: a batch that cannot be committed would hold its locks to the end. */
+static void
+require_own_transactions(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("effaced_enforce_retention cannot run inside a transaction block"),
+				 errdetail("It commits after each batch."),
+				 errhint("Send CALL effaced_enforce_retention(); as a statement of its own, without BEGIN."),
+				 errhidestmt(true)));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("effaced_enforce_retention must run at isolation level READ COMMITTED"),
+				 errdetail("The snapshot of a transaction would hide rows that are committed while locks are waited for."),
+				 errhint("SET default_transaction_isolation = 'read committed';"),
+				 errhidestmt(true)));
+}
+
+/*
+ * warn_of_lost_kinds: a table that is renamed may be of another kind since.  It
+ * is no error, since the restricted may be gone for good with their table.
+ */
+static void
+warn_of_lost_kinds(DataMap *map)
+{
+	ListCell   *lc;
+
+	foreach(lc, EffLedgerLostKinds(map, LEDGER_RESTRICTIONS))
+		ereport(WARNING,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("restrictions are in force for subjects of kind %s, which no table has", EffQuoteLiteral(lfirst(lc))),
+				 errdetail("They keep no rows."),
+				 errhint("SELECT hint FROM %s.effaced_lint() WHERE code = 'lost_kind';", EffExtensionSchemaSql())));
+}
+
+/*
+ * commit ends the transaction of a batch and begins the next one.  Deferred
+ * triggers and constraints run now, and what they raise may quote a row.
+ */
+static void
+commit(void)
+{
+	const EffStatementPlace place = {.action = "commit of", .relation = "an enforcement of retention", .batch = true};
+	MemoryContext context = CurrentMemoryContext;
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	PG_TRY();
+	{
+		SPI_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(&place);
+	}
+	PG_END_TRY();
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	EnsurePortalSnapshotExists();
+}
+
+/*
+ * run_batch works off one batch of the first step that is not finished; false
+ * where nothing is left to do.
+ */
+static bool
+run_batch(EnforcementRun *run)
+{
+	RetentionValues values = {.as_of = run->as_of};
+	MemoryContext previous;
+	EnforcementStep *step;
+	uint64		picked;
+	uint64		done = 0;
+	EffBracket	bracket;
+
+	MemoryContextReset(run->batch);
+	previous = MemoryContextSwitchTo(run->batch);
+	values.map = EffGraphGet();
+	EffPinBegin(&bracket);
+	step = next_step(run, EffEnforcePlanGet(values.map));
+	EffPinEnd(&bracket);
+	/* where the map has changed, the next batch goes by the new one */
+	if (step == NULL || !EffMapHold(values.map, list_make1(step->table->rel)))
+	{
+		MemoryContextSwitchTo(previous);
+		return step != NULL;
+	}
+	values.restricted = restricted_of(step);
+
+	EffSpiBegin(&bracket);
+	picked = EffEnforcePick(step, &values, run->batch_rows);
+	if (picked > 0)
+		done = EffEnforceWrite(step, &values, picked);
+	EffSpiEnd(&bracket);
+
+	step->finished = picked == 0;
+	if (done > 0)
+		(void) EffTrailAppend(list_make1(make_event(step, step->deletes ? "delete" : "anonymize", done)));
+	EffRetentionRunBatch(run->id, step->table->name, step->deletes, done);
+	if (step->deletes)
+	{
+		run->deleted += done;
+		run->deleted_in_pass += done;
+	}
+	else
+		run->anonymized += done;
+	MemoryContextSwitchTo(previous);
+	return true;
+}
+
+/*
+ * next_step: rows that went may have been what kept others, so deletions go
+ * round until one round has deleted nothing.
+ */
+static EnforcementStep *
+next_step(EnforcementRun *run, List *steps)
+{
+	bool		again = false;
+	ListCell   *lc;
+
+	foreach(lc, steps)
+	{
+		EnforcementStep *step = lfirst(lc);
+
+		if (step->run != run->number)
+			begin_step(step, run->number);
+		if (step->deletes && !step->finished)
+			return step;
+		again |= step->deletes && step->references != NIL;
+	}
+	if (again && run->deleted_in_pass > 0)
+	{
+		run->deleted_in_pass = 0;
+		foreach(lc, steps)
+			if (((EnforcementStep *) lfirst(lc))->references != NIL)
+				begin_step(lfirst(lc), run->number);
+		return next_step(run, steps);
+	}
+	foreach(lc, steps)
+		if (!((EnforcementStep *) lfirst(lc))->finished)
+			return lfirst(lc);
+	return NULL;
+}
+
+/* begin_step goes back before the first row. */
+static void
+begin_step(EnforcementStep *step, uint64 run)
+{
+	step->run = run;
+	step->finished = false;
+	EffEnforceRewind(step);
+}
+
+static List *
+restricted_of(EnforcementStep *step)
+{
+	List	   *restricted = NIL;
+	List	   *kinds = NIL;
+	ListCell   *lc;
+
+	foreach(lc, step->claims)
+		kinds = list_append_unique_ptr(kinds, ((OwnerClaim *) lfirst(lc))->subject);
+	foreach(lc, kinds)
+		restricted = lappend(restricted, EffLedgerRestricted(lfirst(lc), NULL, true));
+	return restricted;
+}
+
+/* count_left tells what was passed by, and records it. */
+static void
+count_left(EnforcementRun *run)
+{
+	RetentionValues values = {.as_of = run->as_of};
+	List	   *events = NIL;
+	List	   *steps;
+	EffBracket	bracket;
+	ListCell   *lc;
+
+	MemoryContextReset(run->batch);
+	MemoryContextSwitchTo(run->batch);
+	values.map = EffGraphGet();
+	EffPinBegin(&bracket);
+	steps = EffEnforcePlanGet(values.map);
+	EffPinEnd(&bracket);
+	foreach(lc, steps)
+	{
+		EnforcementStep *step = lfirst(lc);
+		EnforcementRest rest;
+
+		values.restricted = restricted_of(step);
+		EffSpiBegin(&bracket);
+		rest = EffEnforceRest(step, steps, &values);
+		EffSpiEnd(&bracket);
+		run->restricted += rest.first_restricted;
+		run->kept += rest.first_kept;
+		run->left += rest.first_left;
+		if (rest.restricted > 0)
+			events = lappend(events, make_event(step, "restricted", rest.restricted));
+		if (rest.kept > 0)
+			events = lappend(events, make_event(step, "kept", rest.kept));
+	}
+	(void) EffTrailAppend(events);
+	MemoryContextSwitchTo(run->context);
+}
+
+static TrailEvent *
+make_event(EnforcementStep *step, const char *strategy, uint64 rows)
+{
+	EffObject	payload;
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, step->terms)
+		columns = lappend(columns, ((RetentionTerm *) lfirst(lc))->column->column->name);
+	EffObjectBegin(&payload);
+	EffObjectText(&payload, "target", step->table->name);
+	EffObjectText(&payload, "strategy", strategy);
+	EffObjectTexts(&payload, "columns", columns);
+	EffObjectNumber(&payload, "rows", rows);
+	return EffTrailEvent("retention_enforced", NULL, NULL, EffObjectDone(&payload));
+}

@@ -1,0 +1,244 @@
+/*
+ * enforce_plan.c
+ *	  Makes the steps of enforcement from the terms that labels name.
+ */
+#include "postgres.h"
+
+#include "retention/enforce_plan.h"
+#include "base/citus.h"
+#include "map/graph.h"
+
+#include "catalog/pg_class.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+static List *make_steps(DataMap *map);
+static void require_local(RetentionTerm *term);
+static void require_replaceable(DataMap *map, RetentionTerm *term);
+static EnforcementStep *step_of_group(List *steps, RetentionTerm *term);
+static List *list_references(DataMap *map, MapTable *table);
+static List *add_reference(List *references, EffRelation *rel, AttrNumber *columns,
+						   EffRelation *source, AttrNumber *source_columns, int n);
+static bool is_hop(DataMap *map, ForeignKey *fk);
+
+/*
+ * EffEnforcePlanGet makes the steps where the map has none yet.
+ */
+List *
+EffEnforcePlanGet(DataMap *map)
+{
+	MemoryContext context;
+	MemoryContext previous;
+
+	if (map->enforcement != NIL)
+		return map->enforcement;
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced enforcement", ALLOCSET_SMALL_SIZES);
+	previous = MemoryContextSwitchTo(context);
+	map->enforcement = make_steps(map);
+	MemoryContextSwitchTo(previous);
+	if (map->enforcement != NIL)
+		MemoryContextSetParent(context, map->context);
+	return map->enforcement;
+}
+
+/*
+ * make_steps: rows that go first, then values to be replaced.  A term without
+ * an anchor or a duration is never over.
+ */
+static List *
+make_steps(DataMap *map)
+{
+	List	   *deletions = NIL;
+	List	   *anonymizations = NIL;
+	List	   *terms = EffRetentionTerms(map);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, terms)
+	{
+		RetentionTerm *term = lfirst(lc);
+		EnforcementStep *step;
+
+		if (term->anchor == NULL || term->policy->on_expiry == EXPIRY_REPORT)
+			continue;
+		require_local(term);
+		if (term->policy->on_expiry == EXPIRY_ANONYMIZE)
+		{
+			require_replaceable(map, term);
+			step = step_of_group(anonymizations, term);
+			if (step != NULL)
+			{
+				step->terms = lappend(step->terms, term);
+				continue;
+			}
+		}
+		step = palloc0(sizeof(EnforcementStep));
+		step->table = term->table;
+		step->terms = list_make1(term);
+		step->claims = EffRetentionClaims(term->table, NULL);
+		if (term->column->label->link != NULL)
+			step->claims = list_concat(step->claims, term->claims);
+		if (term->policy->on_expiry == EXPIRY_ANONYMIZE)
+		{
+			anonymizations = lappend(anonymizations, step);
+			continue;
+		}
+		step->deletes = true;
+		step->references = list_references(map, term->table);
+		foreach(lc2, terms)
+		{
+			RetentionTerm *other = lfirst(lc2);
+
+			if (other != term && other->table == term->table)
+				step->others = lappend(step->others, other);
+		}
+		deletions = lappend(deletions, step);
+	}
+	return list_concat(deletions, anonymizations);
+}
+
+/* require_local: rows of a foreign table, or of another node, cannot be locked and passed by. */
+static void
+require_local(RetentionTerm *term)
+{
+	EffRelation *rel = term->table->rel;
+
+	if (rel->relkind == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("retention of column %s.%s cannot be enforced on a foreign table",
+						rel->name, quote_identifier(term->column->column->name)),
+				 errhint("Set \"on_expiry\" to \"report\" here, and enforce it where the table is."),
+				 errhidestmt(true)));
+	/* the place of a row means another row on another node */
+	if (EffCitusIsRemote(rel->oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("retention of column %s.%s cannot be enforced on a table that Citus distributes",
+						rel->name, quote_identifier(term->column->column->name)),
+				 errdetail("Rows of several shards cannot be locked and passed by."),
+				 errhint("Set \"on_expiry\" to \"report\", and erase the subjects that effaced_sweep() names."),
+				 errhidestmt(true)));
+}
+
+/* require_replaceable: the column has a surrogate, and nothing depends on its value. */
+static void
+require_replaceable(DataMap *map, RetentionTerm *term)
+{
+	EffRelation *rel = term->table->rel;
+	EffColumn  *column = term->column->column;
+	const char *why = NULL;
+	ListCell   *lc;
+
+	if (term->surrogate->error != NULL)
+		EffMapErrorRaise(term->surrogate->error);
+	if (term->surrogate->kind == SURROGATE_GENERATED)
+		why = "it is generated from other columns";
+	for (int i = 0; i < term->surrogate->nkey; i++)
+		if (term->surrogate->key[i] == column->attnum)
+			why = "it is part of the row's key";
+	foreach(lc, EffMapRelation(map, rel->oid)->referenced_by)
+	{
+		ForeignKey *fk = lfirst(lc);
+
+		for (int i = 0; i < fk->nkeys; i++)
+			if (fk->target_columns[i] == column->attnum)
+				why = psprintf("foreign key %s references it", quote_identifier(fk->name));
+	}
+	if (why != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_ANONYMIZATION),
+				 errmsg("column %s.%s cannot be anonymized when its retention ends: %s",
+						rel->name, quote_identifier(column->name), why),
+				 errhint("Set \"on_expiry\" of its retention to \"report\" or \"delete\"."),
+				 errhidestmt(true)));
+}
+
+/* step_of_group finds the step that replaces columns with the same anchor, duration and link. */
+static EnforcementStep *
+step_of_group(List *steps, RetentionTerm *term)
+{
+	ListCell   *lc;
+
+	foreach(lc, steps)
+	{
+		RetentionTerm *first = linitial(((EnforcementStep *) lfirst(lc))->terms);
+		const char *link = first->column->label->link;
+		const char *other = term->column->label->link;
+
+		if (first->table == term->table && first->anchor == term->anchor &&
+			strcmp(first->policy->duration, term->policy->duration) == 0 &&
+			(link == NULL ? other == NULL : other != NULL && strcmp(link, other) == 0))
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+/*
+ * list_references: any row that references a row keeps it, and any way to
+ * other rows that leads over it.  A reference that the foreign key itself sets
+ * to NULL, or to its default, keeps nothing, unless it is such a way.
+ */
+static List *
+list_references(DataMap *map, MapTable *table)
+{
+	List	   *references = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, table->rel->inheritors)
+	{
+		EffRelation *rel = EffMapLoad(map, lfirst_oid(lc));
+
+		if (rel == NULL)
+			continue;
+		foreach(lc2, EffMapRelation(map, rel->oid)->referenced_by)
+		{
+			ForeignKey *fk = lfirst(lc2);
+			EffRelation *source = EffMapLoad(map, fk->relid);
+
+			if (source != NULL && (!EffForeignKeyLetsGo(fk, source) || is_hop(map, fk)))
+				references = add_reference(references, rel, fk->target_columns, source, fk->columns, fk->nkeys);
+		}
+	}
+	for (int i = 0; i < map->ntables; i++)
+		foreach(lc, map->tables[i]->links)
+			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
+			{
+				JoinHop    *hop = lfirst(lc2);
+
+				if ((hop->fk == NULL || hop->reverse) && list_member_oid(table->rel->inheritors, hop->target->oid))
+					references = add_reference(references, hop->target, hop->target_columns,
+											   hop->source, hop->source_columns, hop->n);
+			}
+	return references;
+}
+
+static List *
+add_reference(List *references, EffRelation *rel, AttrNumber *columns,
+			  EffRelation *source, AttrNumber *source_columns, int n)
+{
+	RowReference *reference = palloc(sizeof(RowReference));
+
+	reference->rel = rel;
+	reference->columns = columns;
+	reference->source = source;
+	reference->source_columns = source_columns;
+	reference->n = n;
+	return lappend(references, reference);
+}
+
+/* is_hop: a link of some table goes along the foreign key */
+static bool
+is_hop(DataMap *map, ForeignKey *fk)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	for (int i = 0; i < map->ntables; i++)
+		foreach(lc, map->tables[i]->links)
+			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
+				if (((JoinHop *) lfirst(lc2))->fk == fk)
+					return true;
+	return false;
+}

@@ -1,0 +1,333 @@
+/*
+ * enforce_rows.c
+ *	  The statements of enforcement: which rows a step is about, how they are
+ *	  locked, replaced or removed, and which are left.
+ */
+#include "postgres.h"
+
+#include "retention/enforce_rows.h"
+#include "rows/scope.h"
+#include "base/spi.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+static Oid	anchor_type(EnforcementStep *step);
+static void set_place(EnforcementStep *step, Datum anchor, Oid tableoid, ItemPointer ctid);
+static Statement *new_statement(EnforcementStep *step);
+static char *due_condition(DataMap *map, EnforcementStep *step, Statement *st);
+static char *restricted_condition(EnforcementStep *step, Statement *st, const RetentionValues *values);
+static char *kept_condition(EnforcementStep *step, Statement *st);
+static uint64 anonymize_rows(EnforcementStep *step, const RetentionValues *values, uint64 picked);
+static uint64 delete_rows(EnforcementStep *step, const RetentionValues *values);
+static void join_batch(Statement *st);
+static void not_enforced(EnforcementStep *step) pg_attribute_noreturn();
+
+/*
+ * EffEnforceRewind: -infinity is before every anchor.
+ */
+void
+EffEnforceRewind(EnforcementStep *step)
+{
+	ItemPointerData nowhere;
+	Oid			input;
+	Oid			ioparam;
+
+	getTypeInputInfo(anchor_type(step), &input, &ioparam);
+	ItemPointerSet(&nowhere, 0, 0);
+	set_place(step, OidInputFunctionCall(input, "-infinity", ioparam, -1), InvalidOid, &nowhere);
+}
+
+/*
+ * EffEnforcePick locks the next rows in order of the anchor, and gives their
+ * places as parameters 0 and 1 of the batch.
+ */
+uint64
+EffEnforcePick(EnforcementStep *step, RetentionValues *values, int max_rows)
+{
+	RetentionTerm *term = linitial(step->terms);
+	EffRelation *rel = step->table->rel;
+	Statement  *st = new_statement(step);
+	char	   *anchor = EffColumnSql("t", rel, term->anchor->attnum);
+	char	   *due = due_condition(values->map, step, st);
+	char	   *restricted = restricted_condition(step, st, values);
+	char	   *kept = step->deletes ? kept_condition(step, st) : "false";
+	Datum		place[] = {step->place.anchor, ObjectIdGetDatum(step->place.tableoid),
+	PointerGetDatum(&step->place.ctid), Int64GetDatum(max_rows)};
+	Datum	   *rows;
+	Datum	   *tableoids;
+	Datum	   *ctids;
+	uint64		n;
+	bool		isnull;
+
+	st->place.batch = true;
+	appendStringInfo(&st->text, "SELECT %s, t.tableoid, t.ctid FROM %s t WHERE (%s, t.tableoid, t.ctid) > (%s, %s, %s) AND %s"
+					 " AND (%s) IS NOT TRUE AND NOT %s ORDER BY %s, t.tableoid, t.ctid LIMIT %s FOR %sUPDATE OF t SKIP LOCKED",
+					 anchor, rel->sql, anchor, EffStatementParam(st, PARAM_BATCH, 0, NULL, 0, anchor_type(step)),
+					 EffStatementParam(st, PARAM_BATCH, 1, NULL, 0, OIDOID),
+					 EffStatementParam(st, PARAM_BATCH, 2, NULL, 0, TIDOID),
+					 due, restricted, kept, anchor,
+					 EffStatementParam(st, PARAM_BATCH, 3, NULL, 0, INT8OID), step->deletes ? "" : "NO KEY ");
+	values->batch = place;
+	n = EffRetentionExecute(st, values, false, NULL);
+	values->batch = NULL;
+	if (n == 0)
+		return 0;
+	tableoids = palloc(sizeof(Datum) * n);
+	ctids = palloc(sizeof(Datum) * n);
+	for (uint64 i = 0; i < n; i++)
+	{
+		tableoids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull);
+		ctids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull);
+	}
+	rows = palloc(sizeof(Datum) * 2);
+	rows[0] = PointerGetDatum(construct_array(tableoids, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	rows[1] = PointerGetDatum(construct_array(ctids, n, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+	values->batch = rows;
+	set_place(step, SPI_getbinval(SPI_tuptable->vals[n - 1], SPI_tuptable->tupdesc, 1, &isnull),
+			  DatumGetObjectId(tableoids[n - 1]), (ItemPointer) DatumGetPointer(ctids[n - 1]));
+	return n;
+}
+
+/*
+ * EffEnforceWrite looks afterwards whether the rows are as they have to be.
+ */
+uint64
+EffEnforceWrite(EnforcementStep *step, const RetentionValues *values, uint64 picked)
+{
+	return step->deletes ? delete_rows(step, values) : anonymize_rows(step, values, picked);
+}
+
+/*
+ * EffEnforceRest counts for two uses: an event has the rows of its columns, but
+ * the run each row once.
+ */
+EnforcementRest
+EffEnforceRest(EnforcementStep *step, List *steps, const RetentionValues *values)
+{
+	Statement  *st = new_statement(step);
+	char	   *restricted = restricted_condition(step, st, values);
+	EnforcementRest rest;
+	StringInfoData told;
+	ListCell   *lc;
+
+	initStringInfo(&told);
+	foreach(lc, steps)
+	{
+		EnforcementStep *earlier = lfirst(lc);
+
+		if (earlier == step)
+			break;
+		if (earlier->table == step->table)
+			appendStringInfo(&told, " OR (%s) IS TRUE", due_condition(values->map, earlier, st));
+	}
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FILTER (WHERE c.restricted AND NOT c.told),"
+					 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND c.kept AND NOT c.told),"
+					 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND NOT c.kept AND NOT c.told),"
+					 " pg_catalog.count(*) FILTER (WHERE c.restricted),"
+					 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND c.kept)"
+					 " FROM (SELECT (%s) IS TRUE AS restricted, %s AS kept, false%s AS told FROM %s t WHERE %s) AS c",
+					 restricted, step->deletes ? kept_condition(step, st) : "false", told.data, step->table->rel->sql,
+					 due_condition(values->map, step, st));
+	(void) EffRetentionExecute(st, values, false, NULL);
+	rest.first_restricted = EffSpiNumber(1);
+	rest.first_kept = EffSpiNumber(2);
+	rest.first_left = EffSpiNumber(3);
+	rest.restricted = EffSpiNumber(4);
+	rest.kept = EffSpiNumber(5);
+	return rest;
+}
+
+/* anchor_type: without the domain that the anchor may be of. */
+static Oid
+anchor_type(EnforcementStep *step)
+{
+	return getBaseType(((RetentionTerm *) linitial(step->terms))->anchor->type);
+}
+
+/* set_place keeps the anchor as long as the step. */
+static void
+set_place(EnforcementStep *step, Datum anchor, Oid tableoid, ItemPointer ctid)
+{
+	MemoryContext previous = MemoryContextSwitchTo(GetMemoryChunkContext(step));
+	Oid			type = anchor_type(step);
+
+	step->place.anchor = datumCopy(anchor, get_typbyval(type), get_typlen(type));
+	step->place.tableoid = tableoid;
+	step->place.ctid = *ctid;
+	MemoryContextSwitchTo(previous);
+}
+
+static Statement *
+new_statement(EnforcementStep *step)
+{
+	return EffStatementNew(SPI_OK_SELECT, "enforcement of retention on", step->table->rel);
+}
+
+/* due_condition: the row holds something whose term has ended. */
+static char *
+due_condition(DataMap *map, EnforcementStep *step, Statement *st)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, step->terms)
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", EffRetentionHeld(lfirst(lc), st));
+	return psprintf("%s AND (%s) AND %s", EffRetentionExpired(linitial(step->terms), st), buf.data,
+					EffRetentionScope(map, linitial(step->terms), st));
+}
+
+/* restricted_condition: the row may be that of a subject under a restriction. */
+static char *
+restricted_condition(EnforcementStep *step, Statement *st, const RetentionValues *values)
+{
+	List	   *claims = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	/* those of kinds without restrictions need not be looked up */
+	foreach(lc, step->claims)
+		foreach(lc2, values->restricted)
+		{
+			RestrictedSubjects *of_kind = lfirst(lc2);
+
+			if (of_kind->nkeys > 0 && of_kind->subject == ((OwnerClaim *) lfirst(lc))->subject)
+				claims = lappend(claims, lfirst(lc));
+		}
+	return EffRetentionOwned(values->map, claims, st, &EffScopeRestricted);
+}
+
+/*
+ * kept_condition: something else keeps a row that would go, a reference or
+ * another value that it has to retain, or that is only to be reported.
+ */
+static char *
+kept_condition(EnforcementStep *step, Statement *st)
+{
+	int			length = st->text.len;
+	ListCell   *lc;
+
+	appendStringInfoString(&st->text, "(false");
+	foreach(lc, step->others)
+	{
+		RetentionTerm *other = lfirst(lc);
+		char	   *expired = other->policy->on_expiry == EXPIRY_REPORT ? NULL : EffRetentionExpired(other, st);
+
+		appendStringInfo(&st->text, " OR (%s IS TRUE", EffRetentionHeld(other, st));
+		if (expired != NULL)
+			appendStringInfo(&st->text, " AND (%s) IS NOT TRUE", expired);
+		appendStringInfoChar(&st->text, ')');
+	}
+	foreach(lc, step->references)
+	{
+		RowReference *reference = lfirst(lc);
+
+		appendStringInfoString(&st->text, " OR ");
+		EffScopeReferenced(st, "t", reference->rel, reference->columns,
+						   reference->source, reference->source_columns, reference->n);
+	}
+	appendStringInfoChar(&st->text, ')');
+	return EffStatementTake(st, length);
+}
+
+static uint64
+anonymize_rows(EnforcementStep *step, const RetentionValues *values, uint64 picked)
+{
+	EffRelation *rel = step->table->rel;
+	Statement  *st = new_statement(step);
+	StringInfoData held;
+	uint64		done;
+	uint64		still_held;
+	ListCell   *lc;
+
+	st->place.batch = true;
+	initStringInfo(&held);
+	appendStringInfo(&st->text, "WITH done AS (UPDATE %s t SET ", rel->sql);
+	foreach(lc, step->terms)
+	{
+		RetentionTerm *term = lfirst(lc);
+		EffColumn  *column = term->column->column;
+		char	   *sql = EffSurrogateSql(term->surrogate, st, "t");
+
+		/* a NULL stays NULL */
+		if (!column->not_null && term->surrogate->kind != SURROGATE_NULL)
+			sql = psprintf("CASE WHEN %s IS NOT NULL THEN %s END", EffColumnSql("t", rel, column->attnum), sql);
+		appendStringInfo(&st->text, "%s%s = %s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_identifier(column->name), sql);
+		appendStringInfo(&held, "%s%s", foreach_current_index(lc) > 0 ? " OR " : "", EffRetentionHeld(term, st));
+	}
+	appendStringInfoString(&st->text, " FROM ");
+	join_batch(st);
+	appendStringInfo(&st->text, " RETURNING (%s) AS held) SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE held) FROM done",
+					 held.data);
+	(void) EffRetentionExecute(st, values, false, NULL);
+	done = EffSpiNumber(1);
+	still_held = EffSpiNumber(2);
+	if (done != picked || still_held > 0)
+		not_enforced(step);
+	return done;
+}
+
+/*
+ * delete_rows looks once more for what keeps a row: a reference may have come
+ * before the lock.
+ */
+static uint64
+delete_rows(EnforcementStep *step, const RetentionValues *values)
+{
+	EffRelation *rel = step->table->rel;
+	uint64		done = 0;
+
+	/* the same condition twice: what goes, and then what is still there */
+	for (int check = 0; check <= 1; check++)
+	{
+		Statement  *st = new_statement(step);
+		char	   *kept = kept_condition(step, st);
+		char	   *restricted = restricted_condition(step, st, values);
+		uint64		count;
+
+		st->place.batch = true;
+		appendStringInfo(&st->text, check ? "SELECT pg_catalog.count(*) FROM %s t, " : "WITH done AS (DELETE FROM %s t USING ", rel->sql);
+		join_batch(st);
+		appendStringInfo(&st->text, " AND NOT %s AND (%s) IS NOT TRUE%s", kept, restricted,
+						 check ? "" : " RETURNING 1) SELECT pg_catalog.count(*) FROM done");
+		(void) EffRetentionExecute(st, values, false, NULL);
+		count = EffSpiNumber(1);
+		if (!check)
+			done = count;
+		else if (count > 0)
+			not_enforced(step);
+	}
+	return done;
+}
+
+/* join_batch: the rows of the batch.  They are locked, so their places hold. */
+static void
+join_batch(Statement *st)
+{
+	appendStringInfo(&st->text, "ROWS FROM (pg_catalog.unnest(%s), pg_catalog.unnest(%s)) AS b (tab, place)"
+					 " WHERE t.tableoid = b.tab AND t.ctid = b.place",
+					 EffStatementParam(st, PARAM_BATCH, 0, NULL, 0, OIDARRAYOID),
+					 EffStatementParam(st, PARAM_BATCH, 1, NULL, 0, TIDARRAYOID));
+}
+
+static void
+not_enforced(EnforcementStep *step)
+{
+	EffRelation *rel = step->table->rel;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_ANONYMIZATION),
+			 errmsg("rows of %s are not as the enforcement of their retention has to leave them", rel->name),
+			 errdetail("A trigger or a rule of the table kept a statement from its work.  This batch was undone, those before it stay."),
+			 errhint("Change the trigger or rule, and call effaced_enforce_retention() again."),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, rel->schema),
+			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),
+			 errhidestmt(true)));
+}

@@ -1,0 +1,317 @@
+/*
+ * terms.c
+ *	  Terms of retention as conditions, and what their statements are bound to.
+ */
+#include "postgres.h"
+
+#include "retention/terms.h"
+#include "trail/erasures.h"
+#include "map/graph.h"
+
+#include "catalog/pg_type.h"
+#include "nodes/params.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+static RetentionTerm *make_term(DataMap *map, MapTable *table, MapColumn *column);
+static bool is_replaced(MapTable *table, EffColumn *column);
+static ParamListInfo bind(Statement *st, const RetentionValues *values);
+static Datum cutoff_datum(const RetentionPolicy *policy, TimestampTz as_of, Oid type);
+static TimestampTz subtract_duration(const RetentionPolicy *policy, TimestampTz as_of);
+
+/*
+ * EffRetentionTerms lists tables by name, columns by position.
+ */
+List *
+EffRetentionTerms(DataMap *map)
+{
+	List	   *terms = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < map->ntables; i++)
+	{
+		EffGraphRaiseErrors(map->tables[i]);
+		foreach(lc, map->tables[i]->columns)
+			if (((MapColumn *) lfirst(lc))->label->retention != NULL)
+				terms = lappend(terms, make_term(map, map->tables[i], lfirst(lc)));
+	}
+	return terms;
+}
+
+static RetentionTerm *
+make_term(DataMap *map, MapTable *table, MapColumn *column)
+{
+	RetentionTerm *term = palloc0(sizeof(RetentionTerm));
+
+	term->table = table;
+	term->column = column;
+	term->policy = column->label->retention;
+	term->surrogate = EffSurrogateChoose(map, table, column);
+	term->claims = EffRetentionClaims(table, column->label->link);
+	if (term->policy->anchor != NULL && term->policy->duration != NULL)
+	{
+		MapColumn  *labelled;
+
+		term->anchor = EffRelationColumnByName(table->rel, term->policy->anchor);
+		labelled = EffMapColumn(table, term->anchor->attnum);
+		if (labelled != NULL && is_replaced(table, term->anchor))
+			term->anchor_surrogate = EffSurrogateChoose(map, table, labelled);
+	}
+	return term;
+}
+
+/* is_replaced: by an erasure, or when its own term has ended */
+static bool
+is_replaced(MapTable *table, EffColumn *column)
+{
+	RetentionPolicy *policy = EffMapColumn(table, column->attnum)->label->retention;
+
+	return EffErasureChanges(table, column) || (policy != NULL && policy->on_expiry == EXPIRY_ANONYMIZE);
+}
+
+List *
+EffRetentionClaims(MapTable *table, const char *link)
+{
+	List	   *claims = NIL;
+	ListCell   *lc;
+
+	if (table->is_subject && link == NULL)
+	{
+		OwnerClaim *self = palloc0(sizeof(OwnerClaim));
+
+		self->subject = table;
+		claims = list_make1(self);
+	}
+	foreach(lc, table->links)
+	{
+		TableLink  *other = lfirst(lc);
+		OwnerClaim *claim;
+
+		if (link != NULL ? other->name == NULL || strcmp(other->name, link) != 0 : other->label->role != ROLE_OWNER)
+			continue;
+		claim = palloc0(sizeof(OwnerClaim));
+		claim->subject = other->subject;
+		claim->link = other;
+		claims = lappend(claims, claim);
+	}
+	return claims;
+}
+
+/*
+ * EffRetentionHeld: what is NULL, or has been replaced already, has no term.
+ */
+char *
+EffRetentionHeld(RetentionTerm *term, Statement *st)
+{
+	char	   *residual = term->surrogate->error ? NULL : EffSurrogateResidualSql(term->surrogate, st, "t");
+
+	return residual ? psprintf("(%s)", residual) :
+		psprintf("(%s IS NOT NULL)", EffColumnSql("t", term->table->rel, term->column->column->attnum));
+}
+
+char *
+EffRetentionExpired(RetentionTerm *term, Statement *st)
+{
+	char	   *anchor;
+	char	   *sql;
+	char	   *residual;
+
+	if (term->anchor == NULL)
+		return NULL;
+	anchor = EffColumnSql("t", term->table->rel, term->anchor->attnum);
+	sql = psprintf("%s <= %s", anchor,
+				   EffStatementParam(st, PARAM_CUTOFF, 0, term->policy, 0, getBaseType(term->anchor->type)));
+	residual = term->anchor_surrogate && !term->anchor_surrogate->error ?
+		EffSurrogateResidualSql(term->anchor_surrogate, st, "t") : NULL;
+	return residual ? psprintf("(%s AND %s)", sql, residual) : sql;
+}
+
+char *
+EffRetentionIndeterminate(RetentionTerm *term, Statement *st)
+{
+	char	   *anchor;
+	char	   *residual;
+
+	if (term->anchor == NULL)
+		return pstrdup("true");
+	anchor = EffColumnSql("t", term->table->rel, term->anchor->attnum);
+	residual = term->anchor_surrogate && !term->anchor_surrogate->error ?
+		EffSurrogateResidualSql(term->anchor_surrogate, st, "t") : NULL;
+	return residual ? psprintf("(%s IS NULL OR (%s) IS NOT TRUE)", anchor, residual) :
+		psprintf("%s IS NULL", anchor);
+}
+
+/*
+ * EffRetentionScope: a row that no link lets through is not personal data of
+ * anybody; one that nobody has any more still is.
+ */
+char *
+EffRetentionScope(DataMap *map, RetentionTerm *term, Statement *st)
+{
+	int			length = st->text.len;
+	ListCell   *lc;
+
+	if (term->claims == NIL)
+		return "true";
+	appendStringInfoChar(&st->text, '(');
+	foreach(lc, term->claims)
+	{
+		OwnerClaim *claim = lfirst(lc);
+
+		if (foreach_current_index(lc) > 0)
+			appendStringInfoString(&st->text, " OR ");
+		if (!EffScopeOpen(map, st, "t", claim->subject, claim->link))
+		{
+			(void) EffStatementTake(st, length);
+			return "true";
+		}
+	}
+	appendStringInfoChar(&st->text, ')');
+	return EffStatementTake(st, length);
+}
+
+/*
+ * EffRetentionOwned: by one of the claims the row is somebody's of a scope.
+ */
+char *
+EffRetentionOwned(DataMap *map, List *claims, Statement *st, const ScopeOwner *owner)
+{
+	int			length = st->text.len;
+	ListCell   *lc;
+
+	if (claims == NIL)
+		return "false";
+	foreach(lc, claims)
+	{
+		OwnerClaim *claim = lfirst(lc);
+
+		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR (" : "((");
+		if (claim->link == NULL)
+			EffScopeSubject(map, st, "t", claim->subject, owner);
+		else
+			EffScopeLink(map, st, "t", claim->link, 0, owner);
+		appendStringInfoChar(&st->text, ')');
+	}
+	appendStringInfoChar(&st->text, ')');
+	return EffStatementTake(st, length);
+}
+
+TimestampTz
+EffRetentionCutoff(RetentionTerm *term, TimestampTz as_of)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz volatile cutoff = 0;
+
+	PG_TRY();
+	{
+		cutoff = subtract_duration(term->policy, as_of);
+	}
+	PG_CATCH();
+	{
+		(void) EffCatchUserError(context);
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("duration of the retention of column %s.%s reaches further back than a timestamp can",
+						term->table->name, quote_identifier(term->column->column->name)),
+				 errhint("Leave \"duration\" out of a retention that never ends."),
+				 errhidestmt(true)));
+	}
+	PG_END_TRY();
+	return cutoff;
+}
+
+uint64
+EffRetentionExecute(Statement *st, const RetentionValues *values, bool read_only, DestReceiver *dest)
+{
+	return EffSpiExecuteFor(st->text.data, bind(st, values), read_only, dest, &st->place);
+}
+
+TimestampTz
+EffRetentionAsOf(FunctionCallInfo fcinfo, int argno)
+{
+	if (PG_ARGISNULL(argno) || TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(argno)))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 PG_ARGISNULL(argno) ? errmsg("as_of must not be NULL") : errmsg("as_of must not be infinite"),
+				 errhint("Leave it out for the current time."),
+				 errhidestmt(true)));
+	return PG_GETARG_TIMESTAMPTZ(argno);
+}
+
+static ParamListInfo
+bind(Statement *st, const RetentionValues *values)
+{
+	ParamListInfo params = makeParamList(list_length(st->params));
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, st->params)
+	{
+		StatementParam *param = lfirst(lc);
+		ParamExternData *data = &params->params[foreach_current_index(lc)];
+
+		data->ptype = param->type;
+		data->pflags = PARAM_FLAG_CONST;
+		data->isnull = false;
+		switch (param->kind)
+		{
+			case PARAM_SECRET:
+				data->value = CStringGetTextDatum(EffSecret(values->map));
+				break;
+			case PARAM_CUTOFF:
+				data->value = cutoff_datum(param->of, values->as_of, param->type);
+				break;
+			case PARAM_RESTRICTED:
+				data->isnull = true;
+				foreach(lc2, values->restricted)
+				{
+					RestrictedSubjects *restricted = lfirst(lc2);
+
+					if (restricted->subject == param->of)
+					{
+						data->value = EffKeyArray(restricted->subject, param->index, restricted->keys, restricted->nkeys);
+						data->isnull = false;
+					}
+				}
+				if (data->isnull)
+					elog(ERROR, "restricted subjects are not known");
+				break;
+			case PARAM_BATCH:
+				data->value = values->batch[param->index];
+				break;
+			default:
+				elog(ERROR, "parameter of a plan in the statement of a retention");
+		}
+	}
+	return params;
+}
+
+/* cutoff_datum: a date, or a timestamp without time zone, is one in UTC. */
+static Datum
+cutoff_datum(const RetentionPolicy *policy, TimestampTz as_of, Oid type)
+{
+	Datum		cutoff = TimestampTzGetDatum(subtract_duration(policy, as_of));
+
+	switch (type)
+	{
+		case DATEOID:
+			return DirectFunctionCall1(timestamptz_date, cutoff);
+		case TIMESTAMPOID:
+			return DirectFunctionCall1(timestamptz_timestamp, cutoff);
+		case TIMESTAMPTZOID:
+			return cutoff;
+	}
+	elog(ERROR, "column of type %u is no anchor", type);
+}
+
+/* subtract_duration reckons by the calendar in UTC, which is pinned. */
+static TimestampTz
+subtract_duration(const RetentionPolicy *policy, TimestampTz as_of)
+{
+	Datum		duration = DirectFunctionCall3(interval_in, CStringGetDatum(policy->duration),
+											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(as_of), duration));
+}

@@ -1,0 +1,781 @@
+/*
+ * scope.c
+ *	  From a link to the condition that its rows fulfil.
+ */
+#include "postgres.h"
+
+#include "rows/scope.h"
+#include "base/citus.h"
+#include "label/expression.h"
+
+#include "catalog/pg_class.h"
+#include "nodes/bitmapset.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+static void join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+					   const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
+					   bool by_key, bool by_row);
+static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+					   const ScopeOwner *owner);
+static void append_carried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner);
+static void append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+					   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind);
+static const char *key_param(Statement *st, EffParamKind kind, MapTable *subject, int place);
+static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind);
+static void append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+						  EffRelation *key_rel, const AttrNumber *key_columns, const char **params, int n);
+static char *join_side(const char *alias, EffRelation *rel, AttrNumber attnum,
+					   EffRelation *target, AttrNumber target_attnum);
+static void append_equal(StringInfo buf, const char *left, const char *right, Oid type);
+static void append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, const char *where);
+static char *where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **columns);
+static List *add_read(List *reads, Oid relid, AttrNumber attnum);
+static List *add_where_reads(List *reads, EffRelation *rel, const char *where);
+static bool same_hop(JoinHop *a, JoinHop *b);
+
+const ScopeOwner EffScopeMine = {.end = SCOPE_MINE};
+const ScopeOwner EffScopeEither = {.end = SCOPE_MINE, .either = true};
+const ScopeOwner EffScopeCall = {.end = SCOPE_CALL};
+const ScopeOwner EffScopeAny = {.end = SCOPE_ANY};
+const ScopeOwner EffScopeRestricted = {.end = SCOPE_RESTRICTED};
+
+void
+EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
+{
+	EffScopeKey(st, alias, subject->rel, subject->key, subject, subject->key, subject->nkey, owner);
+	if (!owner->regardless)
+		append_where(map, st, alias, subject->rel, subject->label->subject_where);
+}
+
+void
+EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+{
+	char	   *where;
+
+	if (i == list_length(link->hops))
+	{
+		EffScopeSubject(map, st, alias, link->subject, owner);
+		return;
+	}
+	append_hop(map, st, alias, link, i, owner);
+	where = owner->regardless ? NULL : where_at(map, alias, link, i, NULL);
+	if (where != NULL)
+		appendStringInfo(&st->text, " AND (%s)", where);
+}
+
+void
+EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link, const ScopeOwner *owner)
+{
+	ScopeOwner	regardless = *owner;
+
+	regardless.regardless = true;
+	append_hop(map, st, alias, link, 0, &regardless);
+}
+
+/* EffScopeHasParents: keys of a type without arrays cannot be a parameter. */
+bool
+EffScopeHasParents(TableLink *link)
+{
+	JoinHop    *hop = linitial(link->hops);
+
+	return hop->n == 1 && !hop->reverse && !(list_length(link->hops) == 1 && EffScopeCarriesKey(link)) &&
+		OidIsValid(get_array_type(getBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type)));
+}
+
+Statement *
+EffScopeFindParents(DataMap *map, TableLink *link)
+{
+	JoinHop    *hop = linitial(link->hops);
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "finding rows of", hop->target);
+
+	st->limit = MAX_PARENTS + 1;
+	appendStringInfo(&st->text, "SELECT %s FROM %s%s t WHERE ",
+					 EffColumnSql("t", hop->target, hop->target_columns[0]),
+					 EffScopeOnly(hop->target, hop->fk != NULL), hop->target->sql);
+	EffScopeLink(map, st, "t", link, 1, &EffScopeMine);
+	return st;
+}
+
+void
+EffScopeByParents(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents)
+{
+	JoinHop    *hop = linitial(link->hops);
+	char	   *where = where_at(map, alias, link, 0, NULL);
+
+	append_equal(&st->text, join_side(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
+				 psprintf("ANY (%s)", EffStatementParam(st, PARAM_PARENTS, 0, parents, 0, parents->type)),
+				 EffRelationColumn(hop->target, hop->target_columns[0])->type);
+	append_carried(st, alias, link, 0, &EffScopeMine);
+	if (where != NULL)
+		appendStringInfo(&st->text, " AND (%s)", where);
+}
+
+bool
+EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link)
+{
+	bool		any = subject->label->subject_where != NULL;
+
+	for (int i = 0; link != NULL && i < list_length(link->hops); i++)
+		any |= where_at(map, "t", link, i, NULL) != NULL;
+	return any;
+}
+
+bool
+EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link)
+{
+	const char *subject_where = subject->label->subject_where;
+	char	   *where;
+
+	if (!EffScopeHasWhere(map, subject, link))
+		return false;
+	if (link == NULL)
+	{
+		appendStringInfo(&st->text, "(%s)",
+						 EffExpressionAnalyze(subject->rel, alias, subject_where, NULL, "where")->sql);
+		return true;
+	}
+	where = where_at(map, alias, link, 0, NULL);
+	appendStringInfoChar(&st->text, '(');
+	EffScopeLink(map, st, alias, link, 0, &EffScopeAny);
+	appendStringInfoString(&st->text, " OR (");
+	EffScopeReach(map, st, alias, link, &EffScopeAny);
+	appendStringInfo(&st->text, ") IS NOT TRUE%s%s%s)", where ? " AND (" : "", where ? where : "", where ? ")" : "");
+	return true;
+}
+
+/* append_hop joins the i-th hop and what lies behind it. */
+static void
+append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+{
+	JoinHop    *hop = list_nth(link->hops, i);
+	char	   *inner;
+
+	if (i == list_length(link->hops) - 1 && EffScopeCarriesKey(link))
+		/* the row carries the key: it is found also where the subject's row is gone */
+		EffScopeKey(st, alias, hop->source, hop->source_columns,
+					link->subject, hop->target_columns, hop->n, owner);
+	else if (owner->either && i == 0 && hop->n == 1 &&
+			 EffForeignEquality(EffRelationColumn(hop->target, hop->target_columns[0])->type) == NULL)
+	{
+		/* an IN under an OR would be asked of every row of the table */
+		inner = EffStatementAlias(st);
+		appendStringInfo(&st->text, "%s = ANY (ARRAY(SELECT %s FROM %s%s %s WHERE ",
+						 join_side(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
+						 EffColumnSql(inner, hop->target, hop->target_columns[0]),
+						 EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse), hop->target->sql, inner);
+		EffScopeLink(map, st, inner, link, i + 1, owner);
+		appendStringInfoString(&st->text, "))");
+		append_carried(st, alias, link, i, owner);
+	}
+	else
+	{
+		inner = EffStatementAlias(st);
+		join_begin(st, alias, hop->source, hop->source_columns,
+				   inner, hop->target, hop->target_columns, hop->n, hop->fk != NULL && !hop->reverse,
+				   owner->end != SCOPE_MINE && owner->end != SCOPE_CALL);
+		EffScopeLink(map, st, inner, link, i + 1, owner);
+		appendStringInfoChar(&st->text, ')');
+		append_carried(st, alias, link, i, owner);
+	}
+}
+
+/*
+ * append_carried: where every hop carries the subject's identifier along, as
+ * keys of distributed tables do, rows are known by it themselves.  It changes
+ * nothing, but leads Citus to the one shard, without which it locks no row.
+ */
+static void
+append_carried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+{
+	MapTable   *subject = link->subject;
+
+	if ((owner->end != SCOPE_MINE && owner->end != SCOPE_CALL) || !EffCitusPresent())
+		return;
+	for (int k = 0; k < subject->nkey; k++)
+	{
+		EffColumn  *key = EffRelationColumn(subject->rel, subject->key[k]);
+		AttrNumber	attnum = key->attnum;
+		EffColumn  *column;
+
+		for (int h = list_length(link->hops) - 1; h >= i && attnum != InvalidAttrNumber; h--)
+		{
+			JoinHop    *hop = list_nth(link->hops, h);
+			AttrNumber	source = InvalidAttrNumber;
+
+			for (int place = 0; place < hop->n; place++)
+				if (hop->target_columns[place] == attnum)
+					source = hop->source_columns[place];
+			attnum = source;
+		}
+		if (attnum == InvalidAttrNumber)
+			continue;
+		column = EffRelationColumn(((JoinHop *) list_nth(link->hops, i))->source, attnum);
+		if (column->type != key->type || column->collation != key->collation)
+			continue;
+		appendStringInfoString(&st->text, " AND ");
+		append_equal(&st->text, psprintf("%s.%s", alias, quote_identifier(column->name)),
+					 owner->end == SCOPE_MINE && !st->all ? key_param(st, PARAM_KEY, subject, k) :
+					 psprintf("ANY (%s)", key_param(st, PARAM_CALL, subject, k)),
+					 key->type);
+	}
+}
+
+void
+EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part)
+{
+	append_rows(st, alias, rows, part, PARAM_ROWS);
+}
+
+void
+EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows, int part)
+{
+	append_rows(st, alias, rows, part, PARAM_CALL_ROWS);
+}
+
+static void
+append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind)
+{
+	EffColumn  *column = EffRelationColumn(rows->rel, rows->key[0]);
+	const char *param[INDEX_MAX_KEYS];
+
+	if (rows->nkey == 1)
+	{
+		append_equal(&st->text, EffColumnSql(alias, rows->rel, rows->key[0]),
+					 psprintf("ANY (%s)", EffStatementParam(st, kind, 0, rows, part, getBaseType(column->type))),
+					 column->type);
+		return;
+	}
+	for (int i = 0; i < rows->nkey; i++)
+	{
+		column = EffRelationColumn(rows->rel, rows->key[i]);
+		param[i] = EffStatementParam(st, kind, i, rows, part, getBaseType(column->type));
+	}
+	append_tuples(st, alias, rows->rel, rows->key, rows->rel, rows->key, param, rows->nkey);
+}
+
+void
+EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+				  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n, bool by_key)
+{
+	join_begin(st, alias, rel, columns, inner, target, target_columns, n, by_key, false);
+}
+
+/*
+ * join_begin opens "(a, b) IN (SELECT h.x, h.y FROM target h WHERE ", or the
+ * EXISTS form: where an = is not pg_catalog's and must be named, and by_row,
+ * where it is asked of few rows and the sub-select alone would find many.
+ */
+static void
+join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+		   const char *inner, EffRelation *target, const AttrNumber *target_columns, int n, bool by_key,
+		   bool by_row)
+{
+	bool		foreign = by_row;
+
+	for (int i = 0; i < n; i++)
+		foreign |= EffForeignEquality(EffRelationColumn(target, target_columns[i])->type) != NULL;
+	if (foreign)
+	{
+		appendStringInfo(&st->text, "EXISTS (SELECT FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
+		for (int i = 0; i < n; i++)
+		{
+			append_equal(&st->text, EffColumnSql(inner, target, target_columns[i]),
+						 join_side(alias, rel, columns[i], target, target_columns[i]),
+						 EffRelationColumn(target, target_columns[i])->type);
+			appendStringInfoString(&st->text, " AND ");
+		}
+		return;
+	}
+	if (n > 1)
+		appendStringInfoChar(&st->text, '(');
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 join_side(alias, rel, columns[i], target, target_columns[i]));
+	appendStringInfo(&st->text, "%s IN (SELECT ", n > 1 ? ")" : "");
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(inner, target, target_columns[i]));
+	appendStringInfo(&st->text, " FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
+}
+
+void
+EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+				   EffRelation *source, const AttrNumber *source_columns, int n)
+{
+	char	   *inner = EffStatementAlias(st);
+
+	appendStringInfo(&st->text, "EXISTS (SELECT FROM %s %s WHERE ", source->sql, inner);
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&st->text, " AND ");
+		append_equal(&st->text, join_side(inner, source, source_columns[i], rel, columns[i]),
+					 EffColumnSql(alias, rel, columns[i]), EffRelationColumn(rel, columns[i])->type);
+	}
+	if (list_member_oid(source->inheritors, rel->oid) || list_member_oid(rel->inheritors, source->oid))
+		appendStringInfo(&st->text, " AND (%s.tableoid, %s.ctid) <> (%s.tableoid, %s.ctid)", inner, inner, alias, alias);
+	appendStringInfoChar(&st->text, ')');
+}
+
+/*
+ * EffScopeOnly: a foreign key references rows of the table itself, and not
+ * those of its inheritance children.
+ */
+const char *
+EffScopeOnly(EffRelation *target, bool by_key)
+{
+	return by_key && target->relkind != RELKIND_PARTITIONED_TABLE && list_length(target->inheritors) > 1 ? "ONLY " : "";
+}
+
+/*
+ * EffScopeIsKey tells whether columns of a subject table are its whole
+ * identifier, in whatever order.
+ */
+bool
+EffScopeIsKey(MapTable *subject, const AttrNumber *target_columns, int n)
+{
+	if (n != subject->nkey)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		bool		found = false;
+
+		for (int k = 0; k < n; k++)
+			found |= subject->key[k] == target_columns[i];
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * EffScopeKey compares columns with identifiers.  NULLs, nobody's, are neither
+ * living nor dead.
+ */
+void
+EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+			MapTable *subject, const AttrNumber *target_columns, int n, const ScopeOwner *owner)
+{
+	if (owner->end == SCOPE_MINE || owner->end == SCOPE_CALL)
+	{
+		append_key(st, alias, rel, columns, subject, target_columns, n,
+				   owner->end == SCOPE_MINE && !st->all ? PARAM_KEY : PARAM_CALL);
+		return;
+	}
+	if (owner->end == SCOPE_RESTRICTED)
+	{
+		append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_RESTRICTED);
+		return;
+	}
+	if (owner->end == SCOPE_ANY)
+	{
+		for (int i = 0; i < n; i++)
+			appendStringInfo(&st->text, "%s%s IS NOT NULL", i > 0 ? " AND " : "", EffColumnSql(alias, rel, columns[i]));
+		return;
+	}
+	appendStringInfoChar(&st->text, '(');
+	if (owner->end == SCOPE_LIVING)
+	{
+		for (int i = 0; i < n; i++)
+			appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql(alias, rel, columns[i]));
+		appendStringInfoChar(&st->text, '(');
+	}
+	append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_ERASED);
+	if (subject == owner->erasing)
+	{
+		appendStringInfoString(&st->text, " OR ");
+		append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_CALL);
+	}
+	appendStringInfoString(&st->text, owner->end == SCOPE_LIVING ? ") IS NOT TRUE)" : ")");
+}
+
+/*
+ * EffScopeOwners: with link NULL the rows are the subject's own table.
+ */
+void
+EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject, TableLink *link)
+{
+	OwnerJoin  *join = EffScopeOwnerJoin(map, st, subject, link);
+
+	appendStringInfoString(&st->text, "SELECT DISTINCT ");
+	for (int k = 0; k < subject->nkey; k++)
+		appendStringInfo(&st->text, "%s%s", k > 0 ? ", " : "", join->keys[k]);
+	appendStringInfo(&st->text, " FROM %s t%s WHERE %s", rel->sql, join->from.data, join->where.data);
+	for (int k = 0; k < subject->nkey; k++)
+		appendStringInfo(&st->text, "%s IS NOT NULL AND ", join->keys[k]);
+}
+
+/* EffScopeJoins: Citus joins what one node has, row by row with each other. */
+bool
+EffScopeJoins(TableLink *link)
+{
+	int			n = list_length(link->hops) - (EffScopeCarriesKey(link) ? 1 : 0);
+
+	for (int i = 0; i < n && EffCitusPresent(); i++)
+	{
+		JoinHop    *hop = list_nth(link->hops, i);
+		bool		together = false;
+		CitusPlace	source;
+		CitusPlace	target;
+
+		EffCitusPlaceOf(hop->source->oid, &source);
+		EffCitusPlaceOf(hop->target->oid, &target);
+		switch (source.kind)
+		{
+			case CITUS_UNKNOWN:
+			case CITUS_LOCAL:
+			case CITUS_REFERENCE:
+				together = target.kind == source.kind;
+				break;
+			case CITUS_DISTRIBUTED:
+				together = target.kind == CITUS_REFERENCE ||
+					(target.kind == CITUS_DISTRIBUTED && target.colocation == source.colocation &&
+					 source.column == InvalidAttrNumber);
+				for (int k = 0; k < hop->n && target.kind == CITUS_DISTRIBUTED; k++)
+					together |= target.colocation == source.colocation &&
+						hop->source_columns[k] == source.column && hop->target_columns[k] == target.column;
+				break;
+		}
+		if (!together)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * EffScopeOwnerJoin follows a link as a join, whose last table has the key.
+ */
+OwnerJoin *
+EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *link)
+{
+	OwnerJoin  *join = palloc0(sizeof(OwnerJoin));
+	const char *alias = "t";
+	EffRelation *holder = link ? link->table->rel : subject->rel;
+	AttrNumber *columns = subject->key; /* in order of the key, on holder */
+	bool		carried = false;
+
+	initStringInfo(&join->from);
+	initStringInfo(&join->where);
+	for (int i = 0; link != NULL && i < list_length(link->hops); i++)
+	{
+		JoinHop    *hop = list_nth(link->hops, i);
+		char	   *condition = where_at(map, alias, link, i, NULL);
+		char	   *next;
+
+		join->aliases = lappend(join->aliases, pstrdup(alias));
+		if (condition != NULL)
+			appendStringInfo(&join->where, "(%s) AND ", condition);
+		if (i == list_length(link->hops) - 1 && EffScopeCarriesKey(link))
+		{
+			holder = hop->source;
+			carried = true;
+			columns = palloc(sizeof(AttrNumber) * hop->n);
+			for (int k = 0; k < hop->n; k++)
+				for (int place = 0; place < hop->n; place++)
+					if (subject->key[k] == hop->target_columns[place])
+						columns[k] = hop->source_columns[place];
+			break;
+		}
+		next = EffStatementAlias(st);
+		appendStringInfo(&join->from, ", %s%s %s", EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse),
+						 hop->target->sql, next);
+		for (int k = 0; k < hop->n; k++)
+		{
+			append_equal(&join->where, join_side(alias, hop->source, hop->source_columns[k],
+												 hop->target, hop->target_columns[k]),
+						 EffColumnSql(next, hop->target, hop->target_columns[k]),
+						 EffRelationColumn(hop->target, hop->target_columns[k])->type);
+			appendStringInfoString(&join->where, " AND ");
+		}
+		alias = next;
+		holder = hop->target;
+	}
+	if (!carried && subject->label->subject_where != NULL)
+		appendStringInfo(&join->where, "(%s) AND ",
+						 EffExpressionAnalyze(subject->rel, alias, subject->label->subject_where, NULL, "where")->sql);
+	join->keys = palloc(sizeof(char *) * subject->nkey);
+	for (int k = 0; k < subject->nkey; k++)
+		join->keys[k] = EffColumnSql(alias, holder, columns[k]);
+	join->alias = alias;
+	join->holder = holder;
+	join->columns = columns;
+	return join;
+}
+
+/*
+ * EffScopeOwnerIs: the key that a join leads to is a subject's of the call.
+ */
+void
+EffScopeOwnerIs(Statement *st, MapTable *subject, TableLink *link, const OwnerJoin *join)
+{
+	ListCell   *lc;
+
+	append_key(st, join->alias, join->holder, join->columns, subject, subject->key, subject->nkey, PARAM_CALL);
+	foreach(lc, join->aliases)
+		if (strcmp(lfirst(lc), join->alias) != 0)
+			append_carried(st, lfirst(lc), link, foreach_current_index(lc), &EffScopeCall);
+}
+
+List *
+EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
+{
+	List	   *reads = NIL;
+	ListCell   *lc;
+
+	if (link == NULL || !EffScopeCarriesKey(link))
+	{
+		for (int i = 0; i < subject->nkey; i++)
+			reads = add_read(reads, subject->rel->oid, subject->key[i]);
+		reads = add_where_reads(reads, subject->rel, subject->label->subject_where);
+	}
+	if (link == NULL)
+		return reads;
+	foreach(lc, link->hops)
+	{
+		JoinHop    *hop = lfirst(lc);
+		int			i = foreach_current_index(lc);
+		Bitmapset  *columns = NULL;
+		int			attnum = -1;
+		bool		last = i == list_length(link->hops) - 1;
+
+		for (int k = 0; k < hop->n; k++)
+		{
+			reads = add_read(reads, hop->source->oid, hop->source_columns[k]);
+			if (!last || !EffScopeCarriesKey(link))
+				reads = add_read(reads, hop->target->oid, hop->target_columns[k]);
+		}
+		(void) where_at(map, "t", link, i, &columns);
+		while ((attnum = bms_next_member(columns, attnum)) >= 0)
+			reads = add_read(reads, hop->source->oid, attnum);
+	}
+	return reads;
+}
+
+bool
+EffScopeSameHops(TableLink *link, int i, TableLink *other)
+{
+	int			rest = list_length(link->hops) - i;
+
+	if (other->subject != link->subject || list_length(other->hops) != rest)
+		return false;
+	for (int k = 0; k < rest; k++)
+		if (!same_hop(list_nth(link->hops, i + k), list_nth(other->hops, k)))
+			return false;
+	return true;
+}
+
+/*
+ * EffScopeStartsAt: one of the columns (int attnums) is where a link begins.
+ */
+bool
+EffScopeStartsAt(TableLink *link, List *columns)
+{
+	JoinHop    *first = linitial(link->hops);
+
+	for (int i = 0; i < first->n && !first->reverse; i++)
+		if (list_member_int(columns, first->source_columns[i]))
+			return true;
+	return false;
+}
+
+/* append_key compares columns of a row with the subject's identifier, or with one of the arrays of identifiers. */
+static void
+append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+		   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind)
+{
+	const char *param[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < n; i++)
+	{
+		int			place = 0;
+
+		while (subject->key[place] != target_columns[i])
+			place++;
+		param[i] = key_param(st, kind, subject, place);
+	}
+	if (n > 1 && kind != PARAM_KEY)
+	{
+		append_tuples(st, alias, rel, columns, subject->rel, target_columns, param, n);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (n > 1)
+			appendStringInfoString(&st->text, i > 0 ? " AND " : "(");
+		append_equal(&st->text, EffColumnSql(alias, rel, columns[i]),
+					 kind == PARAM_KEY ? param[i] : psprintf("ANY (%s)", param[i]),
+					 EffRelationColumn(subject->rel, target_columns[i])->type);
+	}
+	if (n > 1)
+		appendStringInfoChar(&st->text, ')');
+}
+
+/* key_param gives the parameter for a column of the identifier, at that place in it. */
+static const char *
+key_param(Statement *st, EffParamKind kind, MapTable *subject, int place)
+{
+	return EffStatementParam(st, kind, place, kind == PARAM_ERASED || kind == PARAM_RESTRICTED ? subject : NULL, 0,
+							 getBaseType(EffRelationColumn(subject->rel, subject->key[place])->type));
+}
+
+/*
+ * append_tuples compares several columns with several arrays, element by
+ * element; as EXISTS where an = is not pg_catalog's and must be named.
+ */
+static void
+append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+			  EffRelation *key_rel, const AttrNumber *key_columns, const char **params, int n)
+{
+	bool		foreign = false;
+
+	for (int i = 0; i < n; i++)
+		foreign |= EffForeignEquality(EffRelationColumn(key_rel, key_columns[i])->type) != NULL;
+	if (!foreign)
+		appendStringInfoChar(&st->text, '(');
+	for (int i = 0; i < n && !foreign; i++)
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rel, columns[i]));
+	appendStringInfoString(&st->text, foreign ? "EXISTS (SELECT FROM ROWS FROM (" : ") IN (SELECT * FROM ROWS FROM (");
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "", params[i]);
+	appendStringInfoString(&st->text, ") AS k");
+	for (int i = 0; i < n && foreign; i++)
+		appendStringInfo(&st->text, "%sk%d", i > 0 ? ", " : " (", i + 1);
+	for (int i = 0; i < n && foreign; i++)
+	{
+		appendStringInfoString(&st->text, i > 0 ? " AND " : ") WHERE ");
+		append_equal(&st->text, EffColumnSql(alias, rel, columns[i]), psprintf("k.k%d", i + 1),
+					 EffRelationColumn(key_rel, key_columns[i])->type);
+	}
+	appendStringInfoChar(&st->text, ')');
+}
+
+/* join_side: columns of two collations are compared by that of the target, as foreign keys are. */
+static char *
+join_side(const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum)
+{
+	Oid			collation = EffRelationColumn(target, target_attnum)->collation;
+	char	   *sql = EffColumnSql(alias, rel, attnum);
+
+	if (!OidIsValid(collation) || EffRelationColumn(rel, attnum)->collation == collation)
+		return sql;
+	return psprintf("%s COLLATE %s", sql, EffCollationSql(collation));
+}
+
+/* append_equal writes an equality, naming the operator's schema where it is not pg_catalog. */
+static void
+append_equal(StringInfo buf, const char *left, const char *right, Oid type)
+{
+	const char *schema = EffForeignEquality(type);
+
+	if (schema != NULL)
+		appendStringInfo(buf, "%s OPERATOR(%s.=) %s", left, schema, right);
+	else
+		appendStringInfo(buf, "%s = %s", left, right);
+}
+
+/* append_where adds a label's condition, deparsed with every name qualified. */
+static void
+append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, const char *where)
+{
+	if (where != NULL)
+		appendStringInfo(&st->text, " AND (%s)",
+						 EffExpressionAnalyze(rel, alias, where, NULL, "where")->sql);
+}
+
+/*
+ * where_at gives the condition that holds for the rows of the i-th hop of a
+ * link: its own "where" at the start, and further on that of the links of the
+ * table that go on the same way, any of which a row may pass by.  NULL where
+ * there is none; columns, where not NULL, gets what it reads.
+ */
+static char *
+where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **columns)
+{
+	EffRelation *rel = ((JoinHop *) list_nth(link->hops, i))->source;
+	MapTable   *table = EffMapTable(map, rel->oid);
+	List	   *links = i == 0 ? list_make1(link) : NIL;
+	StringInfoData buf;
+	ListCell   *lc;
+
+	/* an owner's way goes by owner links where there are some */
+	for (int any_role = 0; i > 0 && table != NULL && links == NIL && any_role <= 1; any_role++)
+		foreach(lc, table->links)
+		{
+			TableLink  *other = lfirst(lc);
+
+			if (other->error == NULL && (any_role || other->label->role == link->label->role) &&
+				EffScopeSameHops(link, i, other))
+				links = lappend(links, other);
+		}
+	initStringInfo(&buf);
+	foreach(lc, links)
+	{
+		const char *where = ((TableLink *) lfirst(lc))->label->where;
+		EffExpression *expression;
+
+		if (where == NULL)
+			return NULL;
+		expression = EffExpressionAnalyze(rel, alias, where, NULL, "where");
+		if (columns != NULL)
+			*columns = bms_union(*columns, expression->columns);
+		appendStringInfo(&buf, list_length(links) == 1 ? "%s%s" : "%s(%s)",
+						 buf.len > 0 ? " OR " : "", expression->sql);
+	}
+	return buf.len > 0 ? buf.data : NULL;
+}
+
+/*
+ * EffScopeCarriesKey tells whether the last hop's source columns are the subject's
+ * whole identifier, so that the subject table need not be read.
+ */
+bool
+EffScopeCarriesKey(TableLink *link)
+{
+	JoinHop    *last = llast(link->hops);
+
+	return link->subject->label->subject_where == NULL &&
+		EffScopeIsKey(link->subject, last->target_columns, last->n);
+}
+
+static List *
+add_read(List *reads, Oid relid, AttrNumber attnum)
+{
+	ScopeRead  *read;
+	ListCell   *lc;
+
+	foreach(lc, reads)
+	{
+		read = lfirst(lc);
+		if (read->relid == relid)
+		{
+			read->attnums = bms_add_member(read->attnums, attnum);
+			return reads;
+		}
+	}
+	read = palloc(sizeof(ScopeRead));
+	read->relid = relid;
+	read->attnums = bms_make_singleton(attnum);
+	return lappend(reads, read);
+}
+
+static List *
+add_where_reads(List *reads, EffRelation *rel, const char *where)
+{
+	int			attnum = -1;
+	Bitmapset  *columns;
+
+	if (where == NULL)
+		return reads;
+	columns = EffExpressionAnalyze(rel, "t", where, NULL, "where")->columns;
+	while ((attnum = bms_next_member(columns, attnum)) >= 0)
+		reads = add_read(reads, rel->oid, attnum);
+	return reads;
+}
+
+static bool
+same_hop(JoinHop *a, JoinHop *b)
+{
+	return a->source == b->source && a->target == b->target && a->n == b->n &&
+		memcmp(a->source_columns, b->source_columns, sizeof(AttrNumber) * a->n) == 0 &&
+		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->n) == 0;
+}

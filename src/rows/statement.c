@@ -1,0 +1,227 @@
+/*
+ * statement.c
+ *	  Parameters, aliases and preparation of generated statements.
+ */
+#include "postgres.h"
+
+#include "rows/statement.h"
+#include "base/prepare.h"
+
+#include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "access/htup_details.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+static bool is_lookup(Statement *st);
+static void free_plan(void *arg);
+
+/*
+ * EffStatementNew makes an empty statement in the current context, which must
+ * live as long as the statement is used.  action reads on into the relation's
+ * name in an error: "deletion from", "update of".
+ */
+Statement *
+EffStatementNew(int expected, const char *action, EffRelation *rel)
+{
+	Statement  *st = palloc0(sizeof(Statement));
+
+	initStringInfo(&st->text);
+	st->expected = expected;
+	st->place.action = action;
+	st->place.relation = rel->name;
+	st->place.relid = rel->oid;
+	return st;
+}
+
+/*
+ * EffStatementParam returns the parameter's text, "$2::integer[]"; asking again
+ * for the same thing gives the same number.
+ */
+const char *
+EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
+				  int part, Oid element_type)
+{
+	bool		single = kind == PARAM_KEY || kind == PARAM_SECRET || kind == PARAM_TOKEN || kind == PARAM_VALUE || kind == PARAM_CUTOFF || kind == PARAM_BATCH;
+	Oid			type = single ? element_type : get_array_type(element_type);
+	StatementParam *param;
+	ListCell   *lc;
+	int			number = 0;
+
+	if (!OidIsValid(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("type %s of a key has no array type", format_type_be(element_type)),
+				 errhint("Use a key of a built-in type."),
+				 errhidestmt(true)));
+	foreach(lc, st->params)
+	{
+		param = lfirst(lc);
+		number++;
+		if (param->kind == kind && param->index == index && param->of == of && param->part == part)
+			return psprintf("$%d::%s", number, EffTypeSql(type, -1));
+	}
+	param = palloc0(sizeof(StatementParam));
+	param->kind = kind;
+	param->index = index;
+	param->of = of;
+	param->part = part;
+	param->type = type;
+	st->params = lappend(st->params, param);
+	return psprintf("$%d::%s", number + 1, EffTypeSql(type, -1));
+}
+
+char *
+EffStatementAlias(Statement *st)
+{
+	return psprintf("h%d", ++st->naliases);
+}
+
+/*
+ * EffStatementTake lets a condition be written once and used in several places.
+ */
+char *
+EffStatementTake(Statement *st, int length)
+{
+	char	   *taken = pstrdup(st->text.data + length);
+
+	st->text.len = length;
+	st->text.data[length] = '\0';
+	return taken;
+}
+
+/*
+ * EffStatementPrepare prepares the statement once, inside the SPI bracket.  An
+ * error (row-level security is found here) is raised anew without its text.
+ */
+void
+EffStatementPrepare(Statement *st)
+{
+	Oid		   *types;
+	ListCell   *lc;
+	MemoryContextCallback *callback;
+	MemoryContext context = GetMemoryChunkContext(st);
+	MemoryContext current = CurrentMemoryContext;
+
+	if (st->plan != NULL)
+		return;
+	types = palloc(sizeof(Oid) * Max(list_length(st->params), 1));
+	foreach(lc, st->params)
+		types[foreach_current_index(lc)] = ((StatementParam *) lfirst(lc))->type;
+	callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+	PG_TRY();
+	{
+		st->plan = (is_lookup(st) ? EffPrepareLookup : EffPrepare) (st->text.data, list_length(st->params), types);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(current);
+		EffRethrowWithoutValues(&st->place);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(current);
+	callback->func = free_plan;
+	callback->arg = st->plan;
+	MemoryContextRegisterResetCallback(context, callback);
+}
+
+/* is_lookup: a statement looks up rows of one subject, and of nobody else. */
+static bool
+is_lookup(Statement *st)
+{
+	bool		lookup = false;
+	ListCell   *lc;
+
+	foreach(lc, st->params)
+	{
+		switch (((StatementParam *) lfirst(lc))->kind)
+		{
+			case PARAM_KEY:
+			case PARAM_PARENTS:
+				lookup = true;
+				break;
+			case PARAM_SECRET:
+			case PARAM_TOKEN:
+			case PARAM_VALUE:
+				break;
+			default:
+				return false;
+		}
+	}
+	return lookup;
+}
+
+char *
+EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum)
+{
+	EffColumn  *column = EffRelationColumn(rel, attnum);
+
+	if (column == NULL)
+		elog(ERROR, "column %d of relation %u is missing", attnum, rel->oid);
+	return psprintf("%s.%s", alias, quote_identifier(column->name));
+}
+
+char *
+EffTypeSql(Oid type, int32 typmod)
+{
+	return format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+char *
+EffCollationSql(Oid collation)
+{
+	HeapTuple	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char	   *sql;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	sql = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return sql;
+}
+
+const char *
+EffForeignEquality(Oid type)
+{
+	Oid			eq = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR)->eq_opr;
+	HeapTuple	tuple;
+	Oid			schema;
+
+	if (!OidIsValid(eq))
+		return NULL;
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(eq));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", eq);
+	schema = ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace;
+	ReleaseSysCache(tuple);
+	return schema == PG_CATALOG_NAMESPACE ? NULL :
+		quote_identifier(get_namespace_name(schema));
+}
+
+/* EffDistinctSql compares by text where the type has no equality. */
+char *
+EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value)
+{
+	char	   *current = EffColumnSql("t", rel, column->attnum);
+	const char *schema;
+
+	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
+		return psprintf("%s::text IS DISTINCT FROM %s::text", current, value);
+	if ((schema = EffForeignEquality(column->type)) != NULL)
+		return psprintf("((%s OPERATOR(%s.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))",
+						current, schema, value, current, value);
+	return psprintf("%s IS DISTINCT FROM %s", current, value);
+}
+
+static void
+free_plan(void *arg)
+{
+	SPI_freeplan(arg);
+}

@@ -1,0 +1,439 @@
+/*
+ * identifier.c
+ *	  Composite identifiers as text, and identifiers as values of the key.
+ *
+ * The parts of a composite identifier are joined with ':'; ':' and '\' inside
+ * a part are preceded by '\'.  A single value is itself.
+ */
+#include "postgres.h"
+
+#include "subject/identifier.h"
+#include "base/arrays.h"
+#include "base/spi.h"
+
+#include "catalog/dependency.h"
+#include "catalog/pg_collation.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/formatting.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+PG_FUNCTION_INFO_V1(effaced_subject_id);
+PG_FUNCTION_INFO_V1(effaced_parse_subject_id);
+
+static char *join_parts(char **parts, int n);
+static char **split_parts(const char *serialized, int *n);
+static Datum cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonical);
+static char *canonical_text(Oid type, Datum value);
+static bool is_case_insensitive(Oid type);
+static int	compare_keys(const void *a, const void *b);
+static void null_identifier(void) pg_attribute_noreturn();
+
+/*
+ * effaced_subject_id(VARIADIC text[]) joins the values of a key.
+ */
+Datum
+effaced_subject_id(PG_FUNCTION_ARGS)
+{
+	int			n;
+	char	  **parts;
+
+	if (PG_ARGISNULL(0))
+		null_identifier();
+	parts = EffTextArrayRead(PG_GETARG_DATUM(0), &n);
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("subject identifier has no values"),
+				 errhint("Give the values of the key in the order of its columns.")));
+	for (int i = 0; i < n; i++)
+		if (parts[i] == NULL)
+			null_identifier();
+	PG_RETURN_TEXT_P(cstring_to_text(join_parts(parts, n)));
+}
+
+/*
+ * effaced_parse_subject_id(serialized, arity) takes an identifier apart.  With
+ * arity 1 the text is the value itself, whatever characters it holds.
+ */
+Datum
+effaced_parse_subject_id(PG_FUNCTION_ARGS)
+{
+	char	   *serialized;
+	char	  **parts;
+	int			n;
+
+	if (PG_ARGISNULL(0))
+		null_identifier();
+	serialized = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!PG_ARGISNULL(1) && PG_GETARG_INT32(1) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("arity of a subject identifier must be at least 1"),
+				 errhint("Leave arity out to take the identifier apart at every ':'.")));
+	if (!PG_ARGISNULL(1) && PG_GETARG_INT32(1) == 1)
+	{
+		parts = &serialized;
+		n = 1;
+	}
+	else
+	{
+		parts = split_parts(serialized, &n);
+		if (parts == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_SUBJECT),
+					 errmsg("composite subject identifier is malformed"),
+					 errdetail("A backslash must precede a colon or a backslash."),
+					 errhint("Make the identifier with effaced_subject_id()."),
+					 errhidestmt(true)));
+		if (!PG_ARGISNULL(1) && n != PG_GETARG_INT32(1))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_SUBJECT),
+					 errmsg_plural("subject identifier has %d value instead of %d",
+								   "subject identifier has %d values instead of %d",
+								   n, n, PG_GETARG_INT32(1)),
+					 errhint("Make the identifier with effaced_subject_id()."),
+					 errhidestmt(true)));
+	}
+	PG_RETURN_DATUM(EffTextArray(parts, n));
+}
+
+/*
+ * EffIdentifierArgument reads an identifier given as text, text[] or a scalar.
+ */
+SubjectIdentifier *
+EffIdentifierArgument(FunctionCallInfo fcinfo, int argno)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, argno);
+	SubjectIdentifier *identifier = palloc0(sizeof(SubjectIdentifier));
+
+	if (PG_ARGISNULL(argno))
+		identifier->is_null = true;
+	else if (type == TEXTARRAYOID)
+	{
+		identifier->parts = EffTextArrayRead(PG_GETARG_DATUM(argno), &identifier->n);
+		identifier->is_null = identifier->n == 0;
+		for (int i = 0; i < identifier->n; i++)
+			identifier->is_null |= identifier->parts[i] == NULL;
+	}
+	else if (!OidIsValid(type) || type == TEXTOID)
+		identifier->serialized = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	else
+		identifier->serialized = canonical_text(getBaseType(type), PG_GETARG_DATUM(argno));
+	return identifier;
+}
+
+SubjectIdentifier *
+EffIdentifierFromText(const char *text)
+{
+	SubjectIdentifier *identifier = palloc0(sizeof(SubjectIdentifier));
+
+	identifier->is_null = text == NULL;
+	identifier->serialized = text ? pstrdup(text) : NULL;
+	return identifier;
+}
+
+/*
+ * EffIdentifierResolve casts an identifier to the key of a subject table.
+ */
+SubjectKey *
+EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
+{
+	SubjectKey *key = palloc0(sizeof(SubjectKey));
+	int			n = identifier->n;
+	char	  **parts = identifier->parts;
+	char	  **canonical;
+
+	if (identifier->is_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("subject identifier for table %s is NULL", subject->name),
+				 errhint("Give the values of (%s).",
+						 EffJoinNames(subject->rel, subject->key, subject->nkey))));
+	if (n == 0 && subject->nkey == 1)
+	{
+		n = 1;
+		parts = (char **) &identifier->serialized;
+	}
+	else if (n == 0)
+		parts = split_parts(identifier->serialized, &n);
+	if (parts == NULL || n != subject->nkey)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 parts == NULL ?
+				 errmsg("subject identifier for table %s is malformed", subject->name) :
+				 errmsg_plural("subject identifier for table %s has %d value instead of %d",
+							   "subject identifier for table %s has %d values instead of %d",
+							   n, subject->name, n, subject->nkey),
+				 errhint("Give the values of (%s), as text[] or joined by effaced_subject_id().",
+						 EffJoinNames(subject->rel, subject->key, subject->nkey)),
+				 errhidestmt(true)));
+
+	key->n = n;
+	key->values = palloc(sizeof(Datum) * n);
+	canonical = palloc(sizeof(char *) * n);
+	for (int i = 0; i < n; i++)
+		key->values[i] = cast_part(subject, EffRelationColumn(subject->rel, subject->key[i]),
+								   parts[i], &canonical[i]);
+	key->text = join_parts(canonical, n);
+	return key;
+}
+
+SubjectKey *
+EffIdentifierFromValues(MapTable *subject, const Datum *values)
+{
+	SubjectKey *key = palloc0(sizeof(SubjectKey));
+	char	  **canonical = palloc(sizeof(char *) * subject->nkey);
+
+	key->n = subject->nkey;
+	key->values = palloc(sizeof(Datum) * key->n);
+	for (int i = 0; i < key->n; i++)
+	{
+		Oid			type = EffKeyType(subject, i);
+
+		key->values[i] = datumCopy(values[i], get_typbyval(type), get_typlen(type));
+		canonical[i] = canonical_text(type, values[i]);
+	}
+	key->text = join_parts(canonical, key->n);
+	return key;
+}
+
+int
+EffIdentifierUnique(SubjectKey **keys, int n)
+{
+	int			kept = 0;
+
+	if (n > 1)
+		qsort(keys, n, sizeof(SubjectKey *), compare_keys);
+	for (int i = 0; i < n; i++)
+		if (kept == 0 || strcmp(keys[kept - 1]->text, keys[i]->text) != 0)
+			keys[kept++] = keys[i];
+	return kept;
+}
+
+bool
+EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b)
+{
+	for (int i = 0; i < subject->nkey; i++)
+	{
+		TypeCacheEntry *type = lookup_type_cache(EffKeyType(subject, i), TYPECACHE_EQ_OPR_FINFO);
+
+		if (!OidIsValid(type->eq_opr) ||
+			!DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, EffRelationColumn(subject->rel, subject->key[i])->collation,
+											a->values[i], b->values[i])))
+			return false;
+	}
+	return true;
+}
+
+Oid
+EffKeyType(MapTable *subject, int i)
+{
+	return getBaseType(EffRelationColumn(subject->rel, subject->key[i])->type);
+}
+
+Datum
+EffKeyArray(MapTable *subject, int i, SubjectKey **keys, int nkeys)
+{
+	Oid			type = EffKeyType(subject, i);
+	Datum	   *values = palloc(sizeof(Datum) * nkeys);
+	int16		length;
+	bool		byval;
+	char		align;
+
+	for (int k = 0; k < nkeys; k++)
+		values[k] = keys[k]->values[i];
+	get_typlenbyvalalign(type, &length, &byval, &align);
+	return PointerGetDatum(construct_array(values, nkeys, type, length, byval, align));
+}
+
+/*
+ * EffIdentifierSql: what canonical_text() and join_parts() do, for statements
+ * that meet too many subjects to hold them.  format() calls the type's output
+ * function, as they do, and no cast that somebody has made.
+ */
+char *
+EffIdentifierSql(MapTable *subject, char **values)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < subject->nkey; i++)
+	{
+		Oid			type = EffKeyType(subject, i);
+		char	   *text = psprintf("pg_catalog.format('%%s', %s%s%s)", type == NUMERICOID ? "pg_catalog.trim_scale(" : "",
+									values[i], type == NUMERICOID ? ")" : "");
+
+		if (is_case_insensitive(type))
+			text = psprintf("pg_catalog.lower(%s COLLATE \"default\")", text);
+		if (type == BPCHAROID)
+			text = psprintf("pg_catalog.rtrim(%s, ' ')", text);
+		if (subject->nkey > 1)
+			text = psprintf("pg_catalog.regexp_replace(%s, '([:\\\\])', '\\\\\\1', 'g')", text);
+		appendStringInfo(&buf, "%s%s", i > 0 ? " || ':' || " : "", text);
+	}
+	return buf.data;
+}
+
+static char *
+join_parts(char **parts, int n)
+{
+	StringInfoData buf;
+
+	if (n == 1)
+		return parts[0];
+	initStringInfo(&buf);
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&buf, ':');
+		for (const char *p = parts[i]; *p; p++)
+		{
+			if (*p == ':' || *p == '\\')
+				appendStringInfoChar(&buf, '\\');
+			appendStringInfoChar(&buf, *p);
+		}
+	}
+	return buf.data;
+}
+
+/* split_parts returns NULL where a backslash precedes anything but ':' and '\'. */
+static char **
+split_parts(const char *serialized, int *n)
+{
+	StringInfoData buf;
+	List	   *parts = NIL;
+	char	  **result;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	for (const char *p = serialized;; p++)
+	{
+		if (*p == ':' || *p == '\0')
+		{
+			parts = lappend(parts, buf.data);
+			initStringInfo(&buf);
+			if (*p == '\0')
+				break;
+			continue;
+		}
+		if (*p == '\\')
+		{
+			p++;
+			if (*p != ':' && *p != '\\')
+				return NULL;
+		}
+		appendStringInfoChar(&buf, *p);
+	}
+	*n = list_length(parts);
+	result = palloc(sizeof(char *) * *n);
+	foreach(lc, parts)
+		result[foreach_current_index(lc)] = lfirst(lc);
+	return result;
+}
+
+/*
+ * cast_part casts one part to its column's type.  A value that only fits when
+ * it is rounded or cut is another one, and refused.
+ */
+static Datum
+cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonical)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int32		typmod = column->typmod;
+	Oid			base = getBaseTypeAndTypmod(column->type, &typmod);
+	Datum		volatile value = 0;
+	bool		volatile fits = true;
+
+	PG_TRY();
+	{
+		Oid			input;
+		Oid			ioparam;
+
+		getTypeInputInfo(column->type, &input, &ioparam);
+		value = OidInputFunctionCall(input, unconstify(char *, part), ioparam, column->typmod);
+		if (typmod >= 0 && base != BPCHAROID)
+		{
+			TypeCacheEntry *type = lookup_type_cache(base, TYPECACHE_EQ_OPR_FINFO);
+			Datum		exact;
+
+			getTypeInputInfo(base, &input, &ioparam);
+			exact = OidInputFunctionCall(input, unconstify(char *, part), ioparam, -1);
+			fits = DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, column->collation, value, exact));
+		}
+		*canonical = canonical_text(base, value);
+	}
+	PG_CATCH();
+	{
+		(void) EffCatchUserError(context);
+		fits = false;
+	}
+	PG_END_TRY();
+
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("subject identifier does not fit the key of table %s", subject->name),
+				 errdetail("Column %s is of type %s.", quote_identifier(column->name),
+						   format_type_with_typemod(column->type, column->typmod)),
+				 errhint("Give a value of that type."),
+				 errhidestmt(true)));
+	return value;
+}
+
+/* canonical_text writes a value so that equal keys have one text in every session. */
+static char *
+canonical_text(Oid type, Datum value)
+{
+	bool		pinned = type != INT4OID && type != INT8OID && type != UUIDOID && type != TEXTOID;
+	EffBracket	bracket;
+	Oid			output;
+	bool		varlena;
+	char	   *text;
+
+	if (type == NUMERICOID)
+		value = DirectFunctionCall1(numeric_trim_scale, value);
+	if (pinned)
+		EffPinBegin(&bracket);
+	getTypeOutputInfo(type, &output, &varlena);
+	text = OidOutputFunctionCall(output, value);
+	if (pinned)
+		EffPinEnd(&bracket);
+	if (is_case_insensitive(type))
+		text = str_tolower(text, strlen(text), DEFAULT_COLLATION_OID);
+	if (type == BPCHAROID)
+	{
+		int			length = strlen(text);
+
+		while (length > 0 && text[length - 1] == ' ')
+			text[--length] = '\0';
+	}
+	return text;
+}
+
+/* is_case_insensitive: citext, whose equal values differ in case */
+static bool
+is_case_insensitive(Oid type)
+{
+	Oid			extension = type < FirstNormalObjectId ? InvalidOid : getExtensionOfObject(TypeRelationId, type);
+
+	return OidIsValid(extension) && strcmp(get_extension_name(extension), "citext") == 0;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	return strcmp((*(SubjectKey *const *) a)->text, (*(SubjectKey *const *) b)->text);
+}
+
+static void
+null_identifier(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_SUBJECT),
+			 errmsg("subject identifier must not be NULL"),
+			 errhint("Give every value of the key.")));
+}

@@ -1,0 +1,123 @@
+/*
+ * erasures.c
+ *	  What is on record of subjects, and the secret, read as the owner of their
+ *	  tables.
+ */
+#include "postgres.h"
+
+#include "trail/erasures.h"
+#include "base/arrays.h"
+#include "relations/relations.h"
+#include "base/spi.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define SECRET_BYTES 32
+
+static EffOwnStatement find_erasures = {
+	"SELECT e.subject_ref, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
+	" FROM %s.effaced_audit_events e"
+	" WHERE e.subject_ref = ANY ($2) AND e.subject = $1"
+	" AND e.event_type = 'erasure_local_completed' AND NOT e.payload ? 'tables'"
+	" GROUP BY e.subject_ref"
+};
+
+static int	compare_refs(const void *a, const void *b, void *refs);
+
+/*
+ * EffAuditErased looks for erasures of all tables; one that was restricted to
+ * some does not count.
+ */
+ErasureRecord *
+EffAuditErased(const char *kind, char **refs, int n)
+{
+	ErasureRecord *erased = palloc0(sizeof(ErasureRecord) * Max(n, 1));
+	Oid			types[] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2];
+	int		   *by_ref = palloc(sizeof(int) * Max(n, 1));
+	EffBracket	bracket;
+
+	if (n == 0)
+		return erased;
+	for (int i = 0; i < n; i++)
+		by_ref[i] = i;
+	qsort_arg(by_ref, n, sizeof(int), compare_refs, refs);
+	values[0] = CStringGetTextDatum(kind);
+	values[1] = EffTextArray(refs, n);
+	EffSpiBeginAsOwner(&bracket);
+	(void) EffSpiExecuteOwn(&find_erasures, lengthof(types), types, values, NULL, SPI_OK_SELECT, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+		char	   *ref = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		ErasureRecord record = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)) ?
+			ERASURE_RECORDED : ERASURE_OF_NOBODY;
+		int			low = 0;
+		int			high = n;
+
+		while (low < high)
+		{
+			int			middle = low + (high - low) / 2;
+
+			if (strcmp(refs[by_ref[middle]], ref) < 0)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		for (; low < n && strcmp(refs[by_ref[low]], ref) == 0; low++)
+			erased[by_ref[low]] = record;
+	}
+	EffSpiEnd(&bracket);
+	return erased;
+}
+
+static int
+compare_refs(const void *a, const void *b, void *refs)
+{
+	return strcmp(((char **) refs)[*(const int *) a], ((char **) refs)[*(const int *) b]);
+}
+
+/*
+ * EffSecret reads the secret, and makes one where the database has none yet:
+ * a restore must find the table empty to bring the old one over.
+ */
+const char *
+EffSecret(DataMap *map)
+{
+	const char *schema;
+	EffBracket	bracket;
+
+	if (map->secret != NULL)
+		return map->secret;
+	schema = EffExtensionSchemaSql();
+
+	EffSpiBeginAsOwner(&bracket);
+	if (SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the secret");
+	if (SPI_processed == 0)
+	{
+		uint8		bytes[SECRET_BYTES];
+		char		digits[2 * SECRET_BYTES + 1];
+		Oid			type = TEXTOID;
+		Datum		value;
+
+		if (!pg_strong_random(bytes, SECRET_BYTES))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		for (int i = 0; i < SECRET_BYTES; i++)
+			snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
+		value = CStringGetTextDatum(digits);
+		if (SPI_execute_with_args(psprintf("INSERT INTO %s.effaced_secret (secret) VALUES ($1) ON CONFLICT DO NOTHING", schema),
+								  1, &type, &value, NULL, false, 0) != SPI_OK_INSERT ||
+			SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false, 1) != SPI_OK_SELECT ||
+			SPI_processed != 1)
+			elog(ERROR, "could not make the secret");
+	}
+	map->secret = MemoryContextStrdup(map->context,
+									  SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	EffSpiEnd(&bracket);
+	return map->secret;
+}
