@@ -121,4 +121,6 @@ extern void EffRethrowWithoutValues(const EffStatementPlace *place) pg_attribute
 /* String literal that reads the same whatever standard_conforming_strings says */
 extern char *EffQuoteLiteral(const char *text);
 
+extern void EffSpiBeginWithUser(EffBracket *bracket, Oid relid, int security);
+
 #endif							/* EFF_SPI_H */

@@ -304,32 +304,6 @@ result_array(Oid type, int column, uint64 n, const int *part_of, int part)
 	return array;
 }
 
-/* EffExecErased returns the erased subjects of a kind; none where nobody asked. */
-ErasedSubjects *
-EffExecErased(ErasureRun *run, const MapTable *subject)
-{
-	ErasedSubjects *erased;
-	ListCell   *lc;
-
-	foreach(lc, run->erased)
-		if (((ErasedSubjects *) lfirst(lc))->subject == subject)
-			return lfirst(lc);
-	erased = palloc0(sizeof(ErasedSubjects));
-	erased->subject = unconstify(MapTable *, subject);
-	return erased;
-}
-
-SubjectKey *
-EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint64 row)
-{
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull;
-
-	for (int i = 0; i < subject->nkey; i++)
-		values[i] = SPI_getbinval(rows->vals[row], rows->tupdesc, i + 1, &isnull);
-	return EffIdentifierFromValues(subject, values);
-}
-
 /* unite_rows puts the rows found for the subjects of a call together. */
 static void
 unite_rows(ErasureCall *call, RowSet *rows)

@@ -25,7 +25,6 @@ static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
 static void check_step(ErasureRun *run, ErasureStep *step);
 static void erase_what_triggers_wrote(ErasureRun *run);
 static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_noreturn();
-static void set_constraints(List *foreign_keys, const char *mode);
 
 /*
  * EffExecRun: locks from the subjects outward, rows that must be found before
@@ -374,55 +373,4 @@ EffExecTotal(ErasureCall *call, int number)
 		total = EffExecCountDistinct(rows, call->found_rows[rows->id].parts[step->strategy == STEP_SHARED ? ROWS_KEPT :
 																	   step->planned->contested ? ROWS_GONE : ROWS_ALL]);
 	return total;
-}
-
-void
-EffExecDeferConstraints(ErasurePlan *plan)
-{
-	if (plan->defer != NIL)
-		set_constraints(plan->defer, "DEFERRED");
-}
-
-/*
- * EffExecCheckConstraints: whatever is deferred is checked before the call
- * returns, so that its outcome is known here and an error of COMMIT cannot show
- * a value.
- */
-void
-EffExecCheckConstraints(ErasurePlan *plan)
-{
-	List	   *declared = NIL;
-	ListCell   *lc;
-
-	if (plan->defer != NIL)
-		set_constraints(plan->defer, "IMMEDIATE");
-	if (plan->check_now != NIL)
-		set_constraints(plan->check_now, "IMMEDIATE");
-	foreach(lc, list_concat_copy(plan->defer, plan->check_now))
-		if (((ForeignKey *) lfirst(lc))->initially_deferred)
-			declared = lappend(declared, lfirst(lc));
-	if (declared != NIL)
-		set_constraints(declared, "DEFERRED");
-	EffConstraintsCheck(plan->deferrable);
-}
-
-/* set_constraints issues SET CONSTRAINTS for foreign keys. */
-static void
-set_constraints(List *foreign_keys, const char *mode)
-{
-	StringInfoData sql;
-	EffStatementPlace place = {.action = "checking foreign keys of", .relation = "the changed rows"};
-	ListCell   *lc;
-
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SET CONSTRAINTS ");
-	foreach(lc, foreign_keys)
-	{
-		ForeignKey *fk = lfirst(lc);
-
-		appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
-						 quote_qualified_identifier(fk->schema, fk->name));
-	}
-	appendStringInfo(&sql, " %s", mode);
-	EffSpiCommand(sql.data, &place);
 }

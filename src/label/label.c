@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include "base/jsonb_reader.h"
+#include "label/label_int.h"
 #include "label/label.h"
 
 #include "datatype/timestamp.h"
@@ -48,19 +50,15 @@ static const char *const hop_keys[] = {
 	"source_columns", "target_table", "target_columns", NULL
 };
 
-static char *string_member(JsonbContainer *object, const char *key, bool required);
-static char *name_member(JsonbContainer *object, const char *key, bool required);
 static int	word_member(JsonbContainer *object, const char *key, const char *const *words, int unset);
 static bool bool_member(JsonbContainer *object, const char *key);
 static List *strings_member(JsonbContainer *object, const char *key);
 static RetentionPolicy *parse_retention(JsonbContainer *object);
-static char *parse_duration(JsonbContainer *object);
 static LinkLabel *parse_link(JsonbContainer *object);
 static List *parse_links(JsonbContainer *object);
 static List *parse_hops(JsonbContainer *object);
 static List *objects_member(JsonbContainer *object, const char *key, const char *const *keys, const char *hint);
 static List *parse_set(JsonbContainer *object);
-static char *join_words(const char *const *words);
 
 /*
  * EffLabelParseColumn parses the label of a column.
@@ -97,18 +95,18 @@ EffLabelColumnFromJsonb(Jsonb *spec)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("label lacks the required key \"category\""),
-				 errhint("Allowed values: %s.", join_words(category_words))));
+				 errhint("Allowed values: %s.", EffJsonbWords(category_words))));
 	label->category = pstrdup(category_words[word]);
 	label->erasure = word_member(object, "erasure", erasure_words, ERASURE_DELETE);
 	word = word_member(object, "legal_basis", basis_words, -1);
 	label->legal_basis = word < 0 ? NULL : pstrdup(basis_words[word]);
-	label->description = string_member(object, "description", false);
-	label->purpose = string_member(object, "purpose", false);
+	label->description = EffJsonbString(object, "description", false);
+	label->purpose = EffJsonbString(object, "purpose", false);
 	label->retention = parse_retention(object);
-	label->surrogate = name_member(object, "surrogate", false);
-	label->fact = name_member(object, "fact", false);
-	label->link = name_member(object, "link", false);
-	label->ref = name_member(object, "ref", false);
+	label->surrogate = EffJsonbName(object, "surrogate", false);
+	label->fact = EffJsonbName(object, "fact", false);
+	label->link = EffJsonbName(object, "link", false);
+	label->ref = EffJsonbName(object, "ref", false);
 
 	if (label->erasure == ERASURE_RETAIN && label->retention == NULL)
 		ereport(ERROR,
@@ -139,7 +137,7 @@ EffLabelTableFromJsonb(Jsonb *spec)
 	EffJsonbCheckKeys(object, table_keys, "table label");
 
 	label->owned = bool_member(object, "owned");
-	label->subject = name_member(object, "subject", false);
+	label->subject = EffJsonbName(object, "subject", false);
 	label->subject_id_columns = strings_member(object, "subject_id_columns");
 	if (list_length(label->subject_id_columns) > INDEX_MAX_KEYS)
 		ereport(ERROR,
@@ -147,7 +145,7 @@ EffLabelTableFromJsonb(Jsonb *spec)
 				 errmsg("label key \"subject_id_columns\" names more than %d columns", INDEX_MAX_KEYS),
 				 errhint("Name the columns of a key.")));
 	label->set = parse_set(object);
-	path = string_member(object, "path", false);
+	path = EffJsonbString(object, "path", false);
 
 	if (EffJsonbMember(object, "links") != NULL)
 	{
@@ -206,27 +204,6 @@ EffLabelTableFromJsonb(Jsonb *spec)
 	return label;
 }
 
-/*
- * EffLabelFromComment finds the label in a comment: the text behind the first
- * @effaced that is a word, and not part of an address or another name.  NULL
- * where there is none.
- */
-const char *
-EffLabelFromComment(const char *comment)
-{
-	const char *at = comment;
-
-	while ((at = strstr(at, EFF_COMMENT_TAG)) != NULL)
-	{
-		const char *json = at + strlen(EFF_COMMENT_TAG);
-
-		if (*json == '\0' || strchr(" \t\r\n{", *json) != NULL)
-			return json;
-		at = json;
-	}
-	return NULL;
-}
-
 bool
 EffLabelIsCategory(const char *word)
 {
@@ -239,7 +216,7 @@ EffLabelIsCategory(const char *word)
 char *
 EffLabelCategories(void)
 {
-	return join_words(category_words);
+	return EffJsonbWords(category_words);
 }
 
 const char *
@@ -266,125 +243,6 @@ EffSharedWord(SharedPolicy shared)
 	return shared_words[shared];
 }
 
-/*
- * EffJsonbMember looks a key up; an absent key and JSON null are both NULL.
- */
-JsonbValue *
-EffJsonbMember(JsonbContainer *object, const char *key)
-{
-	JsonbValue *value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
-
-	return value == NULL || value->type == jbvNull ? NULL : value;
-}
-
-/*
- * EffJsonbParse reads a JSON object; what names it in the message of ZE001,
- * and allowed its keys in the hint.
- */
-Jsonb *
-EffJsonbParse(const char *text, const char *what, const char *const *allowed)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Jsonb	   *volatile result = NULL;
-
-	PG_TRY();
-	{
-		result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		/* only what the parser says of the text is ours to translate */
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("%s is not valid JSON", what),
-				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.", join_words(allowed))));
-	}
-	PG_END_TRY();
-
-	if (!JB_ROOT_IS_OBJECT(result))
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("%s is not a JSON object", what),
-				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.", join_words(allowed))));
-	return result;
-}
-
-/*
- * EffJsonbCheckKeys refuses members that nobody would read.
- */
-void
-EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed, const char *what)
-{
-	JsonbIterator *it = JsonbIteratorInit(object);
-	JsonbValue	v;
-	JsonbIteratorToken token;
-
-	if (!JsonContainerIsObject(object))
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("%s is not a JSON object", what),
-				 errhint("Allowed keys: %s.", join_words(allowed))));
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		int			i;
-
-		if (token != WJB_KEY)
-			continue;
-		for (i = 0; allowed[i] != NULL; i++)
-			if (strlen(allowed[i]) == v.val.string.len &&
-				memcmp(allowed[i], v.val.string.val, v.val.string.len) == 0)
-				break;
-		if (allowed[i] == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("unknown key \"%s\" in %s",
-							pnstrdup(v.val.string.val, v.val.string.len), what),
-					 errhint("Allowed keys: %s.", join_words(allowed))));
-	}
-}
-
-static char *
-string_member(JsonbContainer *object, const char *key, bool required)
-{
-	JsonbValue *value = EffJsonbMember(object, key);
-
-	if (value == NULL && !required)
-		return NULL;
-	if (value == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label lacks the required key \"%s\"", key),
-				 errhint("Give \"%s\" a string.", key)));
-	if (value->type != jbvString)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"%s\" must be a string", key),
-				 errhint("Write \"%s\": \"...\".", key)));
-	return pnstrdup(value->val.string.val, value->val.string.len);
-}
-
-/* name_member reads a string that must not be empty. */
-static char *
-name_member(JsonbContainer *object, const char *key, bool required)
-{
-	char	   *value = string_member(object, key, required);
-
-	if (value != NULL && value[strspn(value, " \t\r\n")] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"%s\" must not be empty", key),
-				 errhint("Write \"%s\": \"...\"%s.", key, required ? "" : " or leave the key out")));
-	return value;
-}
-
 static int
 word_member(JsonbContainer *object, const char *key, const char *const *words, int unset)
 {
@@ -397,15 +255,15 @@ word_member(JsonbContainer *object, const char *key, const char *const *words, i
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("label key \"%s\" must be a string", key),
-				 errhint("Allowed values: %s.", join_words(words))));
-	value = string_member(object, key, true);
+				 errhint("Allowed values: %s.", EffJsonbWords(words))));
+	value = EffJsonbString(object, key, true);
 	for (int i = 0; words[i] != NULL; i++)
 		if (strcmp(words[i], value) == 0)
 			return i;
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
 			 errmsg("label key \"%s\" has the unknown value \"%s\"", key, value),
-			 errhint("Allowed values: %s.", join_words(words))));
+			 errhint("Allowed values: %s.", EffJsonbWords(words))));
 }
 
 static bool
@@ -477,99 +335,18 @@ parse_retention(JsonbContainer *object)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("label key \"retention\" must be an object"),
-				 errhint("Allowed keys: %s.", join_words(retention_keys))));
+				 errhint("Allowed keys: %s.", EffJsonbWords(retention_keys))));
 	inner = value->val.binary.data;
 	EffJsonbCheckKeys(inner, retention_keys, "label key \"retention\"");
 
 	retention = palloc0(sizeof(RetentionPolicy));
-	retention->reason = name_member(inner, "reason", true);
+	retention->reason = EffJsonbName(inner, "reason", true);
 	word = word_member(inner, "basis", basis_words, 2);
 	retention->basis = pstrdup(basis_words[word]);
-	retention->duration = parse_duration(inner);
-	retention->anchor = name_member(inner, "anchor", false);
+	retention->duration = EffLabelDuration(inner);
+	retention->anchor = EffJsonbName(inner, "anchor", false);
 	retention->on_expiry = word_member(inner, "on_expiry", expiry_words, EXPIRY_REPORT);
 	return retention;
-}
-
-/*
- * parse_duration reads an interval, or seconds as a number, and returns it in
- * ISO 8601 (the form "with designators" of the PostgreSQL manual, 8.5.4).
- */
-static char *
-parse_duration(JsonbContainer *object)
-{
-	JsonbValue *value = EffJsonbMember(object, "duration");
-	MemoryContext context = CurrentMemoryContext;
-	Interval   *volatile interval = NULL;
-	char	   *volatile text = NULL;
-	StringInfoData iso;
-	int64		seconds;
-
-	if (value == NULL)
-		return NULL;
-	if (value->type == jbvNumeric)
-		text = psprintf("%s seconds",
-						DatumGetCString(DirectFunctionCall1(numeric_out,
-															NumericGetDatum(value->val.numeric))));
-	else
-		text = string_member(object, "duration", true);
-
-	PG_TRY();
-	{
-		interval = DatumGetIntervalP(DirectFunctionCall3(interval_in,
-														 CStringGetDatum(text),
-														 ObjectIdGetDatum(InvalidOid),
-														 Int32GetDatum(-1)));
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		interval = NULL;
-	}
-	PG_END_TRY();
-
-	if (interval == NULL || interval->month < 0 || interval->day < 0 || interval->time < 0 ||
-		(interval->month == 0 && interval->day == 0 && interval->time == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"duration\" has the invalid value \"%s\"", text),
-				 errhint("Write a positive interval, for example \"10 years\" or \"P10Y\".")));
-
-	initStringInfo(&iso);
-	appendStringInfoChar(&iso, 'P');
-	if (interval->month / MONTHS_PER_YEAR != 0)
-		appendStringInfo(&iso, "%dY", interval->month / MONTHS_PER_YEAR);
-	if (interval->month % MONTHS_PER_YEAR != 0)
-		appendStringInfo(&iso, "%dM", interval->month % MONTHS_PER_YEAR);
-	if (interval->day != 0)
-		appendStringInfo(&iso, "%dD", interval->day);
-	if (interval->time != 0)
-	{
-		int64		fraction = interval->time % USECS_PER_SEC;
-
-		seconds = interval->time / USECS_PER_SEC;
-		appendStringInfoChar(&iso, 'T');
-		if (seconds / SECS_PER_HOUR != 0)
-			appendStringInfo(&iso, INT64_FORMAT "H", seconds / SECS_PER_HOUR);
-		if (seconds % SECS_PER_HOUR / SECS_PER_MINUTE != 0)
-			appendStringInfo(&iso, INT64_FORMAT "M", seconds % SECS_PER_HOUR / SECS_PER_MINUTE);
-		if (fraction != 0)
-		{
-			appendStringInfo(&iso, INT64_FORMAT ".%06d", seconds % SECS_PER_MINUTE, (int) fraction);
-			while (iso.data[iso.len - 1] == '0')
-				iso.data[--iso.len] = '\0';
-			appendStringInfoChar(&iso, 'S');
-		}
-		else if (seconds % SECS_PER_MINUTE != 0)
-			appendStringInfo(&iso, INT64_FORMAT "S", seconds % SECS_PER_MINUTE);
-	}
-	return iso.data;
 }
 
 /* parse_link reads the keys of one link, in a table label or in "links". */
@@ -578,9 +355,9 @@ parse_link(JsonbContainer *object)
 {
 	LinkLabel  *link = palloc0(sizeof(LinkLabel));
 
-	link->path = string_member(object, "path", false);
+	link->path = EffJsonbString(object, "path", false);
 	link->hops = parse_hops(object);
-	link->where = name_member(object, "where", false);
+	link->where = EffJsonbName(object, "where", false);
 	link->role = word_member(object, "role", role_words, ROLE_OWNER);
 	link->redact = strings_member(object, "redact");
 	link->shared = word_member(object, "shared", shared_words, SHARED_KEEP);
@@ -616,12 +393,12 @@ parse_links(JsonbContainer *object)
 	ListCell   *entry;
 
 	foreach(entry, objects_member(object, "links", link_keys,
-								  psprintf("Allowed keys of each: %s.", join_words(link_keys))))
+								  psprintf("Allowed keys of each: %s.", EffJsonbWords(link_keys))))
 	{
 		LinkLabel  *link = parse_link(lfirst(entry));
 		ListCell   *lc;
 
-		link->name = name_member(lfirst(entry), "name", true);
+		link->name = EffJsonbName(lfirst(entry), "name", true);
 		if (link->path == NULL && link->hops == NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
@@ -645,20 +422,20 @@ parse_hops(JsonbContainer *object)
 	ListCell   *lc;
 
 	foreach(lc, objects_member(object, "hops", hop_keys,
-							   psprintf("Required keys of each: %s.", join_words(hop_keys))))
+							   psprintf("Required keys of each: %s.", EffJsonbWords(hop_keys))))
 	{
 		JsonbContainer *inner = lfirst(lc);
 		HopLabel   *hop = palloc0(sizeof(HopLabel));
 
 		hop->source_columns = strings_member(inner, "source_columns");
-		hop->target_table = name_member(inner, "target_table", true);
+		hop->target_table = EffJsonbName(inner, "target_table", true);
 		hop->target_columns = strings_member(inner, "target_columns");
 		if (hop->source_columns == NIL || hop->target_columns == NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("label lacks the required key \"%s\"",
 							hop->source_columns == NIL ? "source_columns" : "target_columns"),
-					 errhint("Required keys of each hop: %s.", join_words(hop_keys))));
+					 errhint("Required keys of each hop: %s.", EffJsonbWords(hop_keys))));
 		if (list_length(hop->source_columns) != list_length(hop->target_columns))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
@@ -737,15 +514,4 @@ parse_set(JsonbContainer *object)
 		result = lappend(result, set);
 	}
 	return result;
-}
-
-static char *
-join_words(const char *const *words)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; words[i] != NULL; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", words[i]);
-	return buf.data;
 }

@@ -29,7 +29,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-PG_FUNCTION_INFO_V1(effaced_lint);
 
 #define MAX_NAMES 10			/* named in a message */
 
@@ -89,75 +88,6 @@ static const struct
 	[LINT_WHERE_EXCLUDES_ROWS] = {"where_excludes_rows", SEVERITY_WARNING},
 };
 
-/*
- * Columns without a label are told by the check that knows most of them, so
- * EffLintUnlabelledColumns comes after those.  EffLintPlans leaves out what the
- * others have told, and EffLintExemptions takes out what has been judged.
- */
-static const LintCheck checks[] = {
-	EffLintBrokenLabels, EffLintShadowedComments,
-	EffLintGenerated, EffLintPersonal, EffLintUnlabelledColumns, EffLintUnlabelledTables, EffLintValues,
-	EffLintRetention, EffLintSurrogates, EffLintResolvers,
-	EffLintLinks, EffLintHops, EffLintOwners, EffLintWhere,
-	EffLintPaths, EffLintReferences, EffLintUnenforced, EffLintCascades, EffLintPrimaryKeys, EffLintAnchors,
-	EffLintViews, EffLintTriggers, EffLintRules, EffLintForeignTables,
-	EffLintStatistics, EffLintIndexes, EffLintReplication, EffLintReaders,
-	EffLintLedgers, EffLintDeletionAnchors, EffLintProducers,
-	EffLintPlans, EffLintExemptions
-};
-
-static List *schemas_argument(FunctionCallInfo fcinfo, int argno);
-static int	sample_argument(FunctionCallInfo fcinfo, int argno);
-static void collect_labelled(LintRun *run);
-static HTAB *collect_connected(DataMap *map);
-static bool connect_over(HTAB *connected, DataMap *map);
-static int	compare_findings(const ListCell *a, const ListCell *b);
-static void put_finding(ReturnSetInfo *rsinfo, Finding *finding);
-static char *stored_json(LintRun *run, Oid relid, AttrNumber attnum);
-static char *place_of_link(const char *json, const char *name);
-
-/*
- * effaced_lint(schemas, sample) gives a row per finding.
- */
-Datum
-effaced_lint(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	LintRun		run = {0};
-	Finding    *previous = NULL;
-	EffBracket	bracket;
-	ListCell   *lc;
-
-	run.schemas = schemas_argument(fcinfo, 0);
-	run.sample = sample_argument(fcinfo, 1);
-	run.map = EffGraphGet();
-	run.labels = EffLabelsLoad();
-	run.reaching = EffGraphReaching(run.map);
-	run.connected = collect_connected(run.map);
-	collect_labelled(&run);
-
-	EffPinBegin(&bracket);
-	for (int i = 0; i < lengthof(checks); i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		checks[i] (&run);
-	}
-	EffPinEnd(&bracket);
-
-	list_sort(run.findings, compare_findings);
-	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, run.findings)
-	{
-		Finding    *finding = lfirst(lc);
-
-		/* two links or subjects may lead to the same finding */
-		if (previous == NULL ||
-			compare_findings(&(ListCell) {.ptr_value = previous}, lc) != 0)
-			put_finding(rsinfo, finding);
-		previous = finding;
-	}
-	return (Datum) 0;
-}
 
 bool
 EffLintAdd(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum, char *message, char *hint)
@@ -420,63 +350,6 @@ EffLintTry(void (*body) (void *arg), void *arg)
 	return error;
 }
 
-/*
- * EffLintRelabel takes the label as it is stored, or an empty one, and sets the
- * value (JSON text) at the place that the keys lead to; NULL removes it.
- */
-char *
-EffLintRelabel(LintRun *run, EffRelation *rel, AttrNumber attnum, List *keys, const char *value)
-{
-	char	   *json = stored_json(run, rel->oid, attnum);
-	Datum		path = EffTextArrayOfList(keys);
-	Datum		label;
-
-	label = DirectFunctionCall1(jsonb_in, CStringGetDatum(json ? json : "{}"));
-	label = value == NULL ? DirectFunctionCall2(jsonb_delete_path, label, path) :
-		DirectFunctionCall4(jsonb_set, label, path,
-							DirectFunctionCall1(jsonb_in, CStringGetDatum(value)), BoolGetDatum(true));
-	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
-}
-
-/*
- * EffLintRelabelLink does so for a key of a link, which stands in the table's
- * label or in an entry of its "links".
- */
-char *
-EffLintRelabelLink(LintRun *run, TableLink *link, char *key, const char *value)
-{
-	List	   *keys = list_make1(key);
-
-	if (link->name != NULL)
-		keys = list_make3(pstrdup("links"), place_of_link(link->table->json, link->name), key);
-	return EffLintRelabel(run, link->table->rel, 0, keys, value);
-}
-
-char *
-EffLintJsonString(const char *text)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	escape_json(&buf, text);
-	return buf.data;
-}
-
-/*
- * EffLintLabelLike takes over what is about the value, and leaves out what is
- * about the column.
- */
-char *
-EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber like)
-{
-	static const char *const own_keys[] = {"surrogate", "ref", "description"};
-	Datum		label = DirectFunctionCall1(jsonb_in, CStringGetDatum(stored_json(run, rel->oid, like)));
-
-	for (int i = 0; i < lengthof(own_keys); i++)
-		label = DirectFunctionCall2(jsonb_delete, label, CStringGetTextDatum(own_keys[i]));
-	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
-}
-
 char *
 EffLintNames(List *names)
 {
@@ -516,146 +389,9 @@ EffLintColumnName(EffRelation *rel, AttrNumber attnum)
 	return psprintf("%s.%s", rel->name, quote_identifier(EffRelationColumn(rel, attnum)->name));
 }
 
-/* schemas_argument reads names of schemas; a misspelt one must not look clean. */
-static List *
-schemas_argument(FunctionCallInfo fcinfo, int argno)
-{
-	List	   *schemas = NIL;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			n;
-
-	if (PG_ARGISNULL(argno))
-		return NIL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argno), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
-					  &elements, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		Oid			schema;
-
-		if (nulls[i])
-			continue;
-		schema = get_namespace_oid(NameStr(*DatumGetName(elements[i])), true);
-		if (!OidIsValid(schema))
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_CONFIGURATION),
-					 errmsg("schema \"%s\" does not exist", NameStr(*DatumGetName(elements[i]))),
-					 errhint("Name existing schemas, or leave the argument out to look at all.")));
-		schemas = lappend_oid(schemas, schema);
-	}
-	if (schemas == NIL || list_length(schemas) != n)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("schemas must name at least one schema and hold no NULL"),
-				 errhint("Leave the argument out to look at all schemas.")));
-	return schemas;
-}
-
-static int
-sample_argument(FunctionCallInfo fcinfo, int argno)
-{
-	int			sample = PG_ARGISNULL(argno) ? 0 : PG_GETARG_INT32(argno);
-
-	if (sample < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("sample must not be negative"),
-				 errhint("Say how many rows of each table to look into, or leave the argument out: SELECT * FROM %s.effaced_lint(sample => 100);",
-						 EffExtensionSchemaSql())));
-	return sample;
-}
-
-/* collect_labelled lists the labelled columns as arrays, those of children included. */
-static void
-collect_labelled(LintRun *run)
-{
-	List	   *relids = NIL;
-	List	   *tables = NIL;
-	Datum	   *attnums;
-	int			n = 0;
-	int			max = 0;
-
-	for (int i = 0; i < run->map->ntables; i++)
-		max += list_length(run->map->tables[i]->rel->inheritors) * list_length(run->map->tables[i]->columns);
-	attnums = palloc(sizeof(Datum) * Max(max, 1));
-	for (int i = 0; i < run->map->ntables; i++)
-	{
-		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
-
-		tables = lappend_oid(tables, table->rel->oid);
-		foreach(lc, table->rel->inheritors)
-		{
-			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
-			ListCell   *lc2;
-
-			foreach(lc2, rel ? table->columns : NIL)
-			{
-				EffColumn  *column = EffRelationColumnByName(rel, ((MapColumn *) lfirst(lc2))->column->name);
-
-				if (column == NULL)
-					continue;
-				relids = lappend_oid(relids, rel->oid);
-				attnums[n++] = Int32GetDatum(column->attnum);
-			}
-		}
-	}
-	run->labelled[0] = EffOidArray(relids, OIDOID);
-	run->labelled[1] = PointerGetDatum(construct_array(attnums, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-	run->labelled[2] = EffOidArray(tables, OIDOID);
-}
-
-/*
- * collect_connected finds the relations from which foreign keys, followed in
- * either direction, lead to a labelled table; NULL where nobody is a subject
- * yet, so that any table may be one's.
- */
-static HTAB *
-collect_connected(DataMap *map)
-{
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
-	HTAB	   *connected = hash_create("connected relations", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	bool		any = false;
-
-	for (int i = 0; i < map->ntables; i++)
-	{
-		ListCell   *lc;
-
-		any |= map->tables[i]->is_subject;
-		foreach(lc, map->tables[i]->rel->inheritors)
-			(void) hash_search(connected, &lfirst_oid(lc), HASH_ENTER, NULL);
-	}
-	if (!any)
-		return NULL;
-	while (connect_over(connected, map))
-		CHECK_FOR_INTERRUPTS();
-	return connected;
-}
-
-/* connect_over goes over all keys once; true where that reached more relations. */
-static bool
-connect_over(HTAB *connected, DataMap *map)
-{
-	bool		more = false;
-	ListCell   *lc;
-
-	foreach(lc, map->foreign_keys)
-	{
-		ForeignKey *fk = lfirst(lc);
-		bool		source = hash_search(connected, &fk->relid, HASH_FIND, NULL) != NULL;
-		bool		target = hash_search(connected, &fk->target, HASH_FIND, NULL) != NULL;
-
-		if (source == target)
-			continue;
-		(void) hash_search(connected, source ? &fk->target : &fk->relid, HASH_ENTER, NULL);
-		more = true;
-	}
-	return more;
-}
-
-/* compare_findings sorts by severity, relation, column and code. */
-static int
-compare_findings(const ListCell *a, const ListCell *b)
+/* EffLintCompare sorts by severity, relation, column and code. */
+int
+EffLintCompare(const ListCell *a, const ListCell *b)
 {
 	Finding    *x = lfirst(a);
 	Finding    *y = lfirst(b);
@@ -672,54 +408,11 @@ compare_findings(const ListCell *a, const ListCell *b)
 	return strcmp(x->message, y->message);
 }
 
-static void
-put_finding(ReturnSetInfo *rsinfo, Finding *finding)
+/*
+ * EffLintSeverityWord returns the word of a severity.
+ */
+const char *
+EffLintSeverityWord(LintSeverity severity)
 {
-	Datum		values[6];
-	bool		nulls[6] = {false};
-
-	values[0] = CStringGetTextDatum(severity_words[finding->severity]);
-	values[1] = CStringGetTextDatum(codes[finding->code].word);
-	nulls[2] = !OidIsValid(finding->relid);
-	values[2] = ObjectIdGetDatum(finding->relid);
-	nulls[3] = finding->column == NULL;
-	values[3] = nulls[3] ? (Datum) 0 : DirectFunctionCall1(namein, CStringGetDatum(finding->column));
-	values[4] = CStringGetTextDatum(finding->message);
-	nulls[5] = finding->hint == NULL;
-	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(finding->hint);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
-static char *
-stored_json(LintRun *run, Oid relid, AttrNumber attnum)
-{
-	ListCell   *lc;
-
-	foreach(lc, run->labels)
-	{
-		StoredLabel *label = lfirst(lc);
-
-		if (label->relid == relid && label->attnum == attnum)
-			return label->json;
-	}
-	return NULL;
-}
-
-/* place_of_link gives the index of a link in "links", as text. */
-static char *
-place_of_link(const char *json, const char *name)
-{
-	Jsonb	   *label = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
-	JsonbContainer *links = EffJsonbMember(&label->root, "links")->val.binary.data;
-
-	for (uint32 i = 0; i < JsonContainerSize(links); i++)
-	{
-		JsonbValue *link = getIthJsonbValueFromContainer(links, i);
-		JsonbValue *value = EffJsonbMember(link->val.binary.data, "name");
-
-		if (strlen(name) == value->val.string.len &&
-			memcmp(name, value->val.string.val, value->val.string.len) == 0)
-			return psprintf("%u", i);
-	}
-	elog(ERROR, "link \"%s\" is missing", name);
+	return severity_words[severity];
 }

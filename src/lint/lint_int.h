@@ -207,4 +207,8 @@ extern char *EffLintColumns(EffRelation *rel, const char *attnums);
 /* "public.t.c" quoted for a statement, "t.c" for a message */
 extern char *EffLintColumnName(EffRelation *rel, AttrNumber attnum);
 
+extern int EffLintCompare(const ListCell *a, const ListCell *b);
+
+extern const char *EffLintSeverityWord(LintSeverity severity);
+
 #endif							/* EFF_LINT_H */

@@ -100,6 +100,8 @@ typedef struct DataMap
 	int			ntables;
 	MapTable  **tables;			/* by name */
 	List	   *foreign_keys;	/* of ForeignKey */
+	Oid			sentinel;		/* stands for all labels: whoever changes one invalidates it */
+	List	   *watched_types;	/* of int: hash values of TYPEOID */
 	bool		resolved;		/* graph.c has been here */
 	List	   *plans;			/* of ErasurePlan, kept by plan.c */
 	List	   *exports;		/* of ExportPlan, kept by export_plan.c */

@@ -28,8 +28,6 @@ typedef enum OrderRank
 } OrderRank;
 
 static void rank_predecessors(List *edges, OrderRank *ranks);
-static bool is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column);
-static bool joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column);
 static List *add_edge(List *edges, int from, int to, ForeignKey *fk, EdgeBreak how);
 static bool reaches(List *edges, int nnodes, int from, int to);
 static char *describe_cycle(DataMap *map, List *relids, List *edges, bool *done);
@@ -237,76 +235,6 @@ rank_predecessors(List *edges, OrderRank *ranks)
 			more = true;
 		}
 	}
-}
-
-/*
- * EffDetachColumns lists the columns (int attnums) that end a reference when
- * set to NULL.  One is enough, but for MATCH FULL: the last one that nothing
- * else needs, neither another foreign key nor the way of a link.
- */
-List *
-EffDetachColumns(DataMap *map, ForeignKey *fk)
-{
-	EffRelation *rel = EffMapLoad(map, fk->relid);
-	List	   *nullable = NIL;
-	AttrNumber	best = InvalidAttrNumber;
-	bool		best_shared = true;
-
-	for (int i = 0; i < fk->nkeys; i++)
-	{
-		EffColumn  *column = EffRelationColumn(rel, fk->columns[i]);
-		bool		shared = false;
-		ListCell   *lc;
-
-		if (column == NULL || column->not_null || column->generated)
-			continue;
-		nullable = lappend_int(nullable, column->attnum);
-		if (is_on_other_way(map, fk, rel, column))
-			continue;
-		foreach(lc, EffMapRelation(map, fk->relid)->references)
-		{
-			ForeignKey *other = lfirst(lc);
-
-			for (int k = 0; other != fk && k < other->nkeys; k++)
-				shared |= other->columns[k] == column->attnum;
-		}
-		if (best == InvalidAttrNumber || shared <= best_shared)
-		{
-			best = column->attnum;
-			best_shared = shared;
-		}
-	}
-	if (fk->match_full)
-		return list_length(nullable) == fk->nkeys ? nullable : NIL;
-	return best == InvalidAttrNumber ? NIL : list_make1_int(best);
-}
-
-/* is_on_other_way: a link joins on the column by something else than this key. */
-static bool
-is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column)
-{
-	ListCell   *lc;
-
-	foreach(lc, EffMapRelation(map, rel->oid)->joins)
-	{
-		JoinHop    *hop = lfirst(lc);
-
-		if (hop->fk != fk && (joins_on(hop->source, hop->source_columns, hop->n, rel, column) ||
-							  joins_on(hop->target, hop->target_columns, hop->n, rel, column)))
-			return true;
-	}
-	return false;
-}
-
-/* joins_on: one of the columns of a side of a hop is the column of a relation, or of the table that it is part of. */
-static bool
-joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column)
-{
-	for (int k = 0; k < n; k++)
-		if (list_member_oid(side->inheritors, rel->oid) &&
-			strcmp(EffRelationColumn(side, columns[k])->name, column->name) == 0)
-			return true;
-	return false;
 }
 
 static List *

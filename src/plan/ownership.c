@@ -10,8 +10,6 @@
 #include "catalog/pg_constraint.h"
 #include "nodes/parsenodes.h"
 
-static List *claims_of(MapTable *table, bool with_links);
-static List *twins_of(DataMap *map, TableLink *link);
 static void append_claims(DataMap *map, Statement *st, const char *alias, List *claims, const ScopeOwner *owner);
 static void append_dead(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing);
 static void append_taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk);
@@ -23,31 +21,6 @@ static void begin_reference(DataMap *map, Statement *st, const char *alias, EffR
 static void add_query(DataMap *map, ErasurePlan *plan, PlannedTable *planned, EffRelation *rel,
 					  OwnerClaim *claim, ForeignKey *fk);
 static void add_revival(DataMap *map, ErasurePlan *plan, MapTable *subject);
-
-/*
- * EffOwnershipContested: a single link along references has one owner a row;
- * several links, or a hop that may meet several rows, may have more.
- */
-bool
-EffOwnershipContested(MapTable *table, MapTable *subject)
-{
-	int			owners = table->is_subject && table != subject ? 1 : 0;
-	ListCell   *lc;
-
-	if (table == subject)
-		return false;
-	foreach(lc, table->links)
-	{
-		TableLink  *link = lfirst(lc);
-
-		if (link->label->role != ROLE_OWNER)
-			continue;
-		owners++;
-		if (link->reverse && link->subject == subject)
-			return true;
-	}
-	return owners > 1;
-}
 
 /*
  * EffOwnershipShared: the row stays as it is, because another living owner has
@@ -85,7 +58,7 @@ EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 			else
 			{
 				appendStringInfoString(&st->text, "((");
-				append_dead(map, st, inner, claims_of(source, !source->is_subject), plan->subject);
+				append_dead(map, st, inner, EffOwnerClaims(source, !source->is_subject), plan->subject);
 				if (run != NULL && run->reverse)
 				{
 					/* what somebody else keeps also keeps what it references */
@@ -121,7 +94,7 @@ EffOwnershipLiving(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 {
 	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
 
-	append_claims(map, st, "t", claims_of(planned->table, true), &living);
+	append_claims(map, st, "t", EffOwnerClaims(planned->table, true), &living);
 }
 
 /*
@@ -133,7 +106,7 @@ EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned)
 {
 	ScopeOwner	erased = {SCOPE_DEAD, NULL};
 
-	append_claims(map, st, "t", claims_of(planned->table, true), &erased);
+	append_claims(map, st, "t", EffOwnerClaims(planned->table, true), &erased);
 }
 
 /*
@@ -183,13 +156,6 @@ EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 	return !first;
 }
 
-/* EffOwnershipHasTwin: another owner may have the row by the columns of this link. */
-bool
-EffOwnershipHasTwin(DataMap *map, TableLink *link)
-{
-	return twins_of(map, link) != NIL;
-}
-
 /*
  * EffOwnershipTwins: the row is a living owner's by such a link.
  */
@@ -198,7 +164,7 @@ EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, ErasurePlan *p
 {
 	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
 
-	append_claims(map, st, alias, twins_of(map, link), &living);
+	append_claims(map, st, alias, EffOwnerTwins(map, link), &living);
 }
 
 /*
@@ -255,7 +221,7 @@ EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	foreach(lc, claims_of(planned->table, !planned->own_links))
+	foreach(lc, EffOwnerClaims(planned->table, !planned->own_links))
 		add_query(map, plan, planned, planned->table->rel, lfirst(lc), NULL);
 	if (planned->reverse)
 		foreach(lc, references_to(map, planned))
@@ -264,63 +230,9 @@ EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 			MapTable   *source = known_source(map, plan, fk);
 
 			if (source != NULL)
-				foreach(lc2, claims_of(source, !source->is_subject))
+				foreach(lc2, EffOwnerClaims(source, !source->is_subject))
 					add_query(map, plan, planned, source->rel, lfirst(lc2), fk);
 		}
-}
-
-/*
- * claims_of lists the owners of a table's rows: itself where it is a subject
- * table, and its owner links.
- */
-static List *
-claims_of(MapTable *table, bool with_links)
-{
-	List	   *claims = NIL;
-	OwnerClaim *claim;
-	ListCell   *lc;
-
-	if (table->is_subject)
-	{
-		claim = palloc0(sizeof(OwnerClaim));
-		claim->subject = table;
-		claims = lappend(claims, claim);
-	}
-	if (with_links)
-		foreach(lc, table->links)
-		{
-			TableLink  *link = lfirst(lc);
-
-			if (link->label->role != ROLE_OWNER)
-				continue;
-			claim = palloc0(sizeof(OwnerClaim));
-			claim->subject = link->subject;
-			claim->link = link;
-			claims = lappend(claims, claim);
-		}
-	return claims;
-}
-
-/*
- * twins_of lists the claims by owner links that start at what this one lets go of:
- * others, and itself where it may lead to several owners.
- */
-static List *
-twins_of(DataMap *map, TableLink *link)
-{
-	List	   *columns = EffPlanLinkReference(map, link);
-	List	   *claims = NIL;
-	ListCell   *lc;
-
-	foreach(lc, claims_of(link->table, true))
-	{
-		OwnerClaim *claim = lfirst(lc);
-
-		if (claim->link != NULL && (claim->link != link || link->reverse) &&
-			EffScopeStartsAt(claim->link, columns))
-			claims = lappend(claims, claim);
-	}
-	return claims;
 }
 
 static void

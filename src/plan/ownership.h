@@ -43,4 +43,8 @@ extern void EffOwnershipReleased(DataMap *map, Statement *st, const char *alias,
 /* Add the queries for the owners of a contested table's rows to the plan */
 extern void EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
 
+extern List *EffOwnerClaims(MapTable *table, bool with_links);
+
+extern List *EffOwnerTwins(DataMap *map, TableLink *link);
+
 #endif							/* EFF_OWNERSHIP_H */

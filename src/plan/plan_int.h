@@ -101,4 +101,20 @@ extern void EffPlanProbeSteps(PlanBuild *build);
 /* Columns (int attnums) that detach a kept row from the subject of a link */
 extern List *EffPlanLinkReference(DataMap *map, TableLink *link);
 
+extern PlannedTable *EffDecideTable(PlanBuild *build, MapTable *table);
+
+extern List *EffDecideTables(PlanBuild *build, List *tables);
+
+extern void EffDecideChain(PlanBuild *build, PlannedTable *planned);
+
+extern void EffDecideSurrogates(PlanBuild *build, PlannedTable *planned);
+
+extern PlannedTable *EffDecideOwnLinks(PlanBuild *build, List *links);
+
+extern void EffPlanOperations(PlanBuild *build);
+
+extern void EffPlanCheckWays(PlanBuild *build);
+
+extern void EffPlanFindConflictingReads(PlanBuild *build);
+
 #endif							/* EFF_PLAN_BUILD_H */

@@ -143,15 +143,6 @@ append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, Foreign
 	appendStringInfoChar(&st->text, ')');
 }
 
-bool
-EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk)
-{
-	MapTable   *subject = build->plan->subject;
-
-	return planned->table == subject && fk->target == subject->rel->oid && planned->rows == NULL &&
-		subject->label->subject_where == NULL && EffScopeIsKey(subject, fk->target_columns, fk->nkeys);
-}
-
 /* blocker_hint says what helps where rows stop an erasure. */
 static char *
 blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, PlannedOperation *operation)

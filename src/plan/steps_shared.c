@@ -120,35 +120,3 @@ add_change(List *changes, EffRelation *rel, EffColumn *column, const char *condi
 					 condition, residual ? residual : present);
 	return changes;
 }
-
-/*
- * EffPlanLinkReference: what a kept row lets go of its subject by, NIL where
- * the link runs against a reference, or the columns are not nullable or retained.
- */
-List *
-EffPlanLinkReference(DataMap *map, TableLink *link)
-{
-	JoinHop    *first = linitial(link->hops);
-	List	   *columns = NIL;
-	ListCell   *lc;
-
-	if (first->fk != NULL)
-		columns = first->fk->relid == link->table->rel->oid && !first->reverse ?
-			EffDetachColumns(map, first->fk) : NIL;
-	else if (!first->reverse)
-		for (int i = 0; i < first->n; i++)
-		{
-			EffColumn  *column = EffRelationColumn(first->source, first->source_columns[i]);
-
-			if (!column->not_null && !column->generated)
-				columns = lappend_int(columns, column->attnum);
-		}
-	foreach(lc, columns)
-	{
-		MapColumn  *column = EffMapColumn(link->table, lfirst_int(lc));
-
-		if (column != NULL && column->label->erasure == ERASURE_RETAIN)
-			return NIL;
-	}
-	return columns;
-}

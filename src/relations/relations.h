@@ -9,6 +9,7 @@
 #define EFF_CATALOG_H
 
 #include "effaced.h"
+#include "nodes/bitmapset.h"
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
 
@@ -134,5 +135,11 @@ extern Oid	EffExtensionSchema(void);
 extern const char *EffExtensionSchemaSql(void);
 extern Oid	EffOwnRelation(const char *relname);
 extern bool EffOwnRelationIsEmpty(const char *relname);
+
+extern Bitmapset *EffGeneratedFrom(EffRelation *rel, EffColumn *column);
+
+extern Node *EffGenerationExpression(EffRelation *rel, AttrNumber attnum);
+
+extern List *EffIndexesLoad(Oid relid);
 
 #endif							/* EFF_CATALOG_H */

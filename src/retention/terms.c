@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "rows/bind.h"
 #include "retention/terms.h"
 #include "trail/erasures.h"
 #include "map/graph.h"
@@ -17,9 +18,6 @@
 
 static RetentionTerm *make_term(DataMap *map, MapTable *table, MapColumn *column);
 static bool is_replaced(MapTable *table, EffColumn *column);
-static ParamListInfo bind(Statement *st, const RetentionValues *values);
-static Datum cutoff_datum(const RetentionPolicy *policy, TimestampTz as_of, Oid type);
-static TimestampTz subtract_duration(const RetentionPolicy *policy, TimestampTz as_of);
 
 /*
  * EffRetentionTerms lists tables by name, columns by position.
@@ -69,34 +67,6 @@ is_replaced(MapTable *table, EffColumn *column)
 	RetentionPolicy *policy = EffMapColumn(table, column->attnum)->label->retention;
 
 	return EffErasureChanges(table, column) || (policy != NULL && policy->on_expiry == EXPIRY_ANONYMIZE);
-}
-
-List *
-EffRetentionClaims(MapTable *table, const char *link)
-{
-	List	   *claims = NIL;
-	ListCell   *lc;
-
-	if (table->is_subject && link == NULL)
-	{
-		OwnerClaim *self = palloc0(sizeof(OwnerClaim));
-
-		self->subject = table;
-		claims = list_make1(self);
-	}
-	foreach(lc, table->links)
-	{
-		TableLink  *other = lfirst(lc);
-		OwnerClaim *claim;
-
-		if (link != NULL ? other->name == NULL || strcmp(other->name, link) != 0 : other->label->role != ROLE_OWNER)
-			continue;
-		claim = palloc0(sizeof(OwnerClaim));
-		claim->subject = other->subject;
-		claim->link = other;
-		claims = lappend(claims, claim);
-	}
-	return claims;
 }
 
 /*
@@ -206,7 +176,7 @@ EffRetentionCutoff(RetentionTerm *term, TimestampTz as_of)
 
 	PG_TRY();
 	{
-		cutoff = subtract_duration(term->policy, as_of);
+		cutoff = EffSubtractDuration(term->policy, as_of);
 	}
 	PG_CATCH();
 	{
@@ -222,12 +192,6 @@ EffRetentionCutoff(RetentionTerm *term, TimestampTz as_of)
 	return cutoff;
 }
 
-uint64
-EffRetentionExecute(Statement *st, const RetentionValues *values, bool read_only, DestReceiver *dest)
-{
-	return EffSpiExecuteFor(st->text.data, bind(st, values), read_only, dest, &st->place);
-}
-
 TimestampTz
 EffRetentionAsOf(FunctionCallInfo fcinfo, int argno)
 {
@@ -238,80 +202,4 @@ EffRetentionAsOf(FunctionCallInfo fcinfo, int argno)
 				 errhint("Leave it out for the current time."),
 				 errhidestmt(true)));
 	return PG_GETARG_TIMESTAMPTZ(argno);
-}
-
-static ParamListInfo
-bind(Statement *st, const RetentionValues *values)
-{
-	ParamListInfo params = makeParamList(list_length(st->params));
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, st->params)
-	{
-		StatementParam *param = lfirst(lc);
-		ParamExternData *data = &params->params[foreach_current_index(lc)];
-
-		data->ptype = param->type;
-		data->pflags = PARAM_FLAG_CONST;
-		data->isnull = false;
-		switch (param->kind)
-		{
-			case PARAM_SECRET:
-				data->value = CStringGetTextDatum(EffSecret(values->map));
-				break;
-			case PARAM_CUTOFF:
-				data->value = cutoff_datum(param->of, values->as_of, param->type);
-				break;
-			case PARAM_RESTRICTED:
-				data->isnull = true;
-				foreach(lc2, values->restricted)
-				{
-					RestrictedSubjects *restricted = lfirst(lc2);
-
-					if (restricted->subject == param->of)
-					{
-						data->value = EffKeyArray(restricted->subject, param->index, restricted->keys, restricted->nkeys);
-						data->isnull = false;
-					}
-				}
-				if (data->isnull)
-					elog(ERROR, "restricted subjects are not known");
-				break;
-			case PARAM_BATCH:
-				data->value = values->batch[param->index];
-				break;
-			default:
-				elog(ERROR, "parameter of a plan in the statement of a retention");
-		}
-	}
-	return params;
-}
-
-/* cutoff_datum: a date, or a timestamp without time zone, is one in UTC. */
-static Datum
-cutoff_datum(const RetentionPolicy *policy, TimestampTz as_of, Oid type)
-{
-	Datum		cutoff = TimestampTzGetDatum(subtract_duration(policy, as_of));
-
-	switch (type)
-	{
-		case DATEOID:
-			return DirectFunctionCall1(timestamptz_date, cutoff);
-		case TIMESTAMPOID:
-			return DirectFunctionCall1(timestamptz_timestamp, cutoff);
-		case TIMESTAMPTZOID:
-			return cutoff;
-	}
-	elog(ERROR, "column of type %u is no anchor", type);
-}
-
-/* subtract_duration reckons by the calendar in UTC, which is pinned. */
-static TimestampTz
-subtract_duration(const RetentionPolicy *policy, TimestampTz as_of)
-{
-	Datum		duration = DirectFunctionCall3(interval_in, CStringGetDatum(policy->duration),
-											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(as_of), duration));
 }

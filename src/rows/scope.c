@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "rows/scope_int.h"
 #include "rows/scope.h"
 #include "base/citus.h"
 #include "label/expression.h"
@@ -18,21 +19,13 @@ static void join_begin(Statement *st, const char *alias, EffRelation *rel, const
 					   bool by_key, bool by_row);
 static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
 					   const ScopeOwner *owner);
-static void append_carried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner);
-static void append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-					   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind);
 static const char *key_param(Statement *st, EffParamKind kind, MapTable *subject, int place);
 static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind);
 static void append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 						  EffRelation *key_rel, const AttrNumber *key_columns, const char **params, int n);
-static char *join_side(const char *alias, EffRelation *rel, AttrNumber attnum,
-					   EffRelation *target, AttrNumber target_attnum);
-static void append_equal(StringInfo buf, const char *left, const char *right, Oid type);
 static void append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, const char *where);
-static char *where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **columns);
 static List *add_read(List *reads, Oid relid, AttrNumber attnum);
 static List *add_where_reads(List *reads, EffRelation *rel, const char *where);
-static bool same_hop(JoinHop *a, JoinHop *b);
 
 const ScopeOwner EffScopeMine = {.end = SCOPE_MINE};
 const ScopeOwner EffScopeEither = {.end = SCOPE_MINE, .either = true};
@@ -59,7 +52,7 @@ EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, in
 		return;
 	}
 	append_hop(map, st, alias, link, i, owner);
-	where = owner->regardless ? NULL : where_at(map, alias, link, i, NULL);
+	where = owner->regardless ? NULL : EffScopeWhereAt(map, alias, link, i, NULL);
 	if (where != NULL)
 		appendStringInfo(&st->text, " AND (%s)", where);
 }
@@ -101,12 +94,12 @@ void
 EffScopeByParents(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents)
 {
 	JoinHop    *hop = linitial(link->hops);
-	char	   *where = where_at(map, alias, link, 0, NULL);
+	char	   *where = EffScopeWhereAt(map, alias, link, 0, NULL);
 
-	append_equal(&st->text, join_side(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
+	EffScopeAppendEqual(&st->text, EffScopeJoinSide(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
 				 psprintf("ANY (%s)", EffStatementParam(st, PARAM_PARENTS, 0, parents, 0, parents->type)),
 				 EffRelationColumn(hop->target, hop->target_columns[0])->type);
-	append_carried(st, alias, link, 0, &EffScopeMine);
+	EffScopeAppendCarried(st, alias, link, 0, &EffScopeMine);
 	if (where != NULL)
 		appendStringInfo(&st->text, " AND (%s)", where);
 }
@@ -117,7 +110,7 @@ EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link)
 	bool		any = subject->label->subject_where != NULL;
 
 	for (int i = 0; link != NULL && i < list_length(link->hops); i++)
-		any |= where_at(map, "t", link, i, NULL) != NULL;
+		any |= EffScopeWhereAt(map, "t", link, i, NULL) != NULL;
 	return any;
 }
 
@@ -135,7 +128,7 @@ EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, 
 						 EffExpressionAnalyze(subject->rel, alias, subject_where, NULL, "where")->sql);
 		return true;
 	}
-	where = where_at(map, alias, link, 0, NULL);
+	where = EffScopeWhereAt(map, alias, link, 0, NULL);
 	appendStringInfoChar(&st->text, '(');
 	EffScopeLink(map, st, alias, link, 0, &EffScopeAny);
 	appendStringInfoString(&st->text, " OR (");
@@ -161,12 +154,12 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 		/* an IN under an OR would be asked of every row of the table */
 		inner = EffStatementAlias(st);
 		appendStringInfo(&st->text, "%s = ANY (ARRAY(SELECT %s FROM %s%s %s WHERE ",
-						 join_side(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
+						 EffScopeJoinSide(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
 						 EffColumnSql(inner, hop->target, hop->target_columns[0]),
 						 EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse), hop->target->sql, inner);
 		EffScopeLink(map, st, inner, link, i + 1, owner);
 		appendStringInfoString(&st->text, "))");
-		append_carried(st, alias, link, i, owner);
+		EffScopeAppendCarried(st, alias, link, i, owner);
 	}
 	else
 	{
@@ -176,17 +169,17 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 				   owner->end != SCOPE_MINE && owner->end != SCOPE_CALL);
 		EffScopeLink(map, st, inner, link, i + 1, owner);
 		appendStringInfoChar(&st->text, ')');
-		append_carried(st, alias, link, i, owner);
+		EffScopeAppendCarried(st, alias, link, i, owner);
 	}
 }
 
 /*
- * append_carried: where every hop carries the subject's identifier along, as
+ * EffScopeAppendCarried: where every hop carries the subject's identifier along, as
  * keys of distributed tables do, rows are known by it themselves.  It changes
  * nothing, but leads Citus to the one shard, without which it locks no row.
  */
-static void
-append_carried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+void
+EffScopeAppendCarried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
 {
 	MapTable   *subject = link->subject;
 
@@ -214,7 +207,7 @@ append_carried(Statement *st, const char *alias, TableLink *link, int i, const S
 		if (column->type != key->type || column->collation != key->collation)
 			continue;
 		appendStringInfoString(&st->text, " AND ");
-		append_equal(&st->text, psprintf("%s.%s", alias, quote_identifier(column->name)),
+		EffScopeAppendEqual(&st->text, psprintf("%s.%s", alias, quote_identifier(column->name)),
 					 owner->end == SCOPE_MINE && !st->all ? key_param(st, PARAM_KEY, subject, k) :
 					 psprintf("ANY (%s)", key_param(st, PARAM_CALL, subject, k)),
 					 key->type);
@@ -241,7 +234,7 @@ append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffP
 
 	if (rows->nkey == 1)
 	{
-		append_equal(&st->text, EffColumnSql(alias, rows->rel, rows->key[0]),
+		EffScopeAppendEqual(&st->text, EffColumnSql(alias, rows->rel, rows->key[0]),
 					 psprintf("ANY (%s)", EffStatementParam(st, kind, 0, rows, part, getBaseType(column->type))),
 					 column->type);
 		return;
@@ -280,8 +273,8 @@ join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 		appendStringInfo(&st->text, "EXISTS (SELECT FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
 		for (int i = 0; i < n; i++)
 		{
-			append_equal(&st->text, EffColumnSql(inner, target, target_columns[i]),
-						 join_side(alias, rel, columns[i], target, target_columns[i]),
+			EffScopeAppendEqual(&st->text, EffColumnSql(inner, target, target_columns[i]),
+						 EffScopeJoinSide(alias, rel, columns[i], target, target_columns[i]),
 						 EffRelationColumn(target, target_columns[i])->type);
 			appendStringInfoString(&st->text, " AND ");
 		}
@@ -291,7 +284,7 @@ join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 		appendStringInfoChar(&st->text, '(');
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
-						 join_side(alias, rel, columns[i], target, target_columns[i]));
+						 EffScopeJoinSide(alias, rel, columns[i], target, target_columns[i]));
 	appendStringInfo(&st->text, "%s IN (SELECT ", n > 1 ? ")" : "");
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(inner, target, target_columns[i]));
@@ -309,7 +302,7 @@ EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const Att
 	{
 		if (i > 0)
 			appendStringInfoString(&st->text, " AND ");
-		append_equal(&st->text, join_side(inner, source, source_columns[i], rel, columns[i]),
+		EffScopeAppendEqual(&st->text, EffScopeJoinSide(inner, source, source_columns[i], rel, columns[i]),
 					 EffColumnSql(alias, rel, columns[i]), EffRelationColumn(rel, columns[i])->type);
 	}
 	if (list_member_oid(source->inheritors, rel->oid) || list_member_oid(rel->inheritors, source->oid))
@@ -328,27 +321,6 @@ EffScopeOnly(EffRelation *target, bool by_key)
 }
 
 /*
- * EffScopeIsKey tells whether columns of a subject table are its whole
- * identifier, in whatever order.
- */
-bool
-EffScopeIsKey(MapTable *subject, const AttrNumber *target_columns, int n)
-{
-	if (n != subject->nkey)
-		return false;
-	for (int i = 0; i < n; i++)
-	{
-		bool		found = false;
-
-		for (int k = 0; k < n; k++)
-			found |= subject->key[k] == target_columns[i];
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-/*
  * EffScopeKey compares columns with identifiers.  NULLs, nobody's, are neither
  * living nor dead.
  */
@@ -358,13 +330,13 @@ EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber
 {
 	if (owner->end == SCOPE_MINE || owner->end == SCOPE_CALL)
 	{
-		append_key(st, alias, rel, columns, subject, target_columns, n,
+		EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n,
 				   owner->end == SCOPE_MINE && !st->all ? PARAM_KEY : PARAM_CALL);
 		return;
 	}
 	if (owner->end == SCOPE_RESTRICTED)
 	{
-		append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_RESTRICTED);
+		EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n, PARAM_RESTRICTED);
 		return;
 	}
 	if (owner->end == SCOPE_ANY)
@@ -380,140 +352,13 @@ EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber
 			appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql(alias, rel, columns[i]));
 		appendStringInfoChar(&st->text, '(');
 	}
-	append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_ERASED);
+	EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n, PARAM_ERASED);
 	if (subject == owner->erasing)
 	{
 		appendStringInfoString(&st->text, " OR ");
-		append_key(st, alias, rel, columns, subject, target_columns, n, PARAM_CALL);
+		EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n, PARAM_CALL);
 	}
 	appendStringInfoString(&st->text, owner->end == SCOPE_LIVING ? ") IS NOT TRUE)" : ")");
-}
-
-/*
- * EffScopeOwners: with link NULL the rows are the subject's own table.
- */
-void
-EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject, TableLink *link)
-{
-	OwnerJoin  *join = EffScopeOwnerJoin(map, st, subject, link);
-
-	appendStringInfoString(&st->text, "SELECT DISTINCT ");
-	for (int k = 0; k < subject->nkey; k++)
-		appendStringInfo(&st->text, "%s%s", k > 0 ? ", " : "", join->keys[k]);
-	appendStringInfo(&st->text, " FROM %s t%s WHERE %s", rel->sql, join->from.data, join->where.data);
-	for (int k = 0; k < subject->nkey; k++)
-		appendStringInfo(&st->text, "%s IS NOT NULL AND ", join->keys[k]);
-}
-
-/* EffScopeJoins: Citus joins what one node has, row by row with each other. */
-bool
-EffScopeJoins(TableLink *link)
-{
-	int			n = list_length(link->hops) - (EffScopeCarriesKey(link) ? 1 : 0);
-
-	for (int i = 0; i < n && EffCitusPresent(); i++)
-	{
-		JoinHop    *hop = list_nth(link->hops, i);
-		bool		together = false;
-		CitusPlace	source;
-		CitusPlace	target;
-
-		EffCitusPlaceOf(hop->source->oid, &source);
-		EffCitusPlaceOf(hop->target->oid, &target);
-		switch (source.kind)
-		{
-			case CITUS_UNKNOWN:
-			case CITUS_LOCAL:
-			case CITUS_REFERENCE:
-				together = target.kind == source.kind;
-				break;
-			case CITUS_DISTRIBUTED:
-				together = target.kind == CITUS_REFERENCE ||
-					(target.kind == CITUS_DISTRIBUTED && target.colocation == source.colocation &&
-					 source.column == InvalidAttrNumber);
-				for (int k = 0; k < hop->n && target.kind == CITUS_DISTRIBUTED; k++)
-					together |= target.colocation == source.colocation &&
-						hop->source_columns[k] == source.column && hop->target_columns[k] == target.column;
-				break;
-		}
-		if (!together)
-			return false;
-	}
-	return true;
-}
-
-/*
- * EffScopeOwnerJoin follows a link as a join, whose last table has the key.
- */
-OwnerJoin *
-EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *link)
-{
-	OwnerJoin  *join = palloc0(sizeof(OwnerJoin));
-	const char *alias = "t";
-	EffRelation *holder = link ? link->table->rel : subject->rel;
-	AttrNumber *columns = subject->key; /* in order of the key, on holder */
-	bool		carried = false;
-
-	initStringInfo(&join->from);
-	initStringInfo(&join->where);
-	for (int i = 0; link != NULL && i < list_length(link->hops); i++)
-	{
-		JoinHop    *hop = list_nth(link->hops, i);
-		char	   *condition = where_at(map, alias, link, i, NULL);
-		char	   *next;
-
-		join->aliases = lappend(join->aliases, pstrdup(alias));
-		if (condition != NULL)
-			appendStringInfo(&join->where, "(%s) AND ", condition);
-		if (i == list_length(link->hops) - 1 && EffScopeCarriesKey(link))
-		{
-			holder = hop->source;
-			carried = true;
-			columns = palloc(sizeof(AttrNumber) * hop->n);
-			for (int k = 0; k < hop->n; k++)
-				for (int place = 0; place < hop->n; place++)
-					if (subject->key[k] == hop->target_columns[place])
-						columns[k] = hop->source_columns[place];
-			break;
-		}
-		next = EffStatementAlias(st);
-		appendStringInfo(&join->from, ", %s%s %s", EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse),
-						 hop->target->sql, next);
-		for (int k = 0; k < hop->n; k++)
-		{
-			append_equal(&join->where, join_side(alias, hop->source, hop->source_columns[k],
-												 hop->target, hop->target_columns[k]),
-						 EffColumnSql(next, hop->target, hop->target_columns[k]),
-						 EffRelationColumn(hop->target, hop->target_columns[k])->type);
-			appendStringInfoString(&join->where, " AND ");
-		}
-		alias = next;
-		holder = hop->target;
-	}
-	if (!carried && subject->label->subject_where != NULL)
-		appendStringInfo(&join->where, "(%s) AND ",
-						 EffExpressionAnalyze(subject->rel, alias, subject->label->subject_where, NULL, "where")->sql);
-	join->keys = palloc(sizeof(char *) * subject->nkey);
-	for (int k = 0; k < subject->nkey; k++)
-		join->keys[k] = EffColumnSql(alias, holder, columns[k]);
-	join->alias = alias;
-	join->holder = holder;
-	join->columns = columns;
-	return join;
-}
-
-/*
- * EffScopeOwnerIs: the key that a join leads to is a subject's of the call.
- */
-void
-EffScopeOwnerIs(Statement *st, MapTable *subject, TableLink *link, const OwnerJoin *join)
-{
-	ListCell   *lc;
-
-	append_key(st, join->alias, join->holder, join->columns, subject, subject->key, subject->nkey, PARAM_CALL);
-	foreach(lc, join->aliases)
-		if (strcmp(lfirst(lc), join->alias) != 0)
-			append_carried(st, lfirst(lc), link, foreach_current_index(lc), &EffScopeCall);
 }
 
 List *
@@ -544,43 +389,16 @@ EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 			if (!last || !EffScopeCarriesKey(link))
 				reads = add_read(reads, hop->target->oid, hop->target_columns[k]);
 		}
-		(void) where_at(map, "t", link, i, &columns);
+		(void) EffScopeWhereAt(map, "t", link, i, &columns);
 		while ((attnum = bms_next_member(columns, attnum)) >= 0)
 			reads = add_read(reads, hop->source->oid, attnum);
 	}
 	return reads;
 }
 
-bool
-EffScopeSameHops(TableLink *link, int i, TableLink *other)
-{
-	int			rest = list_length(link->hops) - i;
-
-	if (other->subject != link->subject || list_length(other->hops) != rest)
-		return false;
-	for (int k = 0; k < rest; k++)
-		if (!same_hop(list_nth(link->hops, i + k), list_nth(other->hops, k)))
-			return false;
-	return true;
-}
-
-/*
- * EffScopeStartsAt: one of the columns (int attnums) is where a link begins.
- */
-bool
-EffScopeStartsAt(TableLink *link, List *columns)
-{
-	JoinHop    *first = linitial(link->hops);
-
-	for (int i = 0; i < first->n && !first->reverse; i++)
-		if (list_member_int(columns, first->source_columns[i]))
-			return true;
-	return false;
-}
-
-/* append_key compares columns of a row with the subject's identifier, or with one of the arrays of identifiers. */
-static void
-append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+/* EffScopeAppendKey compares columns of a row with the subject's identifier, or with one of the arrays of identifiers. */
+void
+EffScopeAppendKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 		   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind)
 {
 	const char *param[INDEX_MAX_KEYS];
@@ -602,7 +420,7 @@ append_key(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 	{
 		if (n > 1)
 			appendStringInfoString(&st->text, i > 0 ? " AND " : "(");
-		append_equal(&st->text, EffColumnSql(alias, rel, columns[i]),
+		EffScopeAppendEqual(&st->text, EffColumnSql(alias, rel, columns[i]),
 					 kind == PARAM_KEY ? param[i] : psprintf("ANY (%s)", param[i]),
 					 EffRelationColumn(subject->rel, target_columns[i])->type);
 	}
@@ -643,15 +461,15 @@ append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 	for (int i = 0; i < n && foreign; i++)
 	{
 		appendStringInfoString(&st->text, i > 0 ? " AND " : ") WHERE ");
-		append_equal(&st->text, EffColumnSql(alias, rel, columns[i]), psprintf("k.k%d", i + 1),
+		EffScopeAppendEqual(&st->text, EffColumnSql(alias, rel, columns[i]), psprintf("k.k%d", i + 1),
 					 EffRelationColumn(key_rel, key_columns[i])->type);
 	}
 	appendStringInfoChar(&st->text, ')');
 }
 
-/* join_side: columns of two collations are compared by that of the target, as foreign keys are. */
-static char *
-join_side(const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum)
+/* EffScopeJoinSide: columns of two collations are compared by that of the target, as foreign keys are. */
+char *
+EffScopeJoinSide(const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum)
 {
 	Oid			collation = EffRelationColumn(target, target_attnum)->collation;
 	char	   *sql = EffColumnSql(alias, rel, attnum);
@@ -661,9 +479,9 @@ join_side(const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *t
 	return psprintf("%s COLLATE %s", sql, EffCollationSql(collation));
 }
 
-/* append_equal writes an equality, naming the operator's schema where it is not pg_catalog. */
-static void
-append_equal(StringInfo buf, const char *left, const char *right, Oid type)
+/* EffScopeAppendEqual writes an equality, naming the operator's schema where it is not pg_catalog. */
+void
+EffScopeAppendEqual(StringInfo buf, const char *left, const char *right, Oid type)
 {
 	const char *schema = EffForeignEquality(type);
 
@@ -683,13 +501,13 @@ append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, c
 }
 
 /*
- * where_at gives the condition that holds for the rows of the i-th hop of a
+ * EffScopeWhereAt gives the condition that holds for the rows of the i-th hop of a
  * link: its own "where" at the start, and further on that of the links of the
  * table that go on the same way, any of which a row may pass by.  NULL where
  * there is none; columns, where not NULL, gets what it reads.
  */
-static char *
-where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **columns)
+char *
+EffScopeWhereAt(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **columns)
 {
 	EffRelation *rel = ((JoinHop *) list_nth(link->hops, i))->source;
 	MapTable   *table = EffMapTable(map, rel->oid);
@@ -722,19 +540,6 @@ where_at(DataMap *map, const char *alias, TableLink *link, int i, Bitmapset **co
 						 buf.len > 0 ? " OR " : "", expression->sql);
 	}
 	return buf.len > 0 ? buf.data : NULL;
-}
-
-/*
- * EffScopeCarriesKey tells whether the last hop's source columns are the subject's
- * whole identifier, so that the subject table need not be read.
- */
-bool
-EffScopeCarriesKey(TableLink *link)
-{
-	JoinHop    *last = llast(link->hops);
-
-	return link->subject->label->subject_where == NULL &&
-		EffScopeIsKey(link->subject, last->target_columns, last->n);
 }
 
 static List *
@@ -770,12 +575,4 @@ add_where_reads(List *reads, EffRelation *rel, const char *where)
 	while ((attnum = bms_next_member(columns, attnum)) >= 0)
 		reads = add_read(reads, rel->oid, attnum);
 	return reads;
-}
-
-static bool
-same_hop(JoinHop *a, JoinHop *b)
-{
-	return a->source == b->source && a->target == b->target && a->n == b->n &&
-		memcmp(a->source_columns, b->source_columns, sizeof(AttrNumber) * a->n) == 0 &&
-		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->n) == 0;
 }

@@ -1,0 +1,160 @@
+/*
+ * errors.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "base/arrays.h"
+#include "base/citus.h"
+#include "base/prepare.h"
+#include "base/settings.h"
+#include "base/spi.h"
+#include "relations/relations.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/resowner.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+/*
+ * EffCatchUserError is called in PG_CATCH around code that only computes: the
+ * error is what somebody wrote, and the caller says so in words of its own.
+ * The struct is in the context given.
+ */
+ErrorData *
+EffCatchUserError(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+		PG_RE_THROW();
+	FlushErrorState();
+	return error;
+}
+
+void
+EffSubBegin(EffSubtransaction *sub)
+{
+	sub->context = CurrentMemoryContext;
+	sub->owner = CurrentResourceOwner;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(sub->context);
+}
+
+/* EffSubEnd keeps what was done, or takes it back. */
+void
+EffSubEnd(const EffSubtransaction *sub, bool keep)
+{
+	if (keep)
+		ReleaseCurrentSubTransaction();
+	else
+		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(sub->context);
+	CurrentResourceOwner = sub->owner;
+}
+
+/* EffSubCatch gives the error in the context of the beginning. */
+ErrorData *
+EffSubCatch(const EffSubtransaction *sub)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(sub->context);
+	error = CopyErrorData();
+	FlushErrorState();
+	EffSubEnd(sub, false);
+	return error;
+}
+
+/*
+ * EffRethrowWithoutValues is called in PG_CATCH: it keeps SQLSTATE and the
+ * names of the objects, and drops message, detail, context and statement,
+ * since any of them may quote a row.
+ */
+void
+EffRethrowWithoutValues(const EffStatementPlace *place)
+{
+	ErrorData  *error = CopyErrorData();
+	const char *hint = error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ? place->denied_hint : NULL;
+	const char *undone = place->batch ? "This batch was undone, those before it stay" : "Nothing was changed";
+	const char *column = error->column_name ? error->column_name : place->column;
+	const char *of_columns = "";
+	ListCell   *lc;
+
+	FlushErrorState();
+	foreach(lc, place->constraints)
+	{
+		EffPlaceConstraint *constraint = lfirst(lc);
+
+		if (error->constraint_name == NULL || strcmp(constraint->name, error->constraint_name) != 0)
+			continue;
+		column = column ? column : constraint->column;
+		of_columns = psprintf(" on %s", constraint->columns);
+		break;
+	}
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_T_R_DEADLOCK_DETECTED:
+		case ERRCODE_T_R_SERIALIZATION_FAILURE:
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+			hint = "Run the call again; repeating it is safe.";
+			break;
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_INTERNAL_ERROR:
+			/* Citus refuses by both; its library has such a setting, asked without the catalog */
+			if (GetConfigOption("citus.version", true, false) != NULL)
+				hint = "Citus may take no such statement on distributed tables, or not after others of the transaction.  See \"Many nodes\" in doc/scaling.md.";
+			break;
+		case ERRCODE_FOREIGN_KEY_VIOLATION:
+			hint = "A row that references what goes came in meanwhile, or nothing in the data map knows of it.  Run the call again; repeating it is safe.";
+			break;
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			/* the format of the message, which no translation changes */
+			if (error->message_id != NULL && strstr(error->message_id, "row-level security") != NULL)
+				hint = "Row-level security hides rows of this table, or of one that the statement reads, from the calling role.  Call as the tables' owner or as a role with BYPASSRLS.";
+			else if (place->denied_hint == NULL)
+				hint = "Grant the calling role SELECT, UPDATE and DELETE on the tables of the plan.";
+			break;
+	}
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 place->column ? errmsg("%s %s.%s failed", place->action, place->relation, quote_identifier(place->column)) :
+			 errmsg("%s %s failed", place->action, place->relation),
+			 error->constraint_name ?
+			 errdetail("SQLSTATE %s, constraint \"%s\"%s.  %s; the original message is withheld, since it may hold personal data.",
+					   unpack_sql_state(error->sqlerrcode), error->constraint_name, of_columns, undone) :
+			 errdetail("SQLSTATE %s.  %s; the original message is withheld, since it may hold personal data.",
+					   unpack_sql_state(error->sqlerrcode), undone),
+			 hint ? errhint("%s", hint) : 0,
+			 error->schema_name ? err_generic_string(PG_DIAG_SCHEMA_NAME, error->schema_name) : 0,
+			 error->table_name ? err_generic_string(PG_DIAG_TABLE_NAME, error->table_name) : 0,
+			 column ? err_generic_string(PG_DIAG_COLUMN_NAME, column) : 0,
+			 error->datatype_name ? err_generic_string(PG_DIAG_DATATYPE_NAME, error->datatype_name) : 0,
+			 error->constraint_name ? err_generic_string(PG_DIAG_CONSTRAINT_NAME, error->constraint_name) : 0,
+			 errhidestmt(true)));
+}
+
+/*
+ * EffQuoteLiteral quotes a string constant; backslashes give the E'' form.
+ */
+char *
+EffQuoteLiteral(const char *text)
+{
+	return quote_literal_cstr(text);
+}

@@ -1,0 +1,183 @@
+/*
+ * own.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "base/arrays.h"
+#include "base/citus.h"
+#include "base/prepare.h"
+#include "base/settings.h"
+#include "base/spi.h"
+#include "label/label.h"
+#include "relations/relations.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_description.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_seclabel.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/comment.h"
+#include "commands/extension.h"
+#include "commands/seclabel.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/bitmapset.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "storage/bufmgr.h"
+#include "tcop/pquery.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+/* Where effaced's own objects are, until its own table changes */
+static Oid	extension_schema = InvalidOid;
+static Oid	extension_table = InvalidOid;
+
+static void extension_changed(Datum arg, Oid relid);
+
+/*
+ * EffSpiBeginAsOwner opens the bracket as the owner of effaced's tables.
+ */
+void
+EffSpiBeginAsOwner(EffBracket *bracket)
+{
+	EffCitusRefuseWorker();
+	EffSpiBeginWithUser(bracket, EffOwnRelation("effaced_audit_events"), SECURITY_LOCAL_USERID_CHANGE);
+}
+
+/*
+ * EffSpiExecuteOwn prepares a statement once, and again where the extension was
+ * created anew.
+ */
+uint64
+EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, const char *nulls,
+				 int expected, const EffStatementPlace *place)
+{
+	Oid			relation = EffOwnRelation("effaced_audit_events");
+
+	if (own->plan != NULL && own->relation != relation)
+	{
+		SPI_freeplan(own->plan);
+		own->plan = NULL;
+	}
+	if (own->plan == NULL)
+	{
+		own->plan = EffPrepare(psprintf(own->sql, EffExtensionSchemaSql()), nargs, types);
+		own->relation = relation;
+	}
+	return EffSpiExecute(own->plan, values, nulls, false, 0, expected, place);
+}
+
+/*
+ * EffCatalogInit registers what makes the place of the extension uncertain.
+ */
+void
+EffCatalogInit(void)
+{
+	CacheRegisterRelcacheCallback(extension_changed, (Datum) 0);
+}
+
+/*
+ * EffExtensionSchema gives the schema that CREATE EXTENSION put effaced into.
+ */
+Oid
+EffExtensionSchema(void)
+{
+	Oid			extension;
+	Relation	pg_extension;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			schema = InvalidOid;
+
+	if (OidIsValid(extension_schema))
+		return extension_schema;
+	extension = get_extension_oid(EFF_PROVIDER, true);
+	if (!OidIsValid(extension))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("extension \"effaced\" is not installed in this database"),
+				 errhint("Run CREATE EXTENSION effaced;")));
+	pg_extension = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
+	scan = systable_beginscan(pg_extension, ExtensionOidIndexId, true, NULL, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	systable_endscan(scan);
+	table_close(pg_extension, AccessShareLock);
+	extension_table = get_relname_relid(EFF_SENTINEL, schema);
+	if (OidIsValid(extension_table))
+		extension_schema = schema;
+	return schema;
+}
+
+const char *
+EffExtensionSchemaSql(void)
+{
+	return quote_identifier(get_namespace_name(EffExtensionSchema()));
+}
+
+/*
+ * EffOwnRelation finds one of effaced's own tables.
+ */
+Oid
+EffOwnRelation(const char *relname)
+{
+	Oid			relid = get_relname_relid(relname, EffExtensionSchema());
+
+	if (!OidIsValid(relid))
+		elog(ERROR, "table \"%s\" of extension effaced is missing", relname);
+	return relid;
+}
+
+/*
+ * EffOwnRelationIsEmpty tells a table that holds no row, of whatever
+ * transaction, by its having no page.  One that was emptied may still have some.
+ */
+bool
+EffOwnRelationIsEmpty(const char *relname)
+{
+	Relation	relation = table_open(EffOwnRelation(relname), AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(relation) == 0;
+
+	table_close(relation, AccessShareLock);
+	return empty;
+}
+
+/* extension_changed: the table is gone, or somebody tells of a change by it. */
+static void
+extension_changed(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == extension_table)
+		extension_schema = InvalidOid;
+}

@@ -1,0 +1,212 @@
+/*
+ * run.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "base/arrays.h"
+#include "base/citus.h"
+#include "base/prepare.h"
+#include "base/settings.h"
+#include "base/spi.h"
+#include "relations/relations.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/resowner.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+/*
+ * EffSpiExecute runs a prepared statement until it gave limit rows, 0 being all
+ * of them, and returns the number of rows it processed.  With a place, an error inside is raised anew without its text.
+ */
+uint64
+EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
+			  bool read_only, long limit, int expected, const EffStatementPlace *place)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int			volatile result = 0;
+
+	if (place == NULL)
+		result = SPI_execute_plan(plan, values, nulls, read_only, limit);
+	else
+	{
+		PG_TRY();
+		{
+			result = SPI_execute_plan(plan, values, nulls, read_only, limit);
+		}
+		PG_CATCH();
+		{
+			MemoryContextSwitchTo(context);
+			EffRethrowWithoutValues(place);
+		}
+		PG_END_TRY();
+	}
+
+	/*
+	 * A rule may turn the statement into nothing at all; whether rows were
+	 * left behind is for the caller to look at.
+	 */
+	if (result != expected && result != SPI_OK_REWRITTEN)
+		elog(ERROR, "unexpected result of statement: %s", SPI_result_code_string(result));
+	/* SPI leaves its own context, which goes with the bracket */
+	MemoryContextSwitchTo(context);
+	return SPI_processed;
+}
+
+/*
+ * EffSpiOpen opens a cursor; an error is raised anew without its text.  It
+ * lasts as long as the one that it is read for: where that is held over COMMIT,
+ * PostgreSQL reads the rest while the transaction ends, when it has already
+ * closed the cursors that are not.
+ */
+const char *
+EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatementPlace *place)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Portal volatile portal = NULL;
+
+	PG_TRY();
+	{
+		portal = SPI_cursor_open(NULL, plan, values, nulls, true);
+		if (portal != NULL && ActivePortal != NULL)
+			portal->cursorOptions |= ActivePortal->cursorOptions & CURSOR_OPT_HOLD;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(place);
+	}
+	PG_END_TRY();
+	if (portal == NULL)
+		elog(ERROR, "could not open cursor: %s", SPI_result_code_string(SPI_result));
+	MemoryContextSwitchTo(context);
+	return portal->name;
+}
+
+/*
+ * EffSpiFetch reads on from a cursor.  It is gone where a savepoint before its
+ * opening was rolled back to.
+ */
+uint64
+EffSpiFetch(const char *name, long rows, const EffStatementPlace *place)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Portal		portal = SPI_cursor_find(name);
+
+	if (portal == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_CURSOR_STATE),
+				 errmsg("the rows of %s can no longer be read", place->relation),
+				 errdetail("The transaction was rolled back to a savepoint before them."),
+				 errhint("Run the query again."),
+				 errhidestmt(true)));
+	PG_TRY();
+	{
+		SPI_cursor_fetch(portal, true, rows);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(place);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	return SPI_processed;
+}
+
+/*
+ * EffSpiClose closes a cursor, if it is still there; it needs no bracket.
+ * Where a loop of PL/pgSQL ends the transaction, its cursor is read to the end
+ * from within a scan of all cursors, which would trip over one that goes: the
+ * end of the transaction, which follows, takes it.
+ */
+void
+EffSpiClose(const char *name)
+{
+	Portal		portal = SPI_cursor_find(name);
+
+	if (portal == NULL)
+		return;
+	if (ActivePortal != NULL && ActivePortal->holdStore != NULL &&
+		(ActivePortal->cursorOptions & CURSOR_OPT_HOLD) == 0)
+		return;
+	SPI_cursor_close(portal);
+}
+
+/*
+ * EffSpiExecuteFor is for statements that read ranges: how much they read
+ * depends on the values, and so does the plan.  Returns the number of rows.
+ */
+uint64
+EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
+				 DestReceiver *dest, const EffStatementPlace *place)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SPIExecuteOptions options = {.params = params, .read_only = read_only, .dest = dest};
+	int			volatile result = 0;
+
+	PG_TRY();
+	{
+		result = SPI_execute_extended(sql, &options);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(place);
+	}
+	PG_END_TRY();
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "unexpected result of statement: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * EffSpiNumber is for counts and the like.
+ */
+int64
+EffSpiNumber(int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+
+	if (isnull)
+		elog(ERROR, "a number is missing in a result");
+	return DatumGetInt64(value);
+}
+
+/*
+ * EffSpiCommand runs a utility command.
+ */
+void
+EffSpiCommand(const char *sql, const EffStatementPlace *place)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int			volatile result = 0;
+
+	PG_TRY();
+	{
+		result = SPI_execute(sql, false, 0);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		EffRethrowWithoutValues(place);
+	}
+	PG_END_TRY();
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "unexpected result of command: %s", SPI_result_code_string(result));
+}

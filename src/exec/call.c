@@ -1,0 +1,134 @@
+/*
+ * call.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "exec/exec.h"
+#include "outbox/refs.h"
+#include "trail/erasures.h"
+#include "access/xact.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+static HTAB *hash_runs(ErasureCall *call);
+static ErasureRun *new_run(ErasureCall *call, SubjectKey *key);
+
+/*
+ * EffExecRequireReadCommitted: a snapshot of the transaction cannot see what was
+ * committed while a lock was waited for.
+ */
+void
+EffExecRequireReadCommitted(const char *function)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("%s() must run at isolation level READ COMMITTED", function),
+				 errdetail("The snapshot of this transaction would hide rows that are committed while locks are waited for."),
+				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED;"),
+				 errhidestmt(true)));
+}
+
+ErasureCall *
+EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
+{
+	ErasureCall *call = palloc0(sizeof(ErasureCall));
+
+	call->map = map;
+	call->plan = plan;
+	call->keys = keys;
+	call->nkeys = nkeys;
+	call->scratch = AllocSetContextCreate(CurrentMemoryContext, "effaced parameters", ALLOCSET_DEFAULT_SIZES);
+	call->all = new_run(call, NULL);
+	call->runs = palloc(sizeof(ErasureRun *) * Max(nkeys, 1));
+	for (int i = 0; i < nkeys; i++)
+		call->runs[i] = new_run(call, keys[i]);
+	if (nkeys > 1 && plan->subject->nkey == 1 && get_typbyval(EffKeyType(plan->subject, 0)))
+		call->runs_by_value = hash_runs(call);
+	return call;
+}
+
+/* hash_runs: statements for all subjects tell of each by its key. */
+static HTAB *
+hash_runs(ErasureCall *call)
+{
+	HASHCTL		control = {.keysize = sizeof(Datum), .entrysize = sizeof(RunByValue), .hcxt = CurrentMemoryContext};
+	HTAB	   *runs = hash_create("effaced subjects", call->nkeys, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	for (int i = 0; i < call->nkeys; i++)
+	{
+		RunByValue *entry = hash_search(runs, &call->keys[i]->values[0], HASH_ENTER, NULL);
+
+		entry->run = call->runs[i];
+	}
+	return runs;
+}
+
+static ErasureRun *
+new_run(ErasureCall *call, SubjectKey *key)
+{
+	ErasurePlan *plan = call->plan;
+	ErasureRun *run = palloc0(sizeof(ErasureRun));
+
+	run->map = call->map;
+	run->plan = plan;
+	run->call = call;
+	run->key = key;
+	if (plan->rowsets != NIL)
+		run->found_rows = palloc0(sizeof(FoundRows) * list_length(plan->rowsets));
+	if (plan->parents != NIL)
+		run->found_parents = palloc0(sizeof(FoundParents) * list_length(plan->parents));
+	run->counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
+	return run;
+}
+
+/* EffExecRunOf: the call's subjects are in order of their text. */
+ErasureRun *
+EffExecRunOf(ErasureCall *call, const char *text)
+{
+	int			low = 0;
+	int			high = call->nkeys;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (strcmp(call->keys[middle]->text, text) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < call->nkeys && strcmp(call->keys[low]->text, text) == 0 ? call->runs[low] : NULL;
+}
+
+/* EffExecErased returns the erased subjects of a kind; none where nobody asked. */
+ErasedSubjects *
+EffExecErased(ErasureRun *run, const MapTable *subject)
+{
+	ErasedSubjects *erased;
+	ListCell   *lc;
+
+	foreach(lc, run->erased)
+		if (((ErasedSubjects *) lfirst(lc))->subject == subject)
+			return lfirst(lc);
+	erased = palloc0(sizeof(ErasedSubjects));
+	erased->subject = unconstify(MapTable *, subject);
+	return erased;
+}
+
+SubjectKey *
+EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint64 row)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull;
+
+	for (int i = 0; i < subject->nkey; i++)
+		values[i] = SPI_getbinval(rows->vals[row], rows->tupdesc, i + 1, &isnull);
+	return EffIdentifierFromValues(subject, values);
+}

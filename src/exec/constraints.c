@@ -1,0 +1,157 @@
+/*
+ * constraints.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "base/citus.h"
+#include "base/spi.h"
+#include "exec/exec.h"
+#include "relations/constraints.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+static void set_constraints(List *foreign_keys, const char *mode);
+static char *command_for(List *constraints);
+static bool is_ambiguous(const char *name, Oid schema);
+
+void
+EffExecDeferConstraints(ErasurePlan *plan)
+{
+	if (plan->defer != NIL)
+		set_constraints(plan->defer, "DEFERRED");
+}
+
+/*
+ * EffExecCheckConstraints: whatever is deferred is checked before the call
+ * returns, so that its outcome is known here and an error of COMMIT cannot show
+ * a value.
+ */
+void
+EffExecCheckConstraints(ErasurePlan *plan)
+{
+	List	   *declared = NIL;
+	ListCell   *lc;
+
+	if (plan->defer != NIL)
+		set_constraints(plan->defer, "IMMEDIATE");
+	if (plan->check_now != NIL)
+		set_constraints(plan->check_now, "IMMEDIATE");
+	foreach(lc, list_concat_copy(plan->defer, plan->check_now))
+		if (((ForeignKey *) lfirst(lc))->initially_deferred)
+			declared = lappend(declared, lfirst(lc));
+	if (declared != NIL)
+		set_constraints(declared, "DEFERRED");
+	EffConstraintsCheck(plan->deferrable);
+}
+
+/* set_constraints issues SET CONSTRAINTS for foreign keys. */
+static void
+set_constraints(List *foreign_keys, const char *mode)
+{
+	StringInfoData sql;
+	EffStatementPlace place = {.action = "checking foreign keys of", .relation = "the changed rows"};
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SET CONSTRAINTS ");
+	foreach(lc, foreign_keys)
+	{
+		ForeignKey *fk = lfirst(lc);
+
+		appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 quote_qualified_identifier(fk->schema, fk->name));
+	}
+	appendStringInfo(&sql, " %s", mode);
+	EffSpiCommand(sql.data, &place);
+}
+
+/*
+ * EffConstraintsCheck sets them IMMEDIATE in a subtransaction that is rolled
+ * back: what the caller has deferred stays deferred, and what a trigger did in
+ * the course of its check is undone until it is done in earnest.
+ */
+void
+EffConstraintsCheck(List *constraints)
+{
+	static const EffStatementPlace place = {.action = "checking deferred constraints of", .relation = "the changed rows"};
+	EffSubtransaction sub;
+	char	   *sql;
+
+	if (constraints == NIL)
+		return;
+	sql = command_for(constraints);
+	EffSubBegin(&sub);
+	PG_TRY();
+	{
+		EffSpiCommand(sql, &place);
+	}
+	PG_CATCH();
+	{
+		ReThrowError(EffSubCatch(&sub));
+	}
+	PG_END_TRY();
+	EffSubEnd(&sub, false);
+}
+
+/* command_for names the constraints, or all where a name would meet one that cannot be deferred. */
+static char *
+command_for(List *constraints)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	foreach(lc, constraints)
+	{
+		HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_constraint form;
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for constraint %u", lfirst_oid(lc));
+		form = (Form_pg_constraint) GETSTRUCT(tuple);
+		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "SET CONSTRAINTS ",
+						 quote_qualified_identifier(get_namespace_name(form->connamespace), NameStr(form->conname)));
+		if (is_ambiguous(NameStr(form->conname), form->connamespace))
+		{
+			ReleaseSysCache(tuple);
+			return pstrdup("SET CONSTRAINTS ALL IMMEDIATE");
+		}
+		ReleaseSysCache(tuple);
+	}
+	appendStringInfoString(&sql, " IMMEDIATE");
+	return sql.data;
+}
+
+static bool
+is_ambiguous(const char *name, Oid schema)
+{
+	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_constraint_conname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(name));
+	ScanKeyInit(&keys[1], Anum_pg_constraint_connamespace, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
+	scan = systable_beginscan(pg_constraint, ConstraintNameNspIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found |= !((Form_pg_constraint) GETSTRUCT(tuple))->condeferrable;
+	systable_endscan(scan);
+	table_close(pg_constraint, AccessShareLock);
+	return found;
+}

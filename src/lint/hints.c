@@ -1,0 +1,123 @@
+/*
+ * hints.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "base/arrays.h"
+#include "base/spi.h"
+#include "lint/lint_int.h"
+#include "map/provider.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+static char *stored_json(LintRun *run, Oid relid, AttrNumber attnum);
+static char *place_of_link(const char *json, const char *name);
+
+/*
+ * EffLintRelabel takes the label as it is stored, or an empty one, and sets the
+ * value (JSON text) at the place that the keys lead to; NULL removes it.
+ */
+char *
+EffLintRelabel(LintRun *run, EffRelation *rel, AttrNumber attnum, List *keys, const char *value)
+{
+	char	   *json = stored_json(run, rel->oid, attnum);
+	Datum		path = EffTextArrayOfList(keys);
+	Datum		label;
+
+	label = DirectFunctionCall1(jsonb_in, CStringGetDatum(json ? json : "{}"));
+	label = value == NULL ? DirectFunctionCall2(jsonb_delete_path, label, path) :
+		DirectFunctionCall4(jsonb_set, label, path,
+							DirectFunctionCall1(jsonb_in, CStringGetDatum(value)), BoolGetDatum(true));
+	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
+}
+
+/*
+ * EffLintRelabelLink does so for a key of a link, which stands in the table's
+ * label or in an entry of its "links".
+ */
+char *
+EffLintRelabelLink(LintRun *run, TableLink *link, char *key, const char *value)
+{
+	List	   *keys = list_make1(key);
+
+	if (link->name != NULL)
+		keys = list_make3(pstrdup("links"), place_of_link(link->table->json, link->name), key);
+	return EffLintRelabel(run, link->table->rel, 0, keys, value);
+}
+
+char *
+EffLintJsonString(const char *text)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	escape_json(&buf, text);
+	return buf.data;
+}
+
+/*
+ * EffLintLabelLike takes over what is about the value, and leaves out what is
+ * about the column.
+ */
+char *
+EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber like)
+{
+	static const char *const own_keys[] = {"surrogate", "ref", "description"};
+	Datum		label = DirectFunctionCall1(jsonb_in, CStringGetDatum(stored_json(run, rel->oid, like)));
+
+	for (int i = 0; i < lengthof(own_keys); i++)
+		label = DirectFunctionCall2(jsonb_delete, label, CStringGetTextDatum(own_keys[i]));
+	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
+}
+
+static char *
+stored_json(LintRun *run, Oid relid, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->labels)
+	{
+		StoredLabel *label = lfirst(lc);
+
+		if (label->relid == relid && label->attnum == attnum)
+			return label->json;
+	}
+	return NULL;
+}
+
+/* place_of_link gives the index of a link in "links", as text. */
+static char *
+place_of_link(const char *json, const char *name)
+{
+	Jsonb	   *label = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+	JsonbContainer *links = EffJsonbMember(&label->root, "links")->val.binary.data;
+
+	for (uint32 i = 0; i < JsonContainerSize(links); i++)
+	{
+		JsonbValue *link = getIthJsonbValueFromContainer(links, i);
+		JsonbValue *value = EffJsonbMember(link->val.binary.data, "name");
+
+		if (strlen(name) == value->val.string.len &&
+			memcmp(name, value->val.string.val, value->val.string.len) == 0)
+			return psprintf("%u", i);
+	}
+	elog(ERROR, "link \"%s\" is missing", name);
+}

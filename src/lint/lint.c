@@ -1,0 +1,253 @@
+/*
+ * lint.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "base/arrays.h"
+#include "base/spi.h"
+#include "lint/lint_int.h"
+#include "map/provider.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(effaced_lint);
+
+/*
+ * Columns without a label are told by the check that knows most of them, so
+ * EffLintUnlabelledColumns comes after those.  EffLintPlans leaves out what the
+ * others have told, and EffLintExemptions takes out what has been judged.
+ */
+static const LintCheck checks[] = {
+	EffLintBrokenLabels, EffLintShadowedComments,
+	EffLintGenerated, EffLintPersonal, EffLintUnlabelledColumns, EffLintUnlabelledTables, EffLintValues,
+	EffLintRetention, EffLintSurrogates, EffLintResolvers,
+	EffLintLinks, EffLintHops, EffLintOwners, EffLintWhere,
+	EffLintPaths, EffLintReferences, EffLintUnenforced, EffLintCascades, EffLintPrimaryKeys, EffLintAnchors,
+	EffLintViews, EffLintTriggers, EffLintRules, EffLintForeignTables,
+	EffLintStatistics, EffLintIndexes, EffLintReplication, EffLintReaders,
+	EffLintLedgers, EffLintDeletionAnchors, EffLintProducers,
+	EffLintPlans, EffLintExemptions
+};
+
+static List *schemas_argument(FunctionCallInfo fcinfo, int argno);
+static int	sample_argument(FunctionCallInfo fcinfo, int argno);
+static void collect_labelled(LintRun *run);
+static HTAB *collect_connected(DataMap *map);
+static bool connect_over(HTAB *connected, DataMap *map);
+static void put_finding(ReturnSetInfo *rsinfo, Finding *finding);
+
+/*
+ * effaced_lint(schemas, sample) gives a row per finding.
+ */
+Datum
+effaced_lint(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	LintRun		run = {0};
+	Finding    *previous = NULL;
+	EffBracket	bracket;
+	ListCell   *lc;
+
+	run.schemas = schemas_argument(fcinfo, 0);
+	run.sample = sample_argument(fcinfo, 1);
+	run.map = EffGraphGet();
+	run.labels = EffLabelsLoad();
+	run.reaching = EffGraphReaching(run.map);
+	run.connected = collect_connected(run.map);
+	collect_labelled(&run);
+
+	EffPinBegin(&bracket);
+	for (int i = 0; i < lengthof(checks); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		checks[i] (&run);
+	}
+	EffPinEnd(&bracket);
+
+	list_sort(run.findings, EffLintCompare);
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, run.findings)
+	{
+		Finding    *finding = lfirst(lc);
+
+		/* two links or subjects may lead to the same finding */
+		if (previous == NULL ||
+			EffLintCompare(&(ListCell) {.ptr_value = previous}, lc) != 0)
+			put_finding(rsinfo, finding);
+		previous = finding;
+	}
+	return (Datum) 0;
+}
+
+/* schemas_argument reads names of schemas; a misspelt one must not look clean. */
+static List *
+schemas_argument(FunctionCallInfo fcinfo, int argno)
+{
+	List	   *schemas = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	if (PG_ARGISNULL(argno))
+		return NIL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argno), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+					  &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		Oid			schema;
+
+		if (nulls[i])
+			continue;
+		schema = get_namespace_oid(NameStr(*DatumGetName(elements[i])), true);
+		if (!OidIsValid(schema))
+			ereport(ERROR,
+					(errcode(ERRCODE_EFF_CONFIGURATION),
+					 errmsg("schema \"%s\" does not exist", NameStr(*DatumGetName(elements[i]))),
+					 errhint("Name existing schemas, or leave the argument out to look at all.")));
+		schemas = lappend_oid(schemas, schema);
+	}
+	if (schemas == NIL || list_length(schemas) != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("schemas must name at least one schema and hold no NULL"),
+				 errhint("Leave the argument out to look at all schemas.")));
+	return schemas;
+}
+
+static int
+sample_argument(FunctionCallInfo fcinfo, int argno)
+{
+	int			sample = PG_ARGISNULL(argno) ? 0 : PG_GETARG_INT32(argno);
+
+	if (sample < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("sample must not be negative"),
+				 errhint("Say how many rows of each table to look into, or leave the argument out: SELECT * FROM %s.effaced_lint(sample => 100);",
+						 EffExtensionSchemaSql())));
+	return sample;
+}
+
+/* collect_labelled lists the labelled columns as arrays, those of children included. */
+static void
+collect_labelled(LintRun *run)
+{
+	List	   *relids = NIL;
+	List	   *tables = NIL;
+	Datum	   *attnums;
+	int			n = 0;
+	int			max = 0;
+
+	for (int i = 0; i < run->map->ntables; i++)
+		max += list_length(run->map->tables[i]->rel->inheritors) * list_length(run->map->tables[i]->columns);
+	attnums = palloc(sizeof(Datum) * Max(max, 1));
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		ListCell   *lc;
+
+		tables = lappend_oid(tables, table->rel->oid);
+		foreach(lc, table->rel->inheritors)
+		{
+			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+			ListCell   *lc2;
+
+			foreach(lc2, rel ? table->columns : NIL)
+			{
+				EffColumn  *column = EffRelationColumnByName(rel, ((MapColumn *) lfirst(lc2))->column->name);
+
+				if (column == NULL)
+					continue;
+				relids = lappend_oid(relids, rel->oid);
+				attnums[n++] = Int32GetDatum(column->attnum);
+			}
+		}
+	}
+	run->labelled[0] = EffOidArray(relids, OIDOID);
+	run->labelled[1] = PointerGetDatum(construct_array(attnums, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	run->labelled[2] = EffOidArray(tables, OIDOID);
+}
+
+/*
+ * collect_connected finds the relations from which foreign keys, followed in
+ * either direction, lead to a labelled table; NULL where nobody is a subject
+ * yet, so that any table may be one's.
+ */
+static HTAB *
+collect_connected(DataMap *map)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
+	HTAB	   *connected = hash_create("connected relations", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	bool		any = false;
+
+	for (int i = 0; i < map->ntables; i++)
+	{
+		ListCell   *lc;
+
+		any |= map->tables[i]->is_subject;
+		foreach(lc, map->tables[i]->rel->inheritors)
+			(void) hash_search(connected, &lfirst_oid(lc), HASH_ENTER, NULL);
+	}
+	if (!any)
+		return NULL;
+	while (connect_over(connected, map))
+		CHECK_FOR_INTERRUPTS();
+	return connected;
+}
+
+/* connect_over goes over all keys once; true where that reached more relations. */
+static bool
+connect_over(HTAB *connected, DataMap *map)
+{
+	bool		more = false;
+	ListCell   *lc;
+
+	foreach(lc, map->foreign_keys)
+	{
+		ForeignKey *fk = lfirst(lc);
+		bool		source = hash_search(connected, &fk->relid, HASH_FIND, NULL) != NULL;
+		bool		target = hash_search(connected, &fk->target, HASH_FIND, NULL) != NULL;
+
+		if (source == target)
+			continue;
+		(void) hash_search(connected, source ? &fk->target : &fk->relid, HASH_ENTER, NULL);
+		more = true;
+	}
+	return more;
+}
+
+static void
+put_finding(ReturnSetInfo *rsinfo, Finding *finding)
+{
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	values[0] = CStringGetTextDatum(EffLintSeverityWord(finding->severity));
+	values[1] = CStringGetTextDatum(EffLintCodeWord(finding->code));
+	nulls[2] = !OidIsValid(finding->relid);
+	values[2] = ObjectIdGetDatum(finding->relid);
+	nulls[3] = finding->column == NULL;
+	values[3] = nulls[3] ? (Datum) 0 : DirectFunctionCall1(namein, CStringGetDatum(finding->column));
+	values[4] = CStringGetTextDatum(finding->message);
+	nulls[5] = finding->hint == NULL;
+	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(finding->hint);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}

@@ -1,0 +1,238 @@
+/*
+ * inference.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "map/map_int.h"
+#include "base/citus.h"
+#include "label/path.h"
+#include "map/graph.h"
+#include "rows/statement.h"
+#include "catalog/pg_class.h"
+#include "parser/parse_oper.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#define MAX_CANDIDATES 10		/* chains named in a hint */
+#define MAX_INFERENCE_STEPS 100000
+
+/* State of the search for foreign-key chains */
+typedef struct Inference
+{
+	DataMap    *map;
+	HTAB	   *reaching;		/* Oids from which a subject can be reached */
+	List	   *chain;			/* of ForeignKey, so far */
+	List	   *found;			/* of List of ForeignKey */
+	int			steps;
+} Inference;
+
+static void search_chains(Inference *inference, Oid relid);
+static char *path_of_chain(DataMap *map, List *chain);
+static char *label_statement(TableLink *link, const char *key, const char *json_value);
+
+/*
+ * EffInferLink takes the only chain of foreign keys that leads to a subject, and
+ * never guesses between several.
+ */
+void
+EffInferLink(DataMap *map, TableLink *link, HTAB *reaching)
+{
+	Inference	inference = {.map = map, .reaching = reaching};
+	StringInfoData hint;
+	ListCell   *lc;
+
+	link->inferred = true;
+	search_chains(&inference, link->table->rel->oid);
+	/* a search that was given up may have missed another */
+	if (list_length(inference.found) == 1 && inference.steps <= MAX_INFERENCE_STEPS)
+	{
+		foreach(lc, (List *) linitial(inference.found))
+			if (EffHopFinish(map, link, EffHopAlong(map, lfirst(lc))))
+				return;
+	}
+
+	initStringInfo(&hint);
+	if (inference.found == NIL)
+	{
+		if (link->table->rel->relkind == RELKIND_FOREIGN_TABLE)
+			appendStringInfoString(&hint, "A foreign table needs hops: ");
+		else
+			appendStringInfoString(&hint, "Say how it joins: ");
+		appendStringInfoString(&hint, label_statement(link, "hops",
+													  "[{\"source_columns\": [\"user_id\"], \"target_table\": \"users\", \"target_columns\": [\"id\"]}]"));
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_SUBJECT),
+				 errmsg("no chain of foreign keys leads from table %s to a subject table",
+						link->table->name),
+				 errhint("%s", hint.data)));
+	}
+	appendStringInfoString(&hint, "Choose one:");
+	foreach(lc, inference.found)
+	{
+		StringInfoData json;
+
+		initStringInfo(&json);
+		escape_json(&json, path_of_chain(map, lfirst(lc)));
+		appendStringInfo(&hint, "\n%s", label_statement(link, "path", json.data));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_SUBJECT),
+			 errmsg("several chains of foreign keys lead from table %s to a subject table",
+					link->table->name),
+			 errhint("%s", hint.data)));
+}
+
+/* search_chains walks foreign keys depth first, without meeting a table twice. */
+static void
+search_chains(Inference *inference, Oid relid)
+{
+	MapRelation *entry = EffMapRelation(inference->map, relid);
+	ListCell   *lc;
+
+	foreach(lc, entry->references)
+	{
+		ForeignKey *fk = lfirst(lc);
+		MapTable   *target = EffMapTable(inference->map, fk->target);
+		bool		visited = fk->target == relid;
+		ListCell   *lc2;
+
+		if (list_length(inference->found) >= MAX_CANDIDATES ||
+			++inference->steps > MAX_INFERENCE_STEPS)
+			return;
+		if (hash_search(inference->reaching, &fk->target, HASH_FIND, NULL) == NULL)
+			continue;
+		foreach(lc2, inference->chain)
+			visited |= ((ForeignKey *) lfirst(lc2))->relid == fk->target;
+		if (visited)
+			continue;
+		inference->chain = lappend(inference->chain, fk);
+		if (target != NULL && target->is_subject)
+			inference->found = lappend(inference->found, list_copy(inference->chain));
+		else
+			search_chains(inference, fk->target);
+		inference->chain = list_delete_last(inference->chain);
+	}
+}
+
+/* EffFindReaching collects every relation with some chain to a subject table. */
+HTAB *
+EffFindReaching(DataMap *map)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
+	HTAB	   *reaching = hash_create("effaced reaching", 64, &control,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	List	   *todo = NIL;
+
+	for (int i = 0; i < map->ntables; i++)
+		if (map->tables[i]->is_subject)
+		{
+			(void) hash_search(reaching, &map->tables[i]->rel->oid, HASH_ENTER, NULL);
+			todo = lappend_oid(todo, map->tables[i]->rel->oid);
+		}
+	while (todo != NIL)
+	{
+		MapRelation *entry = EffMapRelation(map, llast_oid(todo));
+		ListCell   *lc;
+
+		todo = list_delete_last(todo);
+		foreach(lc, entry->referenced_by)
+		{
+			Oid			relid = ((ForeignKey *) lfirst(lc))->relid;
+			bool		found;
+
+			(void) hash_search(reaching, &relid, HASH_ENTER, &found);
+			if (!found)
+				todo = lappend_oid(todo, relid);
+		}
+	}
+	return reaching;
+}
+
+/* path_of_chain writes the segments of a chain so that they are read back as it. */
+static char *
+path_of_chain(DataMap *map, List *chain)
+{
+	StringInfoData path;
+	ListCell   *lc;
+
+	initStringInfo(&path);
+	foreach(lc, chain)
+	{
+		ForeignKey *fk = lfirst(lc);
+		EffRelation *rel = EffMapLoad(map, fk->relid);
+		const char *name = fk->name;
+
+		if (fk->nkeys == 1)
+		{
+			const char *column = EffRelationColumn(rel, fk->columns[0])->name;
+			int			uses = 0;
+			ListCell   *lc2;
+
+			foreach(lc2, EffMapRelation(map, fk->relid)->references)
+			{
+				ForeignKey *other = lfirst(lc2);
+
+				uses += strcmp(other->name, column) == 0 ? 1 : 0;
+				uses += other->nkeys == 1 && other->columns[0] == fk->columns[0] ? 1 : 0;
+			}
+			if (uses == 1)
+				name = column;
+		}
+		if (path.len > 0)
+			appendStringInfoChar(&path, '.');
+		if (strpbrk(name, ".\"(), \t\r\n") != NULL)
+		{
+			appendStringInfoChar(&path, '"');
+			for (; *name; name++)
+				appendStringInfo(&path, *name == '"' ? "\"\"" : "%c", *name);
+			appendStringInfoChar(&path, '"');
+		}
+		else
+			appendStringInfoString(&path, name);
+	}
+	return path.data;
+}
+
+/* label_statement writes the statement that adds one key to a table's label. */
+static char *
+label_statement(TableLink *link, const char *key, const char *json_value)
+{
+	char	   *json = psprintf("{\"%s\": %s}", key, json_value);
+
+	if (link->table->json != NULL)
+	{
+		Datum		merged = DirectFunctionCall2(jsonb_concat,
+												 DirectFunctionCall1(jsonb_in, CStringGetDatum(link->table->json)),
+												 DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+
+		json = DatumGetCString(DirectFunctionCall1(jsonb_out, merged));
+	}
+	return EffLabelStatement(link->table->rel->oid, 0, json);
+}
+
+/*
+ * EffGraphReaching collects the OIDs of every relation with some chain of
+ * foreign keys to a subject table, subject tables included.
+ */
+HTAB *
+EffGraphReaching(DataMap *map)
+{
+	return EffFindReaching(map);
+}
+
+/*
+ * EffGraphInferredPath writes the path that says what was inferred.
+ */
+char *
+EffGraphInferredPath(DataMap *map, TableLink *link)
+{
+	List	   *chain = NIL;
+	ListCell   *lc;
+
+	foreach(lc, link->hops)
+		chain = lappend(chain, ((JoinHop *) lfirst(lc))->fk);
+	return path_of_chain(map, chain);
+}

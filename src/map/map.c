@@ -1,0 +1,227 @@
+/*
+ * map.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "map/map_int.h"
+#include "base/settings.h"
+#include "map/map.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static int	pin_quoting(void);
+static void unpin_quoting(int level);
+
+/*
+ * EffMapRelation returns the entry of a relation, made where it is new.
+ */
+MapRelation *
+EffMapRelation(DataMap *map, Oid relid)
+{
+	bool		found;
+	MapRelation *entry = hash_search(map->relations, &relid, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		entry->rel = NULL;
+		entry->table = NULL;
+		entry->references = NIL;
+		entry->referenced_by = NIL;
+		entry->joins = NIL;
+		entry->used = false;
+	}
+	return entry;
+}
+
+/*
+ * EffMapLoad returns the columns and indexes of a relation, NULL where it is
+ * gone.  From then on a change of the relation makes the map stale.
+ */
+EffRelation *
+EffMapLoad(DataMap *map, Oid relid)
+{
+	MapRelation *entry = EffMapRelation(map, relid);
+
+	if (entry->rel == NULL)
+	{
+		MemoryContext context = MemoryContextSwitchTo(map->context);
+		int			level = pin_quoting();
+		EffRelation *rel = EffRelationLoad(relid);
+		ListCell   *lc;
+
+		unpin_quoting(level);
+		entry->rel = rel;
+		entry->used = true;
+		if (rel != NULL)
+			foreach(lc, rel->inheritors)
+				EffMapRelation(map, lfirst_oid(lc))->used = true;
+		MemoryContextSwitchTo(context);
+	}
+	/* the hash may have grown; entries do not move */
+	return entry->rel;
+}
+
+/* EffMapTable returns the labelled table of that name, or NULL. */
+MapTable *
+EffMapTable(DataMap *map, Oid relid)
+{
+	MapRelation *entry = hash_search(map->relations, &relid, HASH_FIND, NULL);
+
+	return entry == NULL ? NULL : entry->table;
+}
+
+/*
+ * EffMapTableOver returns the labelled table that a relation is, is a
+ * partition of or inherits from; NULL where its rows are in no labelled table.
+ */
+MapTable *
+EffMapTableOver(DataMap *map, Oid relid)
+{
+	MapTable   *table = EffMapTable(map, relid);
+	ListCell   *lc;
+
+	if (table == NULL)
+		foreach(lc, EffAncestors(relid))
+			if ((table = EffMapTable(map, lfirst_oid(lc))) != NULL)
+				break;
+	return table;
+}
+
+MapColumn *
+EffMapColumn(MapTable *table, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		if (((MapColumn *) lfirst(lc))->column->attnum == attnum)
+			return lfirst(lc);
+	return NULL;
+}
+
+bool
+EffMapHoldsRefs(MapTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->columns)
+		if (((MapColumn *) lfirst(lc))->label->ref != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * EffMapIsCovered tells whether a column is labelled, or a member of the
+ * primary key or of a foreign key.
+ */
+bool
+EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum)
+{
+	EffIndex   *primary = EffRelationPrimaryKey(table->rel);
+	ListCell   *lc;
+
+	if (EffMapColumn(table, attnum) != NULL)
+		return true;
+	for (int k = 0; primary != NULL && k < primary->nkeys; k++)
+		if (primary->keys[k] == attnum)
+			return true;
+	foreach(lc, EffMapRelation(map, table->rel->oid)->references)
+	{
+		ForeignKey *fk = lfirst(lc);
+
+		for (int k = 0; k < fk->nkeys; k++)
+			if (fk->columns[k] == attnum)
+				return true;
+	}
+	return false;
+}
+
+/* EffTypeIsAnchor tells whether a retention can be reckoned from values of a type. */
+bool
+EffTypeIsAnchor(Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	return base == DATEOID || base == TIMESTAMPOID || base == TIMESTAMPTZOID;
+}
+
+MapError *
+EffMapErrorMake(int code, char *message, char *detail, char *hint)
+{
+	MapError   *error = palloc0(sizeof(MapError));
+
+	error->code = code;
+	error->message = message;
+	error->detail = detail;
+	error->hint = hint;
+	return error;
+}
+
+/*
+ * EffMapErrorCatch is called in PG_CATCH around code that only computes in
+ * memory: it turns the error into a struct in the context given.
+ */
+MapError *
+EffMapErrorCatch(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	return EffMapErrorFrom(error);
+}
+
+/* EffMapErrorFrom raises an error again that is not about the map. */
+MapError *
+EffMapErrorFrom(ErrorData *error)
+{
+	if (error->sqlerrcode != ERRCODE_EFF_MANIFEST && error->sqlerrcode != ERRCODE_EFF_SUBJECT)
+		ReThrowError(error);
+	return EffMapErrorMake(error->sqlerrcode, error->message, error->detail, error->hint);
+}
+
+void
+EffMapErrorRaise(const MapError *error)
+{
+	ereport(ERROR,
+			(errcode(error->code),
+			 errmsg("%s", error->message),
+			 error->detail ? errdetail("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0,
+			 errhidestmt(true)));
+}
+
+/*
+ * pin_quoting makes names the same text whatever quote_all_identifiers is.
+ */
+static int
+pin_quoting(void)
+{
+	int			level;
+
+	if (!quote_all_identifiers)
+		return 0;
+	level = NewGUCNestLevel();
+	EffSettingSet("quote_all_identifiers", "off");
+	return level;
+}
+
+static void
+unpin_quoting(int level)
+{
+	if (level > 0)
+		AtEOXact_GUC(true, level);
+}

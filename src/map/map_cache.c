@@ -1,0 +1,256 @@
+/*
+ * map_cache.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "map/map_int.h"
+#include "base/settings.h"
+#include "map/map.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static DataMap *current_map = NULL;
+static List *stale_maps = NIL;	/* of DataMap, in TopMemoryContext */
+static bool building = false;
+static bool changed_while_building = false;
+static bool constraints_changed = false;	/* of some table, perhaps foreign keys */
+
+static bool foreign_keys_changed(void);
+static bool same_foreign_key(const ForeignKey *a, const ForeignKey *b);
+static void mark_stale(void);
+static void relation_changed(Datum arg, Oid relid);
+static void type_changed(Datum arg, int cacheid, uint32 hashvalue);
+static void schema_changed(Datum arg, int cacheid, uint32 hashvalue);
+static void constraint_changed(Datum arg, int cacheid, uint32 hashvalue);
+static void transaction_ended(XactEvent event, void *arg);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg);
+
+/*
+ * EffMapInit registers what makes the map stale.
+ */
+void
+EffMapInit(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, constraint_changed, (Datum) 0);
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
+}
+
+/*
+ * EffMapGet returns the data map as of now, without links resolved: callers
+ * above graph.c use EffGraphGet().
+ */
+DataMap *
+EffMapGet(void)
+{
+	AcceptInvalidationMessages();
+	if (current_map != NULL && !current_map->stale && !foreign_keys_changed())
+		return current_map;
+
+	for (int attempt = 0;; attempt++)
+	{
+		DataMap    *map;
+		DataMap    *old = current_map;
+		MemoryContext context;
+
+		changed_while_building = false;
+		constraints_changed = false;
+		building = true;
+		PG_TRY();
+		{
+			map = EffMapBuild();
+		}
+		PG_FINALLY();
+		{
+			building = false;
+		}
+		PG_END_TRY();
+
+		context = MemoryContextSwitchTo(TopMemoryContext);
+		if (old != NULL)
+			stale_maps = lappend(stale_maps, old);
+		MemoryContextSwitchTo(context);
+		MemoryContextSetParent(map->context, TopMemoryContext);
+		current_map = map;
+		if (!changed_while_building)
+			break;
+		map->stale = true;
+		if (attempt >= 3)
+			break;				/* used once, then built anew */
+	}
+	return current_map;
+}
+
+/*
+ * EffMapHold takes the locks that writing into tables and their children needs
+ * anyway, before anything is built on what the map says of them.  Whoever
+ * changes one of them may have committed while its lock was waited for; after
+ * that nobody adds a column, a foreign key or a trigger until the transaction
+ * ends.
+ */
+bool
+EffMapHold(DataMap *map, List *relations)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	CHECK_FOR_INTERRUPTS();
+	foreach(lc, relations)
+		foreach(lc2, ((EffRelation *) lfirst(lc))->inheritors)
+			LockRelationOid(lfirst_oid(lc2), RowExclusiveLock);
+	return EffMapGet() == map;
+}
+
+/*
+ * EffMapInvalidate makes the map of every session stale when the transaction
+ * commits, and that of this session at once.  relid is the relation that the
+ * change is about, InvalidOid where it is about none.
+ */
+void
+EffMapInvalidate(Oid relid)
+{
+	Oid			extension = get_extension_oid(EFF_PROVIDER, true);
+
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		CacheInvalidateRelcacheByRelid(relid);
+	if (OidIsValid(extension))
+	{
+		Oid			own = get_relname_relid(EFF_SENTINEL, EffExtensionSchema());
+
+		if (OidIsValid(own))
+			CacheInvalidateRelcacheByRelid(own);
+	}
+	mark_stale();
+}
+
+/*
+ * foreign_keys_changed tells whether there are other foreign keys than the map
+ * has.  One between tables that it has not loaded may open another way to a
+ * subject, and the relcache would not tell of it.
+ */
+static bool
+foreign_keys_changed(void)
+{
+	MemoryContext context;
+	MemoryContext previous;
+	List	   *foreign_keys;
+	bool		changed;
+	ListCell   *a;
+	ListCell   *b;
+
+	if (!constraints_changed)
+		return false;
+	constraints_changed = false;
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced foreign keys", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(context);
+	foreign_keys = EffForeignKeysLoad();
+	changed = list_length(foreign_keys) != list_length(current_map->foreign_keys);
+	if (!changed)
+		forboth(a, foreign_keys, b, current_map->foreign_keys)
+			changed |= !same_foreign_key(lfirst(a), lfirst(b));
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(context);
+	if (changed)
+		mark_stale();
+	return changed;
+}
+
+static bool
+same_foreign_key(const ForeignKey *a, const ForeignKey *b)
+{
+	return a->oid == b->oid && strcmp(a->name, b->name) == 0 && strcmp(a->schema, b->schema) == 0 &&
+		a->relid == b->relid && a->target == b->target && a->nkeys == b->nkeys && a->nset == b->nset &&
+		memcmp(a->columns, b->columns, sizeof(AttrNumber) * a->nkeys) == 0 &&
+		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->nkeys) == 0 &&
+		(a->nset == 0 || memcmp(a->set_columns, b->set_columns, sizeof(AttrNumber) * a->nset) == 0) &&
+		a->on_delete == b->on_delete && a->on_update == b->on_update && a->match_full == b->match_full &&
+		a->deferrable == b->deferrable && a->initially_deferred == b->initially_deferred &&
+		a->validated == b->validated && a->namesake == b->namesake;
+}
+
+static void
+mark_stale(void)
+{
+	changed_while_building = true;
+	if (current_map != NULL)
+		current_map->stale = true;
+}
+
+/* relation_changed only sets a flag: it may be called at any time. */
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	if (building)
+		changed_while_building = true;
+	if (current_map == NULL || current_map->stale)
+		return;
+	if (OidIsValid(relid) && relid != current_map->sentinel)
+	{
+		MapRelation *entry = hash_search(current_map->relations, &relid, HASH_FIND, NULL);
+
+		if (entry == NULL || !entry->used)
+			return;
+	}
+	mark_stale();
+}
+
+static void
+type_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	if (current_map == NULL || current_map->stale)
+		return;
+	if (hashvalue == 0 || list_member_int(current_map->watched_types, hashvalue))
+		mark_stale();
+}
+
+static void
+schema_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	mark_stale();
+}
+
+static void
+constraint_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	constraints_changed = true;
+}
+
+/* transaction_ended frees the maps that nobody can point into any more. */
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	ListCell   *lc;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	if (event != XACT_EVENT_COMMIT && current_map != NULL)
+		current_map->secret = NULL;
+	foreach(lc, stale_maps)
+		MemoryContextDelete(((DataMap *) lfirst(lc))->context);
+	list_free(stale_maps);
+	stale_maps = NIL;
+}
+
+/* subtransaction_ended forgets a secret that may have been rolled back. */
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && current_map != NULL)
+		current_map->secret = NULL;
+}

@@ -1,0 +1,27 @@
+/*
+ * map_int.h
+ *	  Between the files that build, keep and read the data map.
+ */
+#ifndef EFF_MAP_INT_H
+#define EFF_MAP_INT_H
+
+#include "map/map.h"
+#include "map/graph.h"
+
+extern DataMap *EffMapBuild(void);
+
+extern void EffInferLink(DataMap *map, TableLink *link, HTAB *reaching);
+
+extern HTAB *EffFindReaching(DataMap *map);
+
+extern JoinHop *EffHopAlong(DataMap *map, ForeignKey *fk);
+
+extern JoinHop *EffHopAgainst(DataMap *map, ForeignKey *fk);
+
+extern bool EffHopFinish(DataMap *map, TableLink *link, JoinHop *hop);
+
+extern void EffHopRequireSubject(TableLink *link, const char *what);
+
+extern void EffLinksResolve(DataMap *map, MapTable *table, HTAB *reaching);
+
+#endif							/* EFF_MAP_INT_H */

@@ -1,0 +1,117 @@
+/*
+ * build.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "base/arrays.h"
+#include "label/expression.h"
+#include "plan/ownership.h"
+#include "plan/plan.h"
+#include "plan/plan_int.h"
+#include "rows/scope.h"
+#include "access/table.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+static ErasurePlan *build_plan(DataMap *map, MapTable *subject, List *tables);
+
+/*
+ * EffPlanGet returns the plan, from the map's own list where it is known.
+ * tables are relation OIDs, NIL for all; conflicts are not kept.
+ */
+ErasurePlan *
+EffPlanGet(DataMap *map, MapTable *subject, List *tables)
+{
+	ErasurePlan *plan;
+	MemoryContext context;
+	MemoryContext previous;
+	EffBracket	bracket;
+	ListCell   *lc;
+
+	tables = list_copy(tables);
+	list_sort(tables, list_oid_cmp);
+	list_deduplicate_oid(tables);
+	foreach(lc, map->plans)
+	{
+		plan = lfirst(lc);
+		if (plan->subject == subject && equal(plan->restricted, tables))
+			return plan;
+	}
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced plan", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(context);
+	EffPinBegin(&bracket);
+	plan = build_plan(map, subject, list_copy(tables));
+	EffPinEnd(&bracket);
+	MemoryContextSetParent(context, map->context);
+	MemoryContextSwitchTo(map->context);
+	map->plans = lappend(map->plans, plan);
+	MemoryContextSwitchTo(previous);
+	return plan;
+}
+
+static ErasurePlan *
+build_plan(DataMap *map, MapTable *subject, List *tables)
+{
+	ErasurePlan *plan = palloc0(sizeof(ErasurePlan));
+	PlanBuild	build = {.map = map, .plan = plan};
+	List	   *own_links;
+	List	   *relids = NIL;
+	List	   *ordered = NIL;
+	ListCell   *lc;
+
+	plan->subject = subject;
+	plan->restricted = tables;
+
+	foreach(lc, EffDecideTables(&build, tables))
+		plan->tables = lappend(plan->tables, EffDecideTable(&build, lfirst(lc)));
+	own_links = tables == NIL || list_member_oid(tables, subject->rel->oid) ?
+		EffGraphRoleLinks(subject, subject, ROLE_OWNER) : NIL;
+	if (own_links != NIL)
+		plan->own_links = EffDecideOwnLinks(&build, own_links);
+	foreach(lc, plan->tables)
+		relids = lappend_oid(relids, ((PlannedTable *) lfirst(lc))->table->rel->oid);
+	foreach(lc, EffGraphOrder(map, relids, EffPlanDeletes, plan, &build.broken))
+		ordered = lappend(ordered, EffPlanTable(plan, lfirst_oid(lc)));
+	plan->tables = ordered;
+
+	foreach(lc, plan->tables)
+		EffDecideChain(&build, lfirst(lc));
+	foreach(lc, plan->tables)
+		EffDecideSurrogates(&build, lfirst(lc));
+	if (plan->own_links != NULL)
+		EffDecideSurrogates(&build, plan->own_links);
+
+	EffPlanOperations(&build);
+	if (tables != NIL)
+		EffPlanCheckWays(&build);
+	EffPlanFindConflictingReads(&build);
+
+	EffPlanMakeProbes(&build);
+	EffPlanMakeSubjectLock(&build);
+	EffPlanMakeLocks(&build);
+	foreach(lc, plan->tables)
+		if (((PlannedTable *) lfirst(lc))->find_first)
+			EffPlanMakeRowSet(&build, lfirst(lc));
+	if (plan->own_links != NULL)
+		EffPlanMakeRowSet(&build, plan->own_links);
+	foreach(lc, plan->tables)
+		if (((PlannedTable *) lfirst(lc))->contested)
+			EffPlanMakeClassify(&build, lfirst(lc));
+	if (plan->own_links != NULL)
+		EffPlanMakeClassify(&build, plan->own_links);
+	foreach(lc, build.operations)
+		EffPlanMakeStep(&build, lfirst(lc));
+	EffPlanProbeSteps(&build);
+	foreach(lc, build.broken)
+	{
+		BrokenEdge *edge = lfirst(lc);
+
+		if (edge->how == BREAK_DEFER)
+			plan->defer = lappend(plan->defer, edge->fk);
+	}
+	return plan;
+}

@@ -1,0 +1,89 @@
+/*
+ * plan.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "base/arrays.h"
+#include "label/expression.h"
+#include "plan/ownership.h"
+#include "plan/plan.h"
+#include "plan/plan_int.h"
+#include "rows/scope.h"
+#include "access/table.h"
+#include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+PlannedOperation *
+EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned)
+{
+	PlannedOperation *operation = palloc0(sizeof(PlannedOperation));
+
+	operation->strategy = strategy;
+	operation->planned = planned;
+	operation->part = planned->contested ? ROWS_GONE : ROWS_ALL;
+	build->operations = lappend(build->operations, operation);
+	return operation;
+}
+
+const char *
+EffStrategyWord(StepStrategy strategy)
+{
+	static const char *const words[] = {
+		"blocker", "detach", "side_effect", "delete", "anonymize", "retain", "shared"
+	};
+
+	return words[strategy];
+}
+
+PlannedTable *
+EffPlanTable(ErasurePlan *plan, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+		if (((PlannedTable *) lfirst(lc))->table->rel->oid == relid)
+			return lfirst(lc);
+	return NULL;
+}
+
+List *
+EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno)
+{
+	List	   *tables;
+	int			n;
+
+	if (PG_ARGISNULL(argno))
+		return NIL;
+	tables = EffOidArrayRead(PG_GETARG_DATUM(argno), &n);
+	if (tables == NIL || list_length(tables) != n)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("tables must name at least one table and hold no NULL"),
+				 errhint("Leave the argument out to erase from all tables."),
+				 errhidestmt(true)));
+	return tables;
+}
+
+/* EffPlanDeletes tells whether the plan deletes rows of a relation or of its parent. */
+bool
+EffPlanDeletes(Oid relid, void *arg)
+{
+	ErasurePlan *plan = arg;
+	ListCell   *lc;
+
+	foreach(lc, plan->tables)
+	{
+		PlannedTable *planned = lfirst(lc);
+
+		/* of most tables there is but the one relation */
+		if (planned->table->rel->oid == relid ||
+			(list_length(planned->table->rel->inheritors) > 1 &&
+			 list_member_oid(planned->table->rel->inheritors, relid)))
+			return planned->deleted;
+	}
+	return false;
+}

@@ -1,0 +1,188 @@
+/*
+ * foreign_key.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "label/label.h"
+#include "relations/relations.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_description.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_seclabel.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/comment.h"
+#include "commands/extension.h"
+#include "commands/seclabel.h"
+#include "commands/trigger.h"
+#include "nodes/bitmapset.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "storage/bufmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+static bool has_namesake(ForeignKey *fk);
+static AttrNumber *attnum_array(Datum array, int *n);
+static int	compare_foreign_keys(const ListCell *a, const ListCell *b);
+
+/*
+ * EffForeignKeysLoad reads every foreign key of the database.
+ */
+List *
+EffForeignKeysLoad(void)
+{
+	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(pg_constraint, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		ForeignKey *fk;
+		bool		isnull;
+		Datum		datum;
+		int			n;
+
+		if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid))
+			continue;
+		fk = palloc0(sizeof(ForeignKey));
+		fk->oid = form->oid;
+		fk->name = pstrdup(NameStr(form->conname));
+		fk->schema = get_namespace_name(form->connamespace);
+		fk->relid = form->conrelid;
+		fk->target = form->confrelid;
+		fk->on_delete = form->confdeltype;
+		fk->on_update = form->confupdtype;
+		fk->match_full = form->confmatchtype == FKCONSTR_MATCH_FULL;
+		fk->deferrable = form->condeferrable;
+		fk->initially_deferred = form->condeferred;
+		fk->validated = form->convalidated;
+		datum = heap_getattr(tuple, Anum_pg_constraint_conkey, RelationGetDescr(pg_constraint), &isnull);
+		fk->columns = attnum_array(datum, &fk->nkeys);
+		datum = heap_getattr(tuple, Anum_pg_constraint_confkey, RelationGetDescr(pg_constraint), &isnull);
+		fk->target_columns = attnum_array(datum, &n);
+		datum = heap_getattr(tuple, Anum_pg_constraint_confdelsetcols, RelationGetDescr(pg_constraint), &isnull);
+		if (!isnull)
+			fk->set_columns = attnum_array(datum, &fk->nset);
+		result = lappend(result, fk);
+	}
+	systable_endscan(scan);
+	table_close(pg_constraint, AccessShareLock);
+	foreach(lc, result)
+		if (((ForeignKey *) lfirst(lc))->deferrable)
+			((ForeignKey *) lfirst(lc))->namesake = has_namesake(lfirst(lc));
+	list_sort(result, compare_foreign_keys);
+	return result;
+}
+
+/*
+ * EffForeignKeyHas: columns are those of the relation that the constraint is
+ * on, not of its partitions.
+ */
+bool
+EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum)
+{
+	for (int i = 0; i < fk->nkeys; i++)
+		if ((fk->relid == relid && fk->columns[i] == attnum) ||
+			(fk->target == relid && fk->target_columns[i] == attnum))
+			return true;
+	return false;
+}
+
+/*
+ * EffForeignKeySets: all columns of the key, where the action names none.
+ */
+List *
+EffForeignKeySets(ForeignKey *fk)
+{
+	List	   *columns = NIL;
+
+	if (fk->on_delete == FKCONSTR_ACTION_SETNULL || fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
+		for (int i = 0; i < (fk->nset > 0 ? fk->nset : fk->nkeys); i++)
+			columns = lappend_int(columns, fk->nset > 0 ? fk->set_columns[i] : fk->columns[i]);
+	return columns;
+}
+
+bool
+EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel)
+{
+	List	   *columns = EffForeignKeySets(fk);
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc));
+
+		if (column->not_null && (fk->on_delete == FKCONSTR_ACTION_SETNULL || !column->has_default))
+			return false;
+	}
+	return columns != NIL;
+}
+
+/* has_namesake: names of constraints are unique in a table only. */
+static bool
+has_namesake(ForeignKey *fk)
+{
+	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_constraint_conname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(fk->name));
+	ScanKeyInit(&keys[1], Anum_pg_constraint_connamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(get_namespace_oid(fk->schema, false)));
+	scan = systable_beginscan(pg_constraint, ConstraintNameNspIndexId, true, NULL, 2, keys);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = ((Form_pg_constraint) GETSTRUCT(tuple))->oid != fk->oid;
+	systable_endscan(scan);
+	table_close(pg_constraint, AccessShareLock);
+	return found;
+}
+
+static AttrNumber *
+attnum_array(Datum array, int *n)
+{
+	ArrayType  *values = DatumGetArrayTypeP(array);
+	AttrNumber *result;
+
+	*n = ARR_DIMS(values)[0];
+	result = palloc(sizeof(AttrNumber) * *n);
+	memcpy(result, ARR_DATA_PTR(values), sizeof(AttrNumber) * *n);
+	return result;
+}
+
+static int
+compare_foreign_keys(const ListCell *a, const ListCell *b)
+{
+	ForeignKey *x = lfirst(a);
+	ForeignKey *y = lfirst(b);
+
+	if (x->relid != y->relid)
+		return x->relid < y->relid ? -1 : 1;
+	return strcmp(x->name, y->name);
+}

@@ -1,0 +1,82 @@
+/*
+ * sql_text.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "base/prepare.h"
+#include "rows/statement.h"
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+char *
+EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum)
+{
+	EffColumn  *column = EffRelationColumn(rel, attnum);
+
+	if (column == NULL)
+		elog(ERROR, "column %d of relation %u is missing", attnum, rel->oid);
+	return psprintf("%s.%s", alias, quote_identifier(column->name));
+}
+
+char *
+EffTypeSql(Oid type, int32 typmod)
+{
+	return format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+char *
+EffCollationSql(Oid collation)
+{
+	HeapTuple	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char	   *sql;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	sql = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return sql;
+}
+
+const char *
+EffForeignEquality(Oid type)
+{
+	Oid			eq = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR)->eq_opr;
+	HeapTuple	tuple;
+	Oid			schema;
+
+	if (!OidIsValid(eq))
+		return NULL;
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(eq));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", eq);
+	schema = ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace;
+	ReleaseSysCache(tuple);
+	return schema == PG_CATALOG_NAMESPACE ? NULL :
+		quote_identifier(get_namespace_name(schema));
+}
+
+/* EffDistinctSql compares by text where the type has no equality. */
+char *
+EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value)
+{
+	char	   *current = EffColumnSql("t", rel, column->attnum);
+	const char *schema;
+
+	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
+		return psprintf("%s::text IS DISTINCT FROM %s::text", current, value);
+	if ((schema = EffForeignEquality(column->type)) != NULL)
+		return psprintf("((%s OPERATOR(%s.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))",
+						current, schema, value, current, value);
+	return psprintf("%s IS DISTINCT FROM %s", current, value);
+}

@@ -1,0 +1,86 @@
+/*
+ * row_key.c
+ *	  FIXME
+ */
+#include "postgres.h"
+
+#include "label/expression.h"
+#include "rows/surrogate.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+/*
+ * EffRowKey takes the primary key, or else another unique key without NULLs,
+ * that holds no column which erasure changes.
+ */
+int
+EffRowKey(MapTable *table, AttrNumber **key)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->rel->indexes)
+	{
+		EffIndex   *index = lfirst(lc);
+		bool		usable = index->unique && !index->partial && index->immediate;
+
+		for (int i = 0; usable && i < index->nkeys; i++)
+		{
+			EffColumn  *column = EffRelationColumn(table->rel, index->keys[i]);
+
+			usable = column != NULL && column->not_null && !EffErasureChanges(table, column);
+		}
+		if (usable)
+		{
+			*key = index->keys;
+			return index->nkeys;
+		}
+	}
+	*key = NULL;
+	return 0;
+}
+
+/* EffErasureChanges: the column of a surviving row is replaced, or written by "set". */
+bool
+EffErasureChanges(MapTable *table, EffColumn *column)
+{
+	MapColumn  *labelled = EffMapColumn(table, column->attnum);
+	ListCell   *lc;
+
+	if (labelled != NULL && labelled->label->erasure != ERASURE_RETAIN)
+		return true;
+	if (table->label != NULL)
+		foreach(lc, table->label->set)
+			if (strcmp(((SetLabel *) lfirst(lc))->column, column->name) == 0)
+				return true;
+	if (column->generated)
+	{
+		Bitmapset  *attnums = NULL;
+
+		pull_varattnos(EffGenerationExpression(table->rel, column->attnum), 1, &attnums);
+		for (int i = 0; i < table->rel->ncolumns; i++)
+			if (!table->rel->columns[i].generated &&
+				bms_is_member(table->rel->columns[i].attnum - FirstLowInvalidHeapAttributeNumber, attnums) &&
+				EffErasureChanges(table, &table->rel->columns[i]))
+				return true;
+	}
+	return false;
+}
