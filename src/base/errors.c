@@ -4,30 +4,9 @@
  */
 #include "postgres.h"
 
-#include "base/arrays.h"
-#include "base/citus.h"
-#include "base/prepare.h"
-#include "base/settings.h"
 #include "base/spi.h"
-#include "relations/relations.h"
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_language.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "tcop/pquery.h"
+
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/portal.h"
-#include "utils/resowner.h"
-#include "utils/rls.h"
-#include "utils/syscache.h"
 
 /*
  * EffCatchUserError is called in PG_CATCH around code that only computes: the

@@ -6,7 +6,6 @@
 
 #include "base/json_text.h"
 
-#include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 

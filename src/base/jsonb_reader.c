@@ -6,15 +6,8 @@
 
 #include "base/jsonb_reader.h"
 #include "label/label.h"
-#include "datatype/timestamp.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/numeric.h"
-#include "utils/timestamp.h"
 
+#include "utils/builtins.h"
 
 /*
  * EffJsonbMember looks a key up; an absent key and JSON null are both NULL.

@@ -6,8 +6,6 @@
 
 #include "base/jsonb_writer.h"
 
-#include "utils/numeric.h"
-
 static void push_key(EffObject *object, const char *key);
 static JsonbValue text_value(const char *text);
 

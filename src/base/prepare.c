@@ -5,18 +5,13 @@
  */
 #include "postgres.h"
 
-#include "base/prepare.h"
 #include "base/citus.h"
+#include "base/prepare.h"
 #include "base/settings.h"
 
 #include "access/genam.h"
 #include "catalog/pg_am_d.h"
-#include "nodes/plannodes.h"
 #include "optimizer/optimizer.h"
-#include "utils/guc.h"
-#include "utils/plancache.h"
-#include "utils/rel.h"
-#include "utils/resowner.h"
 
 /* What the planner may think that it costs to do without a bitmap */
 #define DEARER 1.5

@@ -6,27 +6,15 @@
  */
 #include "postgres.h"
 
-#include "batches/batches.h"
 #include "base/citus.h"
-#include "exec/exec.h"
-#include "map/graph.h"
-#include "subject/identifier.h"
-#include "plan/plan.h"
 #include "base/prepare.h"
 #include "base/settings.h"
-#include "base/spi.h"
+#include "batches/batches.h"
+#include "exec/exec.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(effaced_four_eyes);
 PG_FUNCTION_INFO_V1(effaced_alert_resolver);

@@ -5,16 +5,12 @@
 #include "postgres.h"
 
 #include "map/graph.h"
-#include "subject/identifier.h"
 #include "rows/scope.h"
-#include "base/spi.h"
-#include "rows/statement.h"
+#include "subject/identifier.h"
 
-#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #define FETCH_ROWS 10000
 

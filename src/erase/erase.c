@@ -5,20 +5,12 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
-#include "exec/exec.h"
-#include "base/jsonb_writer.h"
 #include "outbox/outbox.h"
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"
-#include "base/spi.h"
 #include "trail/trail.h"
 
-#include "access/xact.h"
-#include "miscadmin.h"
-#include "fmgr.h"
-#include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 

@@ -4,14 +4,9 @@
  */
 #include "postgres.h"
 
-#include "subject/identifier.h"
 #include "plan/plan.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(effaced_plan);

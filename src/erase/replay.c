@@ -5,16 +5,12 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
-#include "relations/relations.h"
-#include "map/graph.h"
 #include "base/jsonb_writer.h"
 #include "base/spi.h"
+#include "map/graph.h"
 #include "trail/trail.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"

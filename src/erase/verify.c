@@ -4,14 +4,9 @@
  */
 #include "postgres.h"
 
-#include "exec/exec.h"
 #include "base/jsonb_writer.h"
-#include "rows/scope.h"
-#include "base/spi.h"
+#include "exec/exec.h"
 #include "trail/trail.h"
-
-#include "fmgr.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(effaced_verify);
 

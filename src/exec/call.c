@@ -5,14 +5,7 @@
 #include "postgres.h"
 
 #include "exec/exec.h"
-#include "outbox/refs.h"
-#include "trail/erasures.h"
-#include "access/xact.h"
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
+
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 

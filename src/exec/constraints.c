@@ -4,25 +4,15 @@
  */
 #include "postgres.h"
 
-#include "base/citus.h"
-#include "base/spi.h"
 #include "exec/exec.h"
 #include "relations/constraints.h"
+
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_index.h"
-#include "catalog/pg_type.h"
-#include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
 static void set_constraints(List *foreign_keys, const char *mode);

@@ -5,13 +5,11 @@
 #include "postgres.h"
 
 #include "exec/exec.h"
-#include "trail/erasures.h"
 #include "outbox/refs.h"
+#include "trail/erasures.h"
 
-#include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 static Datum *bind_params(ErasureRun *run, Statement *st, const char **nulls);

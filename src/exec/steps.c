@@ -4,9 +4,8 @@
  */
 #include "postgres.h"
 
-#include "exec/exec.h"
 #include "base/citus.h"
-#include "relations/constraints.h"
+#include "exec/exec.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"

@@ -4,12 +4,9 @@
  */
 #include "postgres.h"
 
+#include "exec/exec.h"
 #include "exec/subject_state.h"
 #include "trail/erasures.h"
-#include "exec/exec.h"
-#include "rows/scope.h"
-
-#include "utils/memutils.h"
 
 static Statement *used_anew_statement(DataMap *map, MapTable *subject);
 

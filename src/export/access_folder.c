@@ -12,15 +12,12 @@
  */
 #include "postgres.h"
 
+#include <sys/stat.h>
+
 #include "export/access_folder.h"
 #include "export/export_html.h"
-#include "map/graph.h"
 #include "export/questions.h"
-
-#include <fcntl.h>
-#include <limits.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "map/graph.h"
 
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
@@ -28,13 +25,9 @@
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/fd.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/jsonb.h"
-#include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #define SETTING "effaced.export_directory"
 #define MAX_NAME 255			/* bytes, of a file */

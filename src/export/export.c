@@ -5,25 +5,19 @@
  */
 #include "postgres.h"
 
-#include "export/export_plan.h"
 #include "base/json_text.h"
-#include "label/label.h"
 #include "base/jsonb_writer.h"
+#include "export/export_plan.h"
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"
-#include "base/spi.h"
 #include "trail/trail.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #define SCHEMA_VERSION 3
 #define FETCH_ROWS 1000

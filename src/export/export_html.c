@@ -8,11 +8,9 @@
 #include "postgres.h"
 
 #include "export/export_html.h"
-#include "relations/relations.h"
 #include "map/graph.h"
 
 #include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

@@ -4,20 +4,12 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
-#include "export/export_plan.h"
 #include "base/citus.h"
-#include "label/expression.h"
 #include "base/json_text.h"
+#include "export/export_plan.h"
 #include "plan/ownership.h"
-#include "rows/scope.h"
 
-#include "access/transam.h"
 #include "catalog/dependency.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"

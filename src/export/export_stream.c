@@ -8,15 +8,13 @@
  */
 #include "postgres.h"
 
-#include "export/export_plan.h"
 #include "base/jsonb_writer.h"
-#include "base/spi.h"
+#include "export/export_plan.h"
 #include "trail/trail.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/expandedrecord.h"
-#include "utils/memutils.h"
 
 /* Rows are read in batches of about this size */
 #define BATCH_BYTES (256 * 1024)

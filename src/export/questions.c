@@ -9,32 +9,20 @@
  */
 #include "postgres.h"
 
-#include "export/questions.h"
-#include "relations/relations.h"
 #include "base/csv.h"
-#include "subject/identifier.h"
 #include "base/spi.h"
+#include "export/questions.h"
+#include "subject/identifier.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
-#include "executor/executor.h"
-#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
-#include "parser/parse_relation.h"
-#include "parser/parser.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/plancache.h"
-#include "utils/portal.h"
 #include "utils/rls.h"
-#include "utils/timestamp.h"
 
 #define MAX_NAME 255			/* bytes, of a question and of a file */
 #define MAX_SHORT_NAME 64

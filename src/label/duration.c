@@ -6,16 +6,9 @@
 
 #include "base/jsonb_reader.h"
 #include "label/label_int.h"
-#include "label/label.h"
-#include "datatype/timestamp.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/numeric.h"
-#include "utils/timestamp.h"
 
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 /*
  * EffLabelDuration reads an interval, or seconds as a number, and returns it in

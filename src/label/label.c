@@ -8,16 +8,6 @@
 
 #include "base/jsonb_reader.h"
 #include "label/label_int.h"
-#include "label/label.h"
-
-#include "datatype/timestamp.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/numeric.h"
-#include "utils/timestamp.h"
 
 static const char *const category_words[] = {
 	"contact", "identity", "financial", "behavioral", "technical", "location",

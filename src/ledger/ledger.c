@@ -8,17 +8,10 @@
  */
 #include "postgres.h"
 
-#include "ledger/ledger.h"
 #include "base/arrays.h"
-#include "relations/relations.h"
-#include "map/graph.h"
-#include "subject/identifier.h"
-#include "base/spi.h"
+#include "ledger/ledger.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "funcapi.h"
-#include "nodes/params.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
 

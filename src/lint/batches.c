@@ -5,9 +5,6 @@
 #include "postgres.h"
 
 #include "lint/lint_int.h"
-#include "base/spi.h"
-
-#include "utils/builtins.h"
 
 /* A table that some producer of a bucket deletes from, or that no one does yet */
 typedef struct AnchoredTable

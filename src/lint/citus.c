@@ -4,10 +4,9 @@
  */
 #include "postgres.h"
 
-#include "lint/lint_int.h"
 #include "base/citus.h"
+#include "lint/lint_int.h"
 
-#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 
 static char *distribute_statement(EffRelation *rel, EffRelation *target, ForeignKey *fk);

@@ -7,8 +7,6 @@
 
 #include "lint/lint_int.h"
 
-#include "catalog/pg_class.h"
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 

@@ -7,20 +7,13 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "lint/lint_int.h"
-#include "base/spi.h"
 
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/regproc.h"
 #include "utils/varlena.h"
 
 PG_FUNCTION_INFO_V1(effaced_lint_exempt);

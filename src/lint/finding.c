@@ -4,31 +4,15 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "lint/lint_int.h"
-#include "base/arrays.h"
-#include "map/provider.h"
-#include "base/spi.h"
 
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
-#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-
 
 #define MAX_NAMES 10			/* named in a message */
 

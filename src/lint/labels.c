@@ -4,13 +4,11 @@
  */
 #include "postgres.h"
 
-#include "lint/lint_int.h"
 #include "label/expression.h"
+#include "lint/lint_int.h"
 #include "map/provider.h"
 #include "outbox/resolver.h"
 
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 

@@ -4,10 +4,8 @@
  */
 #include "postgres.h"
 
-#include "lint/lint_int.h"
 #include "ledger/ledger.h"
-
-#include "utils/builtins.h"
+#include "lint/lint_int.h"
 
 static void lint_lost(LintRun *run, const char *ledger, LintSeverity severity, const char *kind);
 

@@ -4,14 +4,11 @@
  */
 #include "postgres.h"
 
-#include "lint/lint_int.h"
 #include "label/expression.h"
+#include "lint/lint_int.h"
 
-#include "catalog/pg_class.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/rls.h"
 
 /* A count to be made */

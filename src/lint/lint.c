@@ -4,29 +4,13 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "base/arrays.h"
-#include "base/spi.h"
 #include "lint/lint_int.h"
-#include "map/provider.h"
-#include "catalog/catalog.h"
-#include "catalog/dependency.h"
+
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_type.h"
-#include "commands/extension.h"
-#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
-#include "utils/jsonb.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(effaced_lint);
 

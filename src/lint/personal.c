@@ -7,13 +7,9 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "lint/lint_int.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"

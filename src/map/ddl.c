@@ -6,9 +6,9 @@
 #include "postgres.h"
 
 #include "base/citus.h"
+#include "base/spi.h"
 #include "map/graph.h"
 #include "map/provider.h"
-#include "base/spi.h"
 
 #include "catalog/namespace.h"
 #include "commands/comment.h"

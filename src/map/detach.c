@@ -4,13 +4,7 @@
  */
 #include "postgres.h"
 
-#include "base/citus.h"
-#include "map/graph.h"
-#include "plan/ownership.h"
 #include "plan/plan_int.h"
-#include "rows/scope.h"
-#include "nodes/parsenodes.h"
-#include "utils/builtins.h"
 
 static bool is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column);
 static bool joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column);

@@ -4,17 +4,8 @@
  */
 #include "postgres.h"
 
-#include "map/map_int.h"
 #include "base/citus.h"
-#include "label/path.h"
-#include "map/graph.h"
-#include "rows/statement.h"
-#include "catalog/pg_class.h"
-#include "parser/parse_oper.h"
-#include "utils/builtins.h"
-#include "utils/json.h"
-#include "utils/lsyscache.h"
-#include "utils/typcache.h"
+#include "map/map_int.h"
 
 static void note_joins(DataMap *map);
 

@@ -5,15 +5,11 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
-#include "map/graph.h"
 #include "base/json_text.h"
+#include "map/graph.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(effaced_subject_graph);
 PG_FUNCTION_INFO_V1(effaced_table_access);

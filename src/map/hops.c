@@ -5,17 +5,6 @@
 #include "postgres.h"
 
 #include "map/map_int.h"
-#include "base/citus.h"
-#include "label/path.h"
-#include "map/graph.h"
-#include "rows/statement.h"
-#include "catalog/pg_class.h"
-#include "parser/parse_oper.h"
-#include "utils/builtins.h"
-#include "utils/json.h"
-#include "utils/lsyscache.h"
-#include "utils/typcache.h"
-
 
 /* EffHopFinish adds a hop to the link and tells whether it met a subject table. */
 bool

@@ -5,16 +5,10 @@
 #include "postgres.h"
 
 #include "map/map_int.h"
-#include "base/citus.h"
-#include "label/path.h"
-#include "map/graph.h"
-#include "rows/statement.h"
+
 #include "catalog/pg_class.h"
-#include "parser/parse_oper.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
 #define MAX_CANDIDATES 10		/* chains named in a hint */
 #define MAX_INFERENCE_STEPS 100000

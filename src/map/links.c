@@ -7,19 +7,14 @@
  */
 #include "postgres.h"
 
-#include "map/map_int.h"
-#include "map/graph.h"
-#include "base/citus.h"
 #include "label/path.h"
+#include "map/map_int.h"
 #include "rows/statement.h"
 
-#include "catalog/pg_class.h"
 #include "parser/parse_oper.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
-
 
 static TableLink *resolve_link(DataMap *map, MapTable *table, LinkLabel *label, HTAB *reaching);
 static void resolve_path(DataMap *map, TableLink *link);

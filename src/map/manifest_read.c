@@ -4,19 +4,13 @@
  */
 #include "postgres.h"
 
-#include "map/manifest_int.h"
 #include "base/json_text.h"
 #include "base/spi.h"
-#include "map/graph.h"
+#include "map/manifest_int.h"
 #include "map/provider.h"
-#include "trail/trail.h"
-#include "access/xact.h"
-#include "catalog/pg_class.h"
-#include "fmgr.h"
+
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/numeric.h"
-#include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(effaced_manifest_upgrade);
 PG_FUNCTION_INFO_V1(effaced_manifest_apply);

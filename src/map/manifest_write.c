@@ -8,20 +8,11 @@
  */
 #include "postgres.h"
 
-#include "map/manifest_int.h"
-#include "map/graph.h"
 #include "base/json_text.h"
-#include "map/provider.h"
-#include "base/spi.h"
+#include "map/manifest_int.h"
 #include "trail/trail.h"
 
-#include "access/xact.h"
-#include "catalog/pg_class.h"
-#include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/numeric.h"
-#include "utils/lsyscache.h"
-#include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(effaced_manifest);
 PG_FUNCTION_INFO_V1(effaced_manifest_table);

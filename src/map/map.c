@@ -4,23 +4,12 @@
  */
 #include "postgres.h"
 
-#include "map/map_int.h"
 #include "base/settings.h"
 #include "map/map.h"
-#include "access/transam.h"
-#include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
-#include "commands/extension.h"
-#include "miscadmin.h"
-#include "storage/lmgr.h"
+
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/syscache.h"
 
 static int	pin_quoting(void);
 static void unpin_quoting(int level);

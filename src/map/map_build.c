@@ -5,24 +5,15 @@
 #include "postgres.h"
 
 #include "map/map_int.h"
-#include "map/map.h"
-#include "base/settings.h"
 
-#include "access/transam.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
-#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
-
 
 static void add_label(DataMap *map, List **tables, StoredLabel *stored);
 static void check_family(DataMap *map, List *tables);

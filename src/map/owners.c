@@ -4,24 +4,8 @@
  */
 #include "postgres.h"
 
-#include "base/citus.h"
-#include "label/expression.h"
-#include "map/graph.h"
-#include "plan/ownership.h"
 #include "plan/plan_int.h"
 #include "retention/terms.h"
-#include "rows/scope.h"
-#include "trail/erasures.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
-#include "catalog/pg_type.h"
-#include "nodes/bitmapset.h"
-#include "nodes/params.h"
-#include "nodes/parsenodes.h"
-#include "utils/builtins.h"
-#include "utils/date.h"
-#include "utils/lsyscache.h"
-#include "utils/timestamp.h"
 
 static bool same_hop(JoinHop *a, JoinHop *b);
 

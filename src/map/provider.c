@@ -7,14 +7,12 @@
  */
 #include "postgres.h"
 
-#include "map/provider.h"
-#include "label/expression.h"
-#include "map/map.h"
 #include "base/spi.h"
+#include "label/expression.h"
+#include "map/provider.h"
 
 #include "commands/event_trigger.h"
 #include "commands/seclabel.h"
-#include "fmgr.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(effaced_load_provider);

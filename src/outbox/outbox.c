@@ -5,21 +5,14 @@
  */
 #include "postgres.h"
 
-#include "outbox/outbox.h"
 #include "base/arrays.h"
-#include "relations/relations.h"
+#include "base/spi.h"
+#include "outbox/outbox.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"
-#include "base/spi.h"
 
-#include "access/xlog.h"
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"

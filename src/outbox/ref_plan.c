@@ -5,13 +5,10 @@
 #include "postgres.h"
 
 #include "outbox/ref_plan.h"
+#include "outbox/refs.h"
 #include "plan/ownership.h"
 #include "plan/plan_int.h"
-#include "outbox/refs.h"
-#include "outbox/resolver.h"
-#include "base/spi.h"
 
-#include "catalog/pg_class.h"
 #include "utils/memutils.h"
 
 static List *add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owner);

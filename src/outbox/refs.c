@@ -5,14 +5,12 @@
 #include "postgres.h"
 
 #include "base/json_text.h"
-#include "label/label.h"
+#include "base/spi.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"
-#include "base/spi.h"
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 
 /* A reference and its place in a list */
 typedef struct PlacedRef

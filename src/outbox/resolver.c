@@ -4,15 +4,12 @@
  */
 #include "postgres.h"
 
+#include "base/spi.h"
 #include "outbox/resolver.h"
 #include "relations/relations.h"
-#include "base/spi.h"
 
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 static EffOwnStatement read_resolvers = {
 	"SELECT name, export FROM %s.effaced_resolvers ORDER BY name"

@@ -5,18 +5,11 @@
  */
 #include "postgres.h"
 
-#include "plan/plan.h"
-#include "base/arrays.h"
 #include "label/expression.h"
 #include "plan/ownership.h"
 #include "plan/plan_int.h"
-#include "rows/scope.h"
 
-#include "access/table.h"
-#include "optimizer/optimizer.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 static bool may_slip_in(MapTable *table, TableLink *link);
 static void check_set(PlannedTable *planned, EffColumn *column, const char *text);

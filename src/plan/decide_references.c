@@ -5,9 +5,7 @@
 #include "postgres.h"
 
 #include "plan/plan_int.h"
-#include "rows/scope.h"
 
-#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 
 static bool chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk);

@@ -4,12 +4,10 @@
  */
 #include "postgres.h"
 
-#include "plan/plan_int.h"
 #include "base/citus.h"
 #include "plan/ownership.h"
-#include "rows/scope.h"
+#include "plan/plan_int.h"
 
-#include "catalog/pg_class.h"
 #include "utils/lsyscache.h"
 
 static void append_find(PlanBuild *build, Statement *st, PlannedTable *planned, RowSet *rows);

@@ -4,17 +4,7 @@
  */
 #include "postgres.h"
 
-#include "base/arrays.h"
-#include "label/expression.h"
-#include "plan/ownership.h"
-#include "plan/plan.h"
 #include "plan/plan_int.h"
-#include "rows/scope.h"
-#include "access/table.h"
-#include "optimizer/optimizer.h"
-#include "rewrite/rewriteHandler.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 
 static void add_generated(PlannedOperation *operation, EffRelation *rel);
 static bool changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n, bool rows);

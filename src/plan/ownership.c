@@ -7,9 +7,6 @@
 #include "plan/ownership.h"
 #include "plan/plan_int.h"
 
-#include "catalog/pg_constraint.h"
-#include "nodes/parsenodes.h"
-
 static void append_claims(DataMap *map, Statement *st, const char *alias, List *claims, const ScopeOwner *owner);
 static void append_dead(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing);
 static void append_taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk);

@@ -5,17 +5,7 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
-#include "label/expression.h"
-#include "plan/ownership.h"
-#include "plan/plan.h"
 #include "plan/plan_int.h"
-#include "rows/scope.h"
-#include "access/table.h"
-#include "nodes/parsenodes.h"
-#include "optimizer/optimizer.h"
-#include "rewrite/rewriteHandler.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 
 PlannedOperation *
 EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned)

@@ -9,11 +9,9 @@
  */
 #include "postgres.h"
 
-#include "plan/plan_int.h"
 #include "base/citus.h"
-#include "rows/scope.h"
+#include "plan/plan_int.h"
 
-#include "catalog/pg_class.h"
 #include "utils/lsyscache.h"
 
 /* Below it looking first takes longer than it saves */

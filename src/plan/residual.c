@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "plan/plan_int.h"
-#include "rows/scope.h"
 
 /*
  * EffPlanResidual: some column still holds a value; NULL where none can.

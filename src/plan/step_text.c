@@ -4,11 +4,7 @@
  */
 #include "postgres.h"
 
-#include "label/expression.h"
 #include "plan/plan_int.h"
-#include "rows/scope.h"
-#include "nodes/nodeFuncs.h"
-#include "utils/builtins.h"
 
 /* EffPlanBeginWhere returns where the condition of a statement begins, for EffPlanAddCheck(). */
 int

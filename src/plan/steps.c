@@ -5,9 +5,8 @@
  */
 #include "postgres.h"
 
-#include "plan/plan_int.h"
 #include "label/expression.h"
-#include "rows/scope.h"
+#include "plan/plan_int.h"
 
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"

@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "plan/plan_int.h"
-#include "rows/scope.h"
 
 /*
  * EffPlanHasOneOwner: each row has one owner, which a join leads to, and

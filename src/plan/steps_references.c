@@ -4,11 +4,9 @@
  */
 #include "postgres.h"
 
-#include "plan/plan_int.h"
 #include "plan/ownership.h"
-#include "rows/scope.h"
+#include "plan/plan_int.h"
 
-#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 
 static void append_outside(PlanBuild *build, Statement *st, PlannedOperation *operation);

@@ -4,9 +4,8 @@
  */
 #include "postgres.h"
 
-#include "plan/plan_int.h"
 #include "plan/ownership.h"
-#include "rows/scope.h"
+#include "plan/plan_int.h"
 
 #include "utils/builtins.h"
 

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "plan/plan_int.h"
-#include "rows/scope.h"
 
 #include "utils/memutils.h"
 

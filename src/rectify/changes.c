@@ -7,8 +7,6 @@
 
 #include "rectify/changes.h"
 
-#include "nodes/parsenodes.h"
-
 static bool add_follower(DataMap *map, RectifyPlan *plan, Oid relid, AttrNumber attnum);
 static void as_labelled(DataMap *map, Oid *relid, AttrNumber *attnum);
 static bool changes(RectifyPlan *plan, Oid relid, AttrNumber attnum);

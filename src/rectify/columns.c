@@ -5,11 +5,9 @@
 #include "postgres.h"
 
 #include "rectify/columns.h"
-#include "rows/surrogate.h"
 
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
 static bool is_written(RectifyColumn *column, PlannedTable *planned, TableLink *link);
 static bool is_chosen(DataMap *map, RectifyColumn *column, RectifyStep *step);

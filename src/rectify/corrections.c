@@ -6,10 +6,8 @@
 #include "postgres.h"
 
 #include "rectify/corrections.h"
-#include "base/json_text.h"
 #include "rectify/plan.h"
 
-#include "access/sysattr.h"
 #include "access/table.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"

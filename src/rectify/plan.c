@@ -9,14 +9,12 @@
  */
 #include "postgres.h"
 
-#include "rectify/plan.h"
 #include "plan/ownership.h"
 #include "plan/plan_int.h"
 #include "rectify/changes.h"
 #include "rectify/columns.h"
 #include "rectify/statements.h"
 
-#include "catalog/pg_class.h"
 #include "utils/memutils.h"
 
 static RectifyPlan *build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns);

@@ -5,18 +5,15 @@
  */
 #include "postgres.h"
 
-#include "rectify/corrections.h"
 #include "outbox/outbox.h"
-#include "rectify/run.h"
-#include "rectify/values.h"
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"
-#include "base/spi.h"
+#include "rectify/corrections.h"
+#include "rectify/run.h"
+#include "rectify/values.h"
 #include "trail/trail.h"
 
-#include "fmgr.h"
-#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(effaced_rectify);

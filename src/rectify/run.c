@@ -5,9 +5,6 @@
 #include "postgres.h"
 
 #include "rectify/run.h"
-#include "base/spi.h"
-
-#include "utils/builtins.h"
 
 static uint64 *count_due(ErasureRun *run, RectifyStep *step);
 static void run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result);

@@ -4,11 +4,11 @@
  */
 #include "postgres.h"
 
-#include "rectify/statements.h"
-#include "relations/constraints.h"
 #include "plan/ownership.h"
 #include "rectify/changes.h"
 #include "rectify/columns.h"
+#include "rectify/statements.h"
+#include "relations/constraints.h"
 
 static List *aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps);
 static List *aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned);

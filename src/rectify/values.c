@@ -4,15 +4,12 @@
  */
 #include "postgres.h"
 
-#include "rectify/values.h"
 #include "rectify/corrections.h"
 #include "rectify/plan.h"
-#include "base/spi.h"
+#include "rectify/values.h"
 
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
 /* Types that take dates in several ways, of which one is accepted: what is left of a text without those */

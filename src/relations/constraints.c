@@ -5,22 +5,15 @@
  */
 #include "postgres.h"
 
-#include "relations/constraints.h"
 #include "base/spi.h"
+#include "relations/constraints.h"
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_index.h"
-#include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
 static List *add_constraint(List *result, Oid relid, const char *name, const int16 *attnums, int n, List *columns);

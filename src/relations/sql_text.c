@@ -4,16 +4,13 @@
  */
 #include "postgres.h"
 
-#include "base/prepare.h"
 #include "rows/statement.h"
-#include "access/htup_details.h"
+
 #include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 

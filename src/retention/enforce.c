@@ -11,21 +11,15 @@
  */
 #include "postgres.h"
 
-#include "retention/enforce_rows.h"
-#include "map/graph.h"
-#include "ledger/ledger.h"
 #include "base/jsonb_writer.h"
+#include "ledger/ledger.h"
+#include "retention/enforce_rows.h"
 #include "retention/runs.h"
-#include "base/spi.h"
 #include "trail/trail.h"
 
-#include "access/xact.h"
-#include "fmgr.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "tcop/pquery.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #define MAX_BATCH_ROWS 1000000
 

@@ -4,11 +4,9 @@
  */
 #include "postgres.h"
 
-#include "retention/enforce_plan.h"
 #include "base/citus.h"
-#include "map/graph.h"
+#include "retention/enforce_plan.h"
 
-#include "catalog/pg_class.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 

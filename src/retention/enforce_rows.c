@@ -6,12 +6,7 @@
 #include "postgres.h"
 
 #include "retention/enforce_rows.h"
-#include "rows/scope.h"
-#include "base/spi.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"

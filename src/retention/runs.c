@@ -4,11 +4,10 @@
  */
 #include "postgres.h"
 
-#include "retention/runs.h"
-#include "relations/relations.h"
 #include "base/spi.h"
+#include "relations/relations.h"
+#include "retention/runs.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"

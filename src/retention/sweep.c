@@ -8,28 +8,18 @@
  */
 #include "postgres.h"
 
-#include "map/graph.h"
 #include "base/jsonb_writer.h"
-#include "base/spi.h"
 #include "retention/sweep_scan.h"
 #include "trail/trail.h"
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_operator.h"
-#include "catalog/pg_type.h"
 #include "executor/tstoreReceiver.h"
-#include "executor/tuptable.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
-#include "utils/hsearch.h"
 #include "utils/json.h"
-#include "utils/memutils.h"
-#include "utils/timestamp.h"
-#include "utils/tuplesort.h"
-#include "utils/tuplestore.h"
 
 #define MAX_SUBJECT_IDS 1000	/* listed per row of the report */
 #define EVENTS_AT_A_TIME 1000	/* written at once */

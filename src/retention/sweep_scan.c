@@ -5,10 +5,7 @@
 #include "postgres.h"
 
 #include "retention/sweep_scan.h"
-#include "relations/relations.h"
-#include "rows/scope.h"
 
-#include "catalog/pg_type.h"
 #include "utils/lsyscache.h"
 
 #define MAX_COLUMNS 62			/* of a scan: a bit each of a bigint that is not negative */

@@ -4,15 +4,10 @@
  */
 #include "postgres.h"
 
-#include "rows/bind.h"
 #include "retention/terms.h"
-#include "trail/erasures.h"
-#include "map/graph.h"
+#include "rows/bind.h"
 
-#include "catalog/pg_type.h"
-#include "nodes/params.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 

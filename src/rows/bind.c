@@ -4,15 +4,11 @@
  */
 #include "postgres.h"
 
-#include "rows/bind.h"
-#include "map/graph.h"
 #include "retention/terms.h"
+#include "rows/bind.h"
 #include "trail/erasures.h"
-#include "catalog/pg_type.h"
-#include "nodes/params.h"
+
 #include "utils/builtins.h"
-#include "utils/date.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 static ParamListInfo bind(Statement *st, const RetentionValues *values);

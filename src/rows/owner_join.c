@@ -4,14 +4,9 @@
  */
 #include "postgres.h"
 
-#include "rows/scope_int.h"
 #include "base/citus.h"
 #include "label/expression.h"
-#include "rows/scope.h"
-#include "catalog/pg_class.h"
-#include "nodes/bitmapset.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
+#include "rows/scope_int.h"
 
 /*
  * EffScopeOwners: with link NULL the rows are the subject's own table.

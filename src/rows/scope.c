@@ -4,13 +4,10 @@
  */
 #include "postgres.h"
 
-#include "rows/scope_int.h"
-#include "rows/scope.h"
 #include "base/citus.h"
 #include "label/expression.h"
+#include "rows/scope_int.h"
 
-#include "catalog/pg_class.h"
-#include "nodes/bitmapset.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 

@@ -4,19 +4,12 @@
  */
 #include "postgres.h"
 
-#include "rows/statement.h"
 #include "base/prepare.h"
+#include "rows/statement.h"
 
-#include "catalog/pg_collation.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_operator.h"
-#include "catalog/pg_type.h"
-#include "access/htup_details.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
-#include "utils/typcache.h"
 
 static bool is_lookup(Statement *st);
 static void free_plan(void *arg);

@@ -5,29 +5,18 @@
 #include "postgres.h"
 
 #include "rows/surrogate_int.h"
-#include "label/expression.h"
-#include "rows/surrogate.h"
+
 #include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/sysattr.h"
 #include "access/table.h"
-#include "access/transam.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_coerce.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 typedef struct CheckWalk
 {

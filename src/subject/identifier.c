@@ -7,14 +7,13 @@
  */
 #include "postgres.h"
 
-#include "subject/identifier.h"
 #include "base/arrays.h"
 #include "base/spi.h"
+#include "subject/identifier.h"
 
 #include "catalog/dependency.h"
 #include "catalog/pg_collation.h"
 #include "commands/extension.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/formatting.h"

@@ -5,14 +5,11 @@
  */
 #include "postgres.h"
 
-#include "trail/erasures.h"
 #include "base/arrays.h"
-#include "relations/relations.h"
 #include "base/spi.h"
+#include "trail/erasures.h"
 
-#include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 static EffOwnStatement find_erasures = {
 	"SELECT e.subject_ref, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"

@@ -4,13 +4,10 @@
  */
 #include "postgres.h"
 
-#include "base/arrays.h"
 #include "base/spi.h"
-#include "relations/relations.h"
 #include "trail/erasures.h"
-#include "catalog/pg_type.h"
+
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #define SECRET_BYTES 32
 
