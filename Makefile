@@ -8,34 +8,24 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" effaced.co
 MODULE_big  = effaced
 OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
-# The install script is these parts, in this order.
-SQL_PARTS   = src/trail/audit.sql \
-              src/map/provider.sql \
-              src/subject/identifier.sql \
-              src/map/manifest.sql \
-              src/map/graph.sql \
-              src/erase/plan.sql \
-              src/outbox/resolver.sql \
+# The install script is the parts of the folders, in the order of the folders.
+SQL_PARTS   = src/base/base.sql \
+              src/trail/trail.sql \
+              src/map/map.sql \
+              src/subject/subject.sql \
               src/outbox/outbox.sql \
               src/erase/erase.sql \
-              src/erase/replay.sql \
-              src/erase/verify.sql \
               src/export/export.sql \
               src/export/export_html.sql \
               src/rectify/rectify.sql \
-              src/export/questions.sql \
-              src/export/access_folder.sql \
-              src/ledger/consent.sql \
-              src/ledger/restriction.sql \
-              src/retention/sweep.sql \
-              src/batches/subjects.sql \
-              src/batches/registry.sql \
+              src/ledger/ledger.sql \
+              src/batches/batches.sql \
               src/batches/order.sql \
               src/batches/records.sql \
               src/batches/review.sql \
               src/batches/apply.sql \
+              src/retention/retention.sql \
               src/lint/lint.sql \
-              src/base/citus.sql \
               src/privileges.sql
 DATA        = $(wildcard effaced--*--*.sql)
 DATA_built  = effaced--$(EXTVERSION).sql

@@ -5,6 +5,8 @@
 #ifndef EFF_COMPAT_H
 #define EFF_COMPAT_H
 
+#include "nodes/pg_list.h"
+
 #include "postgres.h"
 
 #if PG_VERSION_NUM < 150000
@@ -40,5 +42,26 @@
 #else
 #define EffIdentitySequence(relation, attnum) getIdentitySequence(RelationGetRelid(relation), attnum, true)
 #endif
+
+/*
+ * Loops over lists by the element instead of the cell, as 17 has them.  The
+ * variable is declared by the loop; foreach_current_index() does not work in
+ * it, foreach_ptr_index() does.
+ */
+#if PG_VERSION_NUM < 170000
+#define foreach_ptr(type, var, lst) eff_foreach(type, *, var, lst, lfirst)
+#define foreach_oid(var, lst) eff_foreach(Oid, , var, lst, lfirst_oid)
+#define foreach_int(var, lst) eff_foreach(int, , var, lst, lfirst_int)
+#define eff_foreach(type, pointer, var, lst, func) \
+	for (type pointer var = 0, pointer var##__outerloop = (type pointer) 1; \
+		 var##__outerloop; \
+		 var##__outerloop = 0) \
+		for (ForEachState var##__state = {(lst), 0}; \
+			 (var##__state.l != NIL && \
+			  var##__state.i < var##__state.l->length && \
+			  (var = (type pointer) func(&var##__state.l->elements[var##__state.i]), true)); \
+			 var##__state.i++)
+#endif
+#define foreach_ptr_index(var) (var##__state.i)
 
 #endif							/* EFF_COMPAT_H */

@@ -4,15 +4,11 @@
  */
 #include "postgres.h"
 
-#include "fmgr.h"
-
-#include "export/access_folder.h"
-#include "relations/relations.h"
+#include "base/own.h"
 #include "batches/batches.h"
-#include "map/map.h"
-#include "outbox/outbox.h"
+#include "export/access_folder.h"
 #include "map/provider.h"
-#include "base/spi.h"
+#include "outbox/outbox.h"
 #include "trail/trail.h"
 
 PG_MODULE_MAGIC;
@@ -22,9 +18,10 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
-	EffCatalogInit();
+	EffOwnInit();
 	EffSpiInit();
 	EffTrailInit();
+	EffSecretInit();
 	EffMapInit();
 	EffProviderInit();
 	EffAccessFolderInit();

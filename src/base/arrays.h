@@ -1,5 +1,5 @@
 /*
- * arrays.h
+ * arrays.h (public)
  *	  Arrays of texts and of OIDs, as SQL takes and gives them.
  */
 #ifndef EFF_ARRAYS_H

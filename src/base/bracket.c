@@ -10,8 +10,8 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
+#include "base/run.h"
 #include "base/settings.h"
-#include "base/spi.h"
 
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"

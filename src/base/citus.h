@@ -1,5 +1,5 @@
 /*
- * citus.h
+ * citus.h (public)
  *	  What effaced has to know of Citus, where that extension is installed.
  */
 #ifndef EFF_CITUS_H

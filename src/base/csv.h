@@ -1,5 +1,5 @@
 /*
- * csv.h
+ * csv.h (public)
  *	  Writing CSV by RFC 4180, for people who open it in a spreadsheet.
  */
 #ifndef EFF_CSV_H

@@ -1,9 +1,9 @@
 /*
- * json_text.h
+ * json_text.h (public)
  *	  Writing JSON text, member by member.
  */
-#ifndef EFF_JSON_H
-#define EFF_JSON_H
+#ifndef EFF_JSON_TEXT_H
+#define EFF_JSON_TEXT_H
 
 #include "effaced.h"
 #include "lib/stringinfo.h"
@@ -19,4 +19,4 @@ extern void EffJsonMember(StringInfo buf, const char *key, const char *value);
 extern void EffJsonNumber(StringInfo buf, const char *key, uint64 value);
 extern Jsonb *EffJsonDone(StringInfo buf);
 
-#endif							/* EFF_JSON_H */
+#endif							/* EFF_JSON_TEXT_H */

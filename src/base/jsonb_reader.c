@@ -4,8 +4,7 @@
  */
 #include "postgres.h"
 
-#include "base/jsonb_reader.h"
-#include "label/label.h"
+#include "base/jsonb.h"
 
 #include "utils/builtins.h"
 

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "base/jsonb_writer.h"
+#include "base/jsonb.h"
 
 static void push_key(EffObject *object, const char *key);
 static JsonbValue text_value(const char *text);

@@ -5,9 +5,9 @@
 #include "postgres.h"
 
 #include "base/citus.h"
+#include "base/own.h"
 #include "base/prepare.h"
-#include "base/spi.h"
-#include "relations/relations.h"
+#include "base/run.h"
 
 #include "access/genam.h"
 #include "access/table.h"
@@ -60,10 +60,10 @@ EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, con
 }
 
 /*
- * EffCatalogInit registers what makes the place of the extension uncertain.
+ * EffOwnInit registers what makes the place of the extension uncertain.
  */
 void
-EffCatalogInit(void)
+EffOwnInit(void)
 {
 	CacheRegisterRelcacheCallback(extension_changed, (Datum) 0);
 }

@@ -1,5 +1,5 @@
 /*
- * prepare.h
+ * prepare.h (public)
  *	  Prepares statements that are kept, and how they look rows up.
  */
 #ifndef EFF_PREPARE_H

@@ -4,7 +4,8 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/bracket.h"
+#include "base/run.h"
 
 #include "tcop/pquery.h"
 

@@ -1,5 +1,5 @@
 /*
- * settings.h
+ * settings.h (public)
  *	  Changes settings of the session for a while.
  */
 #ifndef EFF_SETTINGS_H

@@ -1,12 +1,12 @@
 /*
- * batches.h
+ * batches.h (public)
  *	  Settings of deletion at scale.
  */
-#ifndef EFF_GOVERNANCE_H
-#define EFF_GOVERNANCE_H
+#ifndef EFF_BATCHES_H
+#define EFF_BATCHES_H
 
 #include "effaced.h"
 
 extern void EffGovernanceInit(void);
 
-#endif							/* EFF_GOVERNANCE_H */
+#endif							/* EFF_BATCHES_H */

@@ -5,8 +5,8 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
-#include "base/jsonb_writer.h"
-#include "base/spi.h"
+#include "base/jsonb.h"
+#include "base/own.h"
 #include "map/graph.h"
 #include "trail/trail.h"
 

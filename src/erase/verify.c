@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "base/jsonb_writer.h"
+#include "base/jsonb.h"
 #include "exec/exec.h"
 #include "trail/trail.h"
 

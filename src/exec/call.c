@@ -101,16 +101,16 @@ EffExecRunOf(ErasureCall *call, const char *text)
 }
 
 /* EffExecErased returns the erased subjects of a kind; none where nobody asked. */
-ErasedSubjects *
+SubjectSet *
 EffExecErased(ErasureRun *run, const MapTable *subject)
 {
-	ErasedSubjects *erased;
+	SubjectSet *erased;
 	ListCell   *lc;
 
 	foreach(lc, run->erased)
-		if (((ErasedSubjects *) lfirst(lc))->subject == subject)
+		if (((SubjectSet *) lfirst(lc))->subject == subject)
 			return lfirst(lc);
-	erased = palloc0(sizeof(ErasedSubjects));
+	erased = palloc0(sizeof(SubjectSet));
 	erased->subject = unconstify(MapTable *, subject);
 	return erased;
 }

@@ -1,5 +1,5 @@
 /*
- * exec.h
+ * exec.h (public)
  *	  Runs the steps of a plan for a subject.
  */
 #ifndef EFF_EXEC_H
@@ -10,13 +10,6 @@
 #include "plan/plan.h"
 #include "utils/hsearch.h"
 
-/* Identifiers of one kind that are erased */
-typedef struct ErasedSubjects
-{
-	MapTable   *subject;
-	SubjectKey **keys;
-	int			nkeys;
-} ErasedSubjects;
 
 /* The rows of a row set, sorted into parts */
 typedef struct FoundRows
@@ -73,7 +66,7 @@ typedef struct ErasureRun
 	ErasurePlan *plan;
 	ErasureCall *call;
 	SubjectKey *key;			/* the subject of this run, NULL for all of the call */
-	List	   *erased;			/* of ErasedSubjects */
+	List	   *erased;			/* of SubjectSet */
 	FoundRows  *found_rows;		/* by row set */
 	FoundParents *found_parents;	/* by parent set */
 	uint64		found;			/* subject rows */
@@ -103,7 +96,7 @@ extern void EffExecFind(ErasureRun *run, RowSet *rows, bool lock);
 extern void EffExecFindErased(ErasureRun *run);
 
 /* The erased subjects of a kind, none where nobody asked; an identifier out of a row's first columns */
-extern ErasedSubjects *EffExecErased(ErasureRun *run, const MapTable *subject);
+extern SubjectSet *EffExecErased(ErasureRun *run, const MapTable *subject);
 extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint64 row);
 
 /* Rows of a part of a row set, given as arrays of the key's columns, each counted once */

@@ -6,7 +6,7 @@
 #include "postgres.h"
 
 #include "exec/exec.h"
-#include "trail/erasures.h"
+#include "trail/trail.h"
 
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -147,7 +147,7 @@ EffExecFindErased(ErasureRun *run)
 	foreach(lc, run->plan->revivals)
 	{
 		SubjectRevival *revival = lfirst(lc);
-		ErasedSubjects *erased = palloc0(sizeof(ErasedSubjects));
+		SubjectSet *erased = palloc0(sizeof(SubjectSet));
 		ListCell   *lc2;
 		int			size = 0;
 		char	  **refs;
@@ -175,7 +175,7 @@ EffExecFindErased(ErasureRun *run)
 		refs = palloc(sizeof(char *) * Max(size, 1));
 		for (int i = 0; i < size; i++)
 			refs[i] = erased->keys[i]->text;
-		recorded = EffAuditErased(revival->subject->kind, refs, size);
+		recorded = EffTrailErasures(revival->subject->kind, refs, size);
 		records = palloc(sizeof(ErasureRecord) * Max(size, 1));
 		for (int i = 0; i < size; i++)
 			if (recorded[i] != ERASURE_UNKNOWN)
@@ -197,7 +197,7 @@ EffExecFindErased(ErasureRun *run)
 static void
 forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *records)
 {
-	ErasedSubjects *erased = EffExecErased(run, revival->subject);
+	SubjectSet *erased = EffExecErased(run, revival->subject);
 	uint64		n = EffExecStatement(run, revival->rows);
 	bool	   *living = palloc0(sizeof(bool) * erased->nkeys);
 	int			kept = 0;

@@ -6,7 +6,7 @@
 
 #include "exec/exec.h"
 #include "outbox/refs.h"
-#include "trail/erasures.h"
+#include "trail/trail.h"
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -62,7 +62,7 @@ bind_params(ErasureRun *run, Statement *st, const char **nulls)
 	{
 		StatementParam *param = lfirst(lc);
 		Datum	   *value = &values[foreach_current_index(lc)];
-		ErasedSubjects *erased;
+		SubjectSet *erased;
 
 		switch (param->kind)
 		{
@@ -79,10 +79,10 @@ bind_params(ErasureRun *run, Statement *st, const char **nulls)
 				*value = EffKeyArray(erased->subject, param->index, erased->keys, erased->nkeys);
 				break;
 			case PARAM_SECRET:
-				*value = CStringGetTextDatum(EffSecret(run->map));
+				*value = CStringGetTextDatum(EffSecret());
 				break;
 			case PARAM_TOKEN:
-				*value = CStringGetTextDatum(EffSurrogateToken(param->of, EffSecret(run->map), run->key->text));
+				*value = CStringGetTextDatum(EffSurrogateToken(param->of, EffSecret(), run->key->text));
 				break;
 			case PARAM_ROWS:
 				*value = run->found_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];

@@ -6,7 +6,7 @@
 
 #include "exec/exec.h"
 #include "exec/subject_state.h"
-#include "trail/erasures.h"
+#include "trail/trail.h"
 
 static Statement *used_anew_statement(DataMap *map, MapTable *subject);
 
@@ -17,7 +17,7 @@ static Statement *used_anew_statement(DataMap *map, MapTable *subject);
 SubjectState
 EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
 {
-	ErasureRecord record = EffAuditErased(subject->kind, &key->text, 1)[0];
+	ErasureRecord record = EffTrailErasures(subject->kind, &key->text, 1)[0];
 	ErasurePlan plan = {.subject = subject};
 	ErasureCall *call;
 	EffBracket	bracket;

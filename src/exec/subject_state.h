@@ -1,5 +1,5 @@
 /*
- * subject_state.h
+ * subject_state.h (public)
  *	  Whether a subject is living, erased, or used anew after an erasure.
  */
 #ifndef EFF_SUBJECT_STATE_H

@@ -6,7 +6,7 @@
 #include "postgres.h"
 
 #include "base/json_text.h"
-#include "base/jsonb_writer.h"
+#include "base/jsonb.h"
 #include "export/export_plan.h"
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"

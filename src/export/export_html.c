@@ -7,10 +7,10 @@
  */
 #include "postgres.h"
 
+#include "base/own.h"
 #include "export/export_html.h"
 #include "map/graph.h"
 
-#include "catalog/pg_type.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

@@ -320,7 +320,7 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 	const char *included = who_sees(map, st, plan, reach, column->column, column->label->link, NULL);
 
 	if (plan->state == SUBJECT_ERASED && column->label->erasure != ERASURE_RETAIN && column->label->link == NULL &&
-		EffOwnershipContested(reach->table, plan->base.subject))
+		EffOwnersContested(reach->table, plan->base.subject))
 	{
 		/* what was left for another owner is that owner's */
 		int			length = st->text.len;

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "base/jsonb_writer.h"
+#include "base/jsonb.h"
 #include "export/export_plan.h"
 #include "trail/trail.h"
 

@@ -9,8 +9,9 @@
  */
 #include "postgres.h"
 
+#include "base/bracket.h"
 #include "base/csv.h"
-#include "base/spi.h"
+#include "base/own.h"
 #include "export/questions.h"
 #include "subject/identifier.h"
 

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "base/jsonb_reader.h"
+#include "base/jsonb.h"
 #include "label/label_int.h"
 
 #include "utils/builtins.h"

@@ -10,7 +10,8 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/bracket.h"
+#include "base/run.h"
 #include "label/expression.h"
 
 #include "access/table.h"

@@ -1,5 +1,5 @@
 /*
- * expression.h
+ * expression.h (public)
  *	  SQL expressions in labels: parsed, checked, and written out again with
  *	  every name qualified.
  */

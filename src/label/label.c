@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "base/jsonb_reader.h"
+#include "base/jsonb.h"
 #include "label/label_int.h"
 
 static const char *const category_words[] = {

@@ -1,5 +1,5 @@
 /*
- * label.h
+ * label.h (public)
  *	  The JSON labels of columns and tables as structs.
  *
  * Nothing here looks at a catalog: whether a column exists or an expression
@@ -110,8 +110,6 @@ extern TableLabel *EffLabelParseTable(const char *json);
 extern ColumnLabel *EffLabelColumnFromJsonb(Jsonb *spec);
 extern TableLabel *EffLabelTableFromJsonb(Jsonb *spec);
 
-/* The JSON behind @effaced in a comment, or NULL */
-extern const char *EffLabelFromComment(const char *comment);
 
 /* Whether a word is a category, and all of them for a hint */
 extern bool EffLabelIsCategory(const char *word);
@@ -122,11 +120,5 @@ extern const char *EffErasureWord(ErasureStrategy erasure);
 extern const char *EffExpiryWord(ExpiryAction action);
 extern const char *EffRoleWord(LinkRole role);
 extern const char *EffSharedWord(SharedPolicy shared);
-
-/* Jsonb member of an object, NULL where absent or JSON null */
-extern JsonbValue *EffJsonbMember(JsonbContainer *object, const char *key);
-/* ERROR ZE001 where an object has another key; allowed ends with NULL */
-extern void EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed, const char *what);
-extern Jsonb *EffJsonbParse(const char *text, const char *what, const char *const *allowed);
 
 #endif							/* EFF_LABEL_H */

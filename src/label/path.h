@@ -1,5 +1,5 @@
 /*
- * path.h
+ * path.h (public)
  *	  The dotted path of a link as segments.
  */
 #ifndef EFF_PATH_H

@@ -9,7 +9,10 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
+#include "base/own.h"
+#include "base/run.h"
 #include "ledger/ledger.h"
+#include "map/graph.h"
 
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -255,10 +258,10 @@ EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required)
  * EffLedgerRestricted reads the ledger as its owner.  An identifier that does
  * not fit the key any more, since its type was changed, can be nobody's.
  */
-RestrictedSubjects *
+SubjectSet *
 EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
 {
-	RestrictedSubjects *restricted = palloc0(sizeof(RestrictedSubjects));
+	SubjectSet *restricted = palloc0(sizeof(SubjectSet));
 	MemoryContext context = CurrentMemoryContext;
 	Oid			types[] = {TEXTOID, TEXTOID, BOOLOID};
 	Datum		values[] = {CStringGetTextDatum(subject->kind), (Datum) 0, BoolGetDatum(any)};

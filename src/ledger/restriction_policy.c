@@ -15,6 +15,9 @@
 #include "base/citus.h"
 #include "label/expression.h"
 #include "ledger/ledger.h"
+#include "map/graph.h"
+#include "rows/bind.h"
+#include "rows/scope.h"
 
 #include "common/hashfn.h"
 #include "funcapi.h"
@@ -40,7 +43,7 @@ static char *claim_where(OwnerClaim *claim, const char *alias);
 static char *make_fingerprint(MapTable *table, List *claims);
 static void open_keys_function(bool open);
 static void run(EffRelation *rel, const char *sql);
-static List *keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, RestrictedSubjects *restricted);
+static List *keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *restricted);
 
 /*
  * effaced_restriction_policy(relation, purpose) hides the rows of subjects
@@ -51,7 +54,7 @@ effaced_restriction_policy(PG_FUNCTION_ARGS)
 {
 	MapTable   *table = policy_table(fcinfo);
 	EffRelation *rel = table->rel;
-	List	   *claims = EffRetentionClaims(table, NULL);
+	List	   *claims = EffOwnersOfValue(table, NULL);
 	char	   *purpose;
 	char	   *condition;
 	bool		enabled;
@@ -162,7 +165,7 @@ effaced_restricted_keys(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	List	   *claims;
 	OwnerClaim *found = NULL;
-	RestrictedSubjects *restricted;
+	SubjectSet *restricted;
 	EffBracket	bracket;
 	ListCell   *lc;
 
@@ -170,7 +173,7 @@ effaced_restricted_keys(PG_FUNCTION_ARGS)
 	if (table != NULL)
 	{
 		EffGraphRaiseErrors(table);
-		claims = EffRetentionClaims(table, NULL);
+		claims = EffOwnersOfValue(table, NULL);
 		EffPinBegin(&bracket);
 		if (strcmp(make_fingerprint(table, claims), fingerprint) == 0)
 			foreach(lc, claims)
@@ -296,7 +299,7 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 		{
 			EffColumn  *column = EffRelationColumn(target, target_columns[i]);
 
-			foreign |= EffForeignEquality(column->type) != NULL;
+			foreign |= EffEqualitySchema(column->type) != NULL;
 			appendStringInfo(&left, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rel, columns[i]));
 			appendStringInfo(&right, "%s%s", i > 0 ? ", " : "", key_sql(column, i));
 		}
@@ -315,7 +318,7 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 		for (int i = 0; foreign && i < n; i++)
 		{
 			EffColumn  *column = EffRelationColumn(target, target_columns[i]);
-			const char *schema = EffForeignEquality(column->type);
+			const char *schema = EffEqualitySchema(column->type);
 
 			appendStringInfo(&buf, " %s %s OPERATOR(%s.=) %s", i > 0 ? "AND" : "WHERE",
 							 EffColumnSql(alias, rel, columns[i]), schema ? schema : "pg_catalog", key_sql(column, i));
@@ -426,7 +429,7 @@ run(EffRelation *rel, const char *sql)
 
 /* keys_of_claim lists arrays of text. */
 static List *
-keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, RestrictedSubjects *restricted)
+keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *restricted)
 {
 	MapTable   *subject = claim->subject;
 	MemoryContext context = CurrentMemoryContext;
@@ -443,7 +446,7 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, RestrictedSubjec
 	claim_columns(claim, &n, &columns, &target, &target_columns);
 	if (claim->link == NULL ||
 		(list_length(claim->link->hops) == 1 && subject->label->subject_where == NULL &&
-		 EffScopeIsKey(subject, target_columns, n)))
+		 EffLinkIsKey(subject, target_columns, n)))
 	{
 		EffPinBegin(&bracket);
 		for (int k = 0; k < restricted->nkeys; k++)

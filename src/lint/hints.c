@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
+#include "base/jsonb.h"
 #include "lint/lint_int.h"
 
 #include "utils/builtins.h"

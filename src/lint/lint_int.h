@@ -5,8 +5,8 @@
  * A check looks at the whole map and calls EffLintAdd() for what it finds.
  * Whether the finding is shown is decided there.
  */
-#ifndef EFF_LINT_H
-#define EFF_LINT_H
+#ifndef EFF_LINT_INT_H
+#define EFF_LINT_INT_H
 
 #include "effaced.h"
 #include "map/graph.h"
@@ -211,4 +211,4 @@ extern int EffLintCompare(const ListCell *a, const ListCell *b);
 
 extern const char *EffLintSeverityWord(LintSeverity severity);
 
-#endif							/* EFF_LINT_H */
+#endif							/* EFF_LINT_INT_H */

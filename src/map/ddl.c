@@ -5,8 +5,8 @@
  */
 #include "postgres.h"
 
+#include "base/bracket.h"
 #include "base/citus.h"
-#include "base/spi.h"
 #include "map/graph.h"
 #include "map/provider.h"
 

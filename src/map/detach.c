@@ -4,7 +4,9 @@
  */
 #include "postgres.h"
 
-#include "plan/plan_int.h"
+#include "map/graph.h"
+
+#include "nodes/parsenodes.h"
 
 static bool is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column);
 static bool joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column);
@@ -80,10 +82,10 @@ joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, 
 }
 
 /*
- * EffPlanDetaches: by the foreign key's own action, or by an UPDATE.
+ * EffDetachAllowed: by the foreign key's own action, or by an UPDATE.
  */
 bool
-EffPlanDetaches(DataMap *map, MapTable *source, ForeignKey *fk)
+EffDetachAllowed(DataMap *map, MapTable *source, ForeignKey *fk)
 {
 	EffRelation *rel = EffMapLoad(map, fk->relid);
 	List	   *columns = EffForeignKeySets(fk);
@@ -107,11 +109,11 @@ EffPlanDetaches(DataMap *map, MapTable *source, ForeignKey *fk)
 }
 
 /*
- * EffPlanLinkReference: what a kept row lets go of its subject by, NIL where
+ * EffDetachLinkColumns: what a kept row lets go of its subject by, NIL where
  * the link runs against a reference, or the columns are not nullable or retained.
  */
 List *
-EffPlanLinkReference(DataMap *map, TableLink *link)
+EffDetachLinkColumns(DataMap *map, TableLink *link)
 {
 	JoinHop    *first = linitial(link->hops);
 	List	   *columns = NIL;

@@ -1,5 +1,5 @@
 /*
- * graph.h
+ * graph.h (public)
  *	  How every labelled table reaches its subjects, and in what order tables
  *	  can be deleted from.
  */
@@ -59,5 +59,43 @@ extern HTAB *EffGraphReaching(DataMap *map);
 extern TableLink *EffGraphInfer(DataMap *map, EffRelation *rel, HTAB *reaching);
 extern char *EffGraphInferredPath(DataMap *map, TableLink *link);
 extern char *EffGraphUsedPath(TableLink *link);
+
+/* One way in which rows of a table belong to a subject */
+typedef struct OwnerClaim
+{
+	MapTable   *subject;
+	TableLink  *link;			/* NULL: the row is the subject itself */
+} OwnerClaim;
+
+/* Whether rows of a table may also be somebody else's than this subject's */
+extern bool EffOwnersContested(MapTable *table, MapTable *subject);
+
+extern List *EffOwnersClaims(MapTable *table, bool with_links);
+
+extern List *EffOwnersTwins(DataMap *map, TableLink *link);
+
+/* Whether another owner may have a row by the columns of a link */
+extern bool EffOwnersHaveTwin(DataMap *map, TableLink *link);
+
+/* Everybody who may own rows of a table, as OwnerClaim */
+extern List *EffOwnersOfValue(MapTable *table, const char *link);
+
+/* whether the rows before the subject's own hold its identifier, so that its table is not read */
+extern bool EffLinkCarriesKey(TableLink *link);
+
+/* whether a link begins at one of the columns (int attnums) */
+extern bool EffLinkStartsAt(TableLink *link, List *columns);
+
+/* whether the hops of a link from i on are those of another link */
+extern bool EffLinkSameHops(TableLink *link, int i, TableLink *other);
+
+/* alias.columns equal to the key of a subject, where these columns hold it */
+extern bool EffLinkIsKey(MapTable *subject, const AttrNumber *target_columns, int n);
+
+/* Whether references of a labelled table can be set to NULL without touching what is retained */
+extern bool EffDetachAllowed(DataMap *map, MapTable *source, ForeignKey *fk);
+
+/* Columns (int attnums) that detach a kept row from the subject of a link */
+extern List *EffDetachLinkColumns(DataMap *map, TableLink *link);
 
 #endif							/* EFF_GRAPH_H */

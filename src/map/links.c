@@ -9,7 +9,6 @@
 
 #include "label/path.h"
 #include "map/map_int.h"
-#include "rows/statement.h"
 
 #include "parser/parse_oper.h"
 #include "utils/builtins.h"
@@ -352,7 +351,7 @@ comparable(EffColumn *source, EffColumn *target)
 
 	if (left == right)
 		return OidIsValid(lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr);
-	return EffForeignEquality(right) == NULL &&
+	return EffEqualitySchema(right) == NULL &&
 		OidIsValid(compatible_oper_opid(list_make2(makeString("pg_catalog"), makeString("=")),
 										left, right, true));
 }

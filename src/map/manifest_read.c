@@ -5,7 +5,8 @@
 #include "postgres.h"
 
 #include "base/json_text.h"
-#include "base/spi.h"
+#include "base/jsonb.h"
+#include "base/run.h"
 #include "map/manifest_int.h"
 #include "map/provider.h"
 

@@ -1,5 +1,5 @@
 /*
- * map.h
+ * map.h (public)
  *	  The data map: every labelled table with its labels, cached per backend.
  *
  * The map lives in a memory context of its own.  A change of a label, a
@@ -7,8 +7,8 @@
  * and the stale one stays until the transaction ends, so that pointers into a
  * map hold for the transaction that fetched it.
  */
-#ifndef EFF_MANIFEST_H
-#define EFF_MANIFEST_H
+#ifndef EFF_MAP_H
+#define EFF_MAP_H
 
 #include "effaced.h"
 #include "relations/relations.h"
@@ -109,7 +109,6 @@ typedef struct DataMap
 	List	   *enforcement;	/* of EnforcementStep, kept by enforce_plan.c */
 	List	   *refs_of_one;	/* of ErasurePlan, kept by ref_plan.c */
 	List	   *refs_of_any;	/* likewise */
-	char	   *secret;			/* kept by audit.c, gone after a rollback */
 } DataMap;
 
 extern void EffMapInit(void);
@@ -136,4 +135,4 @@ extern void EffMapErrorRaise(const MapError *error) pg_attribute_noreturn();
 /* Tell every session that labels of a relation changed */
 extern void EffMapInvalidate(Oid relid);
 
-#endif							/* EFF_MANIFEST_H */
+#endif							/* EFF_MAP_H */

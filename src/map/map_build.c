@@ -4,13 +4,12 @@
  */
 #include "postgres.h"
 
+#include "base/own.h"
 #include "map/map_int.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"

@@ -4,9 +4,9 @@
  */
 #include "postgres.h"
 
+#include "base/own.h"
 #include "map/map_int.h"
 
-#include "access/xact.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -29,7 +29,6 @@ static void type_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void schema_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void constraint_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void transaction_ended(XactEvent event, void *arg);
-static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg);
 
 /*
  * EffMapInit registers what makes the map stale.
@@ -42,7 +41,6 @@ EffMapInit(void)
 	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(CONSTROID, constraint_changed, (Datum) 0);
 	RegisterXactCallback(transaction_ended, NULL);
-	RegisterSubXactCallback(subtransaction_ended, NULL);
 }
 
 /*
@@ -232,18 +230,8 @@ transaction_ended(XactEvent event, void *arg)
 
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
-	if (event != XACT_EVENT_COMMIT && current_map != NULL)
-		current_map->secret = NULL;
 	foreach(lc, stale_maps)
 		MemoryContextDelete(((DataMap *) lfirst(lc))->context);
 	list_free(stale_maps);
 	stale_maps = NIL;
-}
-
-/* subtransaction_ended forgets a secret that may have been rolled back. */
-static void
-subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
-{
-	if (event == SUBXACT_EVENT_ABORT_SUB && current_map != NULL)
-		current_map->secret = NULL;
 }

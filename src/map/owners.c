@@ -4,13 +4,12 @@
  */
 #include "postgres.h"
 
-#include "plan/plan_int.h"
-#include "retention/terms.h"
+#include "map/graph.h"
 
 static bool same_hop(JoinHop *a, JoinHop *b);
 
 List *
-EffRetentionClaims(MapTable *table, const char *link)
+EffOwnersOfValue(MapTable *table, const char *link)
 {
 	List	   *claims = NIL;
 	ListCell   *lc;
@@ -38,11 +37,11 @@ EffRetentionClaims(MapTable *table, const char *link)
 }
 
 /*
- * EffOwnershipContested: a single link along references has one owner a row;
+ * EffOwnersContested: a single link along references has one owner a row;
  * several links, or a hop that may meet several rows, may have more.
  */
 bool
-EffOwnershipContested(MapTable *table, MapTable *subject)
+EffOwnersContested(MapTable *table, MapTable *subject)
 {
 	int			owners = table->is_subject && table != subject ? 1 : 0;
 	ListCell   *lc;
@@ -62,19 +61,19 @@ EffOwnershipContested(MapTable *table, MapTable *subject)
 	return owners > 1;
 }
 
-/* EffOwnershipHasTwin: another owner may have the row by the columns of this link. */
+/* EffOwnersHaveTwin: another owner may have the row by the columns of this link. */
 bool
-EffOwnershipHasTwin(DataMap *map, TableLink *link)
+EffOwnersHaveTwin(DataMap *map, TableLink *link)
 {
-	return EffOwnerTwins(map, link) != NIL;
+	return EffOwnersTwins(map, link) != NIL;
 }
 
 /*
- * EffOwnerClaims lists the owners of a table's rows: itself where it is a subject
+ * EffOwnersClaims lists the owners of a table's rows: itself where it is a subject
  * table, and its owner links.
  */
 List *
-EffOwnerClaims(MapTable *table, bool with_links)
+EffOwnersClaims(MapTable *table, bool with_links)
 {
 	List	   *claims = NIL;
 	OwnerClaim *claim;
@@ -102,33 +101,33 @@ EffOwnerClaims(MapTable *table, bool with_links)
 }
 
 /*
- * EffOwnerTwins lists the claims by owner links that start at what this one lets go of:
+ * EffOwnersTwins lists the claims by owner links that start at what this one lets go of:
  * others, and itself where it may lead to several owners.
  */
 List *
-EffOwnerTwins(DataMap *map, TableLink *link)
+EffOwnersTwins(DataMap *map, TableLink *link)
 {
-	List	   *columns = EffPlanLinkReference(map, link);
+	List	   *columns = EffDetachLinkColumns(map, link);
 	List	   *claims = NIL;
 	ListCell   *lc;
 
-	foreach(lc, EffOwnerClaims(link->table, true))
+	foreach(lc, EffOwnersClaims(link->table, true))
 	{
 		OwnerClaim *claim = lfirst(lc);
 
 		if (claim->link != NULL && (claim->link != link || link->reverse) &&
-			EffScopeStartsAt(claim->link, columns))
+			EffLinkStartsAt(claim->link, columns))
 			claims = lappend(claims, claim);
 	}
 	return claims;
 }
 
 /*
- * EffScopeIsKey tells whether columns of a subject table are its whole
+ * EffLinkIsKey tells whether columns of a subject table are its whole
  * identifier, in whatever order.
  */
 bool
-EffScopeIsKey(MapTable *subject, const AttrNumber *target_columns, int n)
+EffLinkIsKey(MapTable *subject, const AttrNumber *target_columns, int n)
 {
 	if (n != subject->nkey)
 		return false;
@@ -145,7 +144,7 @@ EffScopeIsKey(MapTable *subject, const AttrNumber *target_columns, int n)
 }
 
 bool
-EffScopeSameHops(TableLink *link, int i, TableLink *other)
+EffLinkSameHops(TableLink *link, int i, TableLink *other)
 {
 	int			rest = list_length(link->hops) - i;
 
@@ -158,10 +157,10 @@ EffScopeSameHops(TableLink *link, int i, TableLink *other)
 }
 
 /*
- * EffScopeStartsAt: one of the columns (int attnums) is where a link begins.
+ * EffLinkStartsAt: one of the columns (int attnums) is where a link begins.
  */
 bool
-EffScopeStartsAt(TableLink *link, List *columns)
+EffLinkStartsAt(TableLink *link, List *columns)
 {
 	JoinHop    *first = linitial(link->hops);
 
@@ -172,16 +171,16 @@ EffScopeStartsAt(TableLink *link, List *columns)
 }
 
 /*
- * EffScopeCarriesKey tells whether the last hop's source columns are the subject's
+ * EffLinkCarriesKey tells whether the last hop's source columns are the subject's
  * whole identifier, so that the subject table need not be read.
  */
 bool
-EffScopeCarriesKey(TableLink *link)
+EffLinkCarriesKey(TableLink *link)
 {
 	JoinHop    *last = llast(link->hops);
 
 	return link->subject->label->subject_where == NULL &&
-		EffScopeIsKey(link->subject, last->target_columns, last->n);
+		EffLinkIsKey(link->subject, last->target_columns, last->n);
 }
 
 static bool

@@ -7,7 +7,8 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/bracket.h"
+#include "base/run.h"
 #include "label/expression.h"
 #include "map/provider.h"
 

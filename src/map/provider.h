@@ -1,5 +1,5 @@
 /*
- * provider.h
+ * provider.h (public)
  *	  The label provider and the event triggers that stand beside it.
  */
 #ifndef EFF_PROVIDER_H

@@ -6,7 +6,7 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
-#include "base/spi.h"
+#include "base/own.h"
 #include "outbox/outbox.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"

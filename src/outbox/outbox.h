@@ -1,5 +1,5 @@
 /*
- * outbox.h
+ * outbox.h (public)
  *	  What requests have still to do in external systems.
  *
  * The outbox is a table and its functions, in outbox.sql.  Here is what
@@ -10,7 +10,7 @@
 
 #include "effaced.h"
 #include "nodes/pg_list.h"
-#include "base/jsonb_writer.h"
+#include "base/jsonb.h"
 
 /* What is to be done for one subject in one system */
 typedef struct OutboxEntry

@@ -132,7 +132,7 @@ add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner)
 	if (table != subject || own_links)
 	{
 		planned->links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
-		planned->contested = own_links || EffOwnershipContested(table, subject);
+		planned->contested = own_links || EffOwnersContested(table, subject);
 	}
 	if (planned->contested && owner == REF_ALONE)
 	{

@@ -1,5 +1,5 @@
 /*
- * ref_plan.h
+ * ref_plan.h (public)
  *	  Which columns of which rows hold a subject's references to external
  *	  systems, as statements.
  */

@@ -5,7 +5,8 @@
 #include "postgres.h"
 
 #include "base/json_text.h"
-#include "base/spi.h"
+#include "base/jsonb.h"
+#include "base/own.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"
 

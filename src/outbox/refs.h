@@ -1,5 +1,5 @@
 /*
- * refs.h
+ * refs.h (public)
  *	  References to a subject in external systems: those that a request is
  *	  given, and those that columns with "ref" hold.
  */

@@ -4,9 +4,9 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/bracket.h"
+#include "base/own.h"
 #include "outbox/resolver.h"
-#include "relations/relations.h"
 
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

@@ -1,5 +1,5 @@
 /*
- * resolver.h
+ * resolver.h (public)
  *	  Resolvers: the external systems that are registered, and their functions.
  */
 #ifndef EFF_RESOLVER_H

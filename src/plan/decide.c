@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "label/expression.h"
-#include "plan/ownership.h"
 #include "plan/plan_int.h"
 
 #include "utils/builtins.h"
@@ -73,7 +72,7 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 	else
 	{
 		planned->links = EffGraphRoleLinks(table, build->plan->subject, ROLE_OWNER);
-		planned->contested = EffOwnershipContested(table, build->plan->subject);
+		planned->contested = EffOwnersContested(table, build->plan->subject);
 		/* whoever reaches rows against a reference, the reference is there */
 		foreach(lc, table->links)
 			if (((TableLink *) lfirst(lc))->label->role == ROLE_OWNER)

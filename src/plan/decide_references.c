@@ -31,7 +31,7 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 		table = NULL;
 	if (source != NULL && chain_covers(source, target, fk))
 		return;
-	detaches = table != NULL && EffPlanDetaches(build->map, table, fk);
+	detaches = table != NULL && EffDetachAllowed(build->map, table, fk);
 
 	if (target->reverse)
 	{
@@ -105,7 +105,7 @@ chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk)
 		return false;
 	if (target->links == NIL)
 		return list_length(link->hops) == 1;
-	return list_length(target->links) == 1 && EffScopeSameHops(link, 1, linitial(target->links));
+	return list_length(target->links) == 1 && EffLinkSameHops(link, 1, linitial(target->links));
 }
 
 /* is_link_reference: an owner link of a table that goes along this key. */

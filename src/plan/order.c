@@ -142,7 +142,7 @@ EffPlanOperations(PlanBuild *build)
 				{
 					ListCell   *lc3;
 
-					foreach(lc3, EffPlanLinkReference(build->map, lfirst(lc2)))
+					foreach(lc3, EffDetachLinkColumns(build->map, lfirst(lc2)))
 						operation->columns = bms_add_member(operation->columns, lfirst_int(lc3));
 				}
 				if (operation->columns == NULL)

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "plan/ownership.h"
-#include "plan/plan_int.h"
 
 static void append_claims(DataMap *map, Statement *st, const char *alias, List *claims, const ScopeOwner *owner);
 static void append_dead(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing);
@@ -55,7 +54,7 @@ EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 			else
 			{
 				appendStringInfoString(&st->text, "((");
-				append_dead(map, st, inner, EffOwnerClaims(source, !source->is_subject), plan->subject);
+				append_dead(map, st, inner, EffOwnersClaims(source, !source->is_subject), plan->subject);
 				if (run != NULL && run->reverse)
 				{
 					/* what somebody else keeps also keeps what it references */
@@ -91,7 +90,7 @@ EffOwnershipLiving(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 {
 	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
 
-	append_claims(map, st, "t", EffOwnerClaims(planned->table, true), &living);
+	append_claims(map, st, "t", EffOwnersClaims(planned->table, true), &living);
 }
 
 /*
@@ -103,7 +102,7 @@ EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned)
 {
 	ScopeOwner	erased = {SCOPE_DEAD, NULL};
 
-	append_claims(map, st, "t", EffOwnerClaims(planned->table, true), &erased);
+	append_claims(map, st, "t", EffOwnersClaims(planned->table, true), &erased);
 }
 
 /*
@@ -127,7 +126,7 @@ EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 		char	   *inner;
 
 		/* what can be set to NULL is, by a step of the plan or by the key's own action */
-		if (source == NULL || EffPlanDetaches(map, source, fk))
+		if (source == NULL || EffDetachAllowed(map, source, fk))
 			continue;
 		inner = EffStatementAlias(st);
 		appendStringInfoString(&st->text, first ? "(" : " OR ");
@@ -161,7 +160,7 @@ EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, ErasurePlan *p
 {
 	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
 
-	append_claims(map, st, alias, EffOwnerTwins(map, link), &living);
+	append_claims(map, st, alias, EffOwnersTwins(map, link), &living);
 }
 
 /*
@@ -191,14 +190,14 @@ EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, ErasurePlan
 		JoinHop    *first = linitial(link->hops);
 		int			part = ROWS_KEPT_BY + foreach_current_index(lc);
 
-		if (first->fk != fk || first->reverse || EffPlanLinkReference(map, link) == NIL)
+		if (first->fk != fk || first->reverse || EffDetachLinkColumns(map, link) == NIL)
 			continue;
 		appendStringInfoString(&st->text, " OR (");
 		if (owner->end == SCOPE_CALL)
 			EffScopeCallRows(st, alias, source->rows, part);
 		else
 			EffScopeRows(st, alias, source->rows, part);
-		if (EffOwnershipHasTwin(map, link))
+		if (EffOwnersHaveTwin(map, link))
 		{
 			appendStringInfoString(&st->text, " AND ");
 			EffOwnershipTwins(map, st, alias, plan, link);
@@ -218,7 +217,7 @@ EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	foreach(lc, EffOwnerClaims(planned->table, !planned->own_links))
+	foreach(lc, EffOwnersClaims(planned->table, !planned->own_links))
 		add_query(map, plan, planned, planned->table->rel, lfirst(lc), NULL);
 	if (planned->reverse)
 		foreach(lc, references_to(map, planned))
@@ -227,7 +226,7 @@ EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 			MapTable   *source = known_source(map, plan, fk);
 
 			if (source != NULL)
-				foreach(lc2, EffOwnerClaims(source, !source->is_subject))
+				foreach(lc2, EffOwnersClaims(source, !source->is_subject))
 					add_query(map, plan, planned, source->rel, lfirst(lc2), fk);
 		}
 }

@@ -1,5 +1,5 @@
 /*
- * ownership.h
+ * ownership.h (public)
  *	  Rows with several owners: who else a row belongs to, and what still
  *	  references it.
  *
@@ -15,15 +15,7 @@
 #include "plan/plan.h"
 #include "rows/scope.h"
 
-/* One way in which rows of a table belong to a subject */
-typedef struct OwnerClaim
-{
-	MapTable   *subject;
-	TableLink  *link;			/* NULL: the row is the subject itself */
-} OwnerClaim;
 
-/* Whether rows of a table may also be somebody else's than this subject's */
-extern bool EffOwnershipContested(MapTable *table, MapTable *subject);
 
 /* Conditions on rows of alias t of a contested table */
 extern void EffOwnershipLiving(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
@@ -31,8 +23,7 @@ extern void EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planne
 extern void EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
 extern bool EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
 
-/* Whether another owner may have a row by the columns of a link; rows that a living one has so */
-extern bool EffOwnershipHasTwin(DataMap *map, TableLink *link);
+/* Rows that a living owner has by the columns of a link */
 extern void EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, TableLink *link);
 
 /* " OR ..." for rows of source that let go of a reference before rows of planned go */
@@ -43,8 +34,6 @@ extern void EffOwnershipReleased(DataMap *map, Statement *st, const char *alias,
 /* Add the queries for the owners of a contested table's rows to the plan */
 extern void EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
 
-extern List *EffOwnerClaims(MapTable *table, bool with_links);
 
-extern List *EffOwnerTwins(DataMap *map, TableLink *link);
 
 #endif							/* EFF_OWNERSHIP_H */

@@ -1,12 +1,12 @@
 /*
- * plan.h
+ * plan.h (public)
  *	  What an erasure of a subject does, step by step, before it does it.
  *
  * A plan is a function of labels and catalogs alone.  It is built once per
  * data map, subject table and set of tables, and lives as long as the map.
  */
-#ifndef EFF_PLAN_H
-#define EFF_PLAN_H
+#ifndef EFF_PLAN_PLAN_H
+#define EFF_PLAN_PLAN_H
 
 #include "effaced.h"
 #include "fmgr.h"
@@ -129,8 +129,6 @@ extern PlannedTable *EffPlanTable(ErasurePlan *plan, Oid relid);
 /* Argument argno of a function as relation OIDs, NIL where it is NULL */
 extern List *EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno);
 
-/* Whether references of a labelled table can be set to NULL without touching what is retained */
-extern bool EffPlanDetaches(DataMap *map, MapTable *source, ForeignKey *fk);
 
 /* The subject's rows of a planned table, by their row set where they were found first */
 extern void EffPlanScope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned);
@@ -149,4 +147,4 @@ extern char *EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *
 /* One row: residual, surviving and excluded rows of a planned table */
 extern Statement *EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
 
-#endif							/* EFF_PLAN_H */
+#endif							/* EFF_PLAN_PLAN_H */

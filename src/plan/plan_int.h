@@ -3,8 +3,8 @@
  *	  Between plan.c, which decides what is done, and the modules that write it
  *	  as SQL: of the rows, of the steps, of what need not be run.
  */
-#ifndef EFF_PLAN_BUILD_H
-#define EFF_PLAN_BUILD_H
+#ifndef EFF_PLAN_INT_H
+#define EFF_PLAN_INT_H
 
 #include "plan/plan.h"
 
@@ -98,8 +98,6 @@ extern List *EffPlanLinkProbes(PlanBuild *build, List *links);
 extern void EffPlanProbeLock(PlanBuild *build, Statement *lock, EffRelation *rel, PlannedTable *planned, List *probes);
 extern void EffPlanProbeSteps(PlanBuild *build);
 
-/* Columns (int attnums) that detach a kept row from the subject of a link */
-extern List *EffPlanLinkReference(DataMap *map, TableLink *link);
 
 extern PlannedTable *EffDecideTable(PlanBuild *build, MapTable *table);
 
@@ -117,4 +115,4 @@ extern void EffPlanCheckWays(PlanBuild *build);
 
 extern void EffPlanFindConflictingReads(PlanBuild *build);
 
-#endif							/* EFF_PLAN_BUILD_H */
+#endif							/* EFF_PLAN_INT_H */

@@ -54,7 +54,7 @@ EffPlanLinkProbes(PlanBuild *build, List *links)
 		TableLink  *link = lfirst(lc);
 		JoinHop    *last = llast(link->hops);
 
-		if (!EffScopeCarriesKey(link))
+		if (!EffLinkCarriesKey(link))
 			return NIL;
 		probes = list_append_unique_ptr(probes, add_probe(build->plan, EffProbeNew(link->subject, last->source, last->source_columns,
 																				  last->target_columns)));

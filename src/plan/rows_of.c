@@ -59,5 +59,5 @@ EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk)
 	MapTable   *subject = build->plan->subject;
 
 	return planned->table == subject && fk->target == subject->rel->oid && planned->rows == NULL &&
-		subject->label->subject_where == NULL && EffScopeIsKey(subject, fk->target_columns, fk->nkeys);
+		subject->label->subject_where == NULL && EffLinkIsKey(subject, fk->target_columns, fk->nkeys);
 }

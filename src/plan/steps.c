@@ -113,7 +113,7 @@ references_itself(DataMap *map, MapTable *table)
 		{
 			ForeignKey *fk = lfirst(lc2);
 
-			if (list_member_oid(table->rel->inheritors, fk->target) && !EffPlanDetaches(map, table, fk))
+			if (list_member_oid(table->rel->inheritors, fk->target) && !EffDetachAllowed(map, table, fk))
 				return true;
 		}
 	return false;

@@ -59,13 +59,13 @@ EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned
 			changes = add_change(changes, rel, column, mine, EffSurrogateSql(surrogate, st, "t"),
 								 EffSurrogateResidualSql(surrogate, st, "t"), &pending);
 		}
-		if (EffOwnershipHasTwin(build->map, link))
+		if (EffOwnersHaveTwin(build->map, link))
 		{
 			/* another owner's way to the row is not let go for this owner */
 			EffOwnershipTwins(build->map, st, "t", build->plan, link);
 			mine = psprintf("%s AND %s IS NOT TRUE", mine, EffStatementTake(st, length));
 		}
-		foreach(lc2, EffPlanLinkReference(build->map, link))
+		foreach(lc2, EffDetachLinkColumns(build->map, link))
 		{
 			EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc2));
 

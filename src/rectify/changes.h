@@ -2,8 +2,8 @@
  * changes.h
  *	  Which columns a rectification changes.
  */
-#ifndef EFF_RECTIFY_CHANGES_H
-#define EFF_RECTIFY_CHANGES_H
+#ifndef EFF_CHANGES_H
+#define EFF_CHANGES_H
 
 #include "effaced.h"
 #include "rectify/plan.h"
@@ -21,4 +21,4 @@ extern bool EffRectifyFollowsKey(RectifyPlan *plan, MapTable *table, const AttrN
 /* Have foreign keys of changed columns checked at the end, where they can be */
 extern void EffRectifyDefer(DataMap *map, RectifyPlan *plan);
 
-#endif							/* EFF_RECTIFY_CHANGES_H */
+#endif							/* EFF_CHANGES_H */

@@ -4,8 +4,8 @@
  *
  * Conditions are on rows of alias t, as text to use in the same statement.
  */
-#ifndef EFF_RECTIFY_COLUMNS_H
-#define EFF_RECTIFY_COLUMNS_H
+#ifndef EFF_COLUMNS_H
+#define EFF_COLUMNS_H
 
 #include "effaced.h"
 #include "rectify/plan.h"
@@ -23,4 +23,4 @@ extern const char *EffRectifyGuards(DataMap *map, RectifyPlan *plan, Statement *
 extern char *EffRectifyWrong(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
 							 bool keys_changed);
 
-#endif							/* EFF_RECTIFY_COLUMNS_H */
+#endif							/* EFF_COLUMNS_H */

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "base/jsonb.h"
 #include "rectify/corrections.h"
 #include "rectify/plan.h"
 

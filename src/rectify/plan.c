@@ -140,7 +140,7 @@ plan_rows(DataMap *map, RectifyPlan *plan, MapTable *table, bool own_links)
 	else
 	{
 		planned->links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
-		planned->contested = own_links || EffOwnershipContested(table, subject);
+		planned->contested = own_links || EffOwnersContested(table, subject);
 		foreach(lc, planned->links)
 			planned->reads = list_concat(planned->reads, EffScopeReads(map, subject, lfirst(lc)));
 	}

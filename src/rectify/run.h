@@ -2,8 +2,8 @@
  * run.h
  *	  Runs the plan of a rectification.
  */
-#ifndef EFF_RECTIFY_EXEC_H
-#define EFF_RECTIFY_EXEC_H
+#ifndef EFF_RECTIFY_RUN_H
+#define EFF_RECTIFY_RUN_H
 
 #include "effaced.h"
 #include "exec/exec.h"
@@ -25,4 +25,4 @@ typedef struct RectifiedTable
  */
 extern List *EffRectifyRun(ErasureRun *run, RectifyPlan *plan);
 
-#endif							/* EFF_RECTIFY_EXEC_H */
+#endif							/* EFF_RECTIFY_RUN_H */

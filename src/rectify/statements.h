@@ -2,8 +2,8 @@
  * statements.h
  *	  The statements of a rectification, for the plan.
  */
-#ifndef EFF_RECTIFY_STATEMENTS_H
-#define EFF_RECTIFY_STATEMENTS_H
+#ifndef EFF_STATEMENTS_H
+#define EFF_STATEMENTS_H
 
 #include "effaced.h"
 #include "rectify/plan.h"
@@ -25,4 +25,4 @@ extern Statement *EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedT
 /* RectifyAftermath of the steps of a table */
 extern List *EffRectifyMakeAftermath(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps);
 
-#endif							/* EFF_RECTIFY_STATEMENTS_H */
+#endif							/* EFF_STATEMENTS_H */

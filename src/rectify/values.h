@@ -2,8 +2,8 @@
  * values.h
  *	  Corrected values, as their columns take them.
  */
-#ifndef EFF_RECTIFY_VALUES_H
-#define EFF_RECTIFY_VALUES_H
+#ifndef EFF_VALUES_H
+#define EFF_VALUES_H
 
 #include "effaced.h"
 #include "exec/exec.h"
@@ -11,4 +11,4 @@
 /* The value of each RectifyColumn, inside the SPI bracket; ERROR ZE004 where one does not fit */
 extern ExecValue *EffRectifyConvert(List *columns, List *corrections);
 
-#endif							/* EFF_RECTIFY_VALUES_H */
+#endif							/* EFF_VALUES_H */

@@ -5,7 +5,8 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
+#include "base/bracket.h"
+#include "base/run.h"
 #include "relations/constraints.h"
 
 #include "access/genam.h"

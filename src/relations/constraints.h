@@ -1,5 +1,5 @@
 /*
- * constraints.h
+ * constraints.h (public)
  *	  Constraints of tables that are written to: which columns they are on, and
  *	  whether those that are deferred hold.
  */

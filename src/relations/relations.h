@@ -1,12 +1,12 @@
 /*
- * relations.h
+ * relations.h (public)
  *	  Relations, columns, keys, foreign keys and stored labels as plain structs.
  *
  * Everything is read from the system catalogs into the current memory context;
  * nothing keeps a lock or a cache reference.
  */
-#ifndef EFF_CATALOG_H
-#define EFF_CATALOG_H
+#ifndef EFF_RELATIONS_H
+#define EFF_RELATIONS_H
 
 #include "effaced.h"
 #include "nodes/bitmapset.h"
@@ -95,7 +95,6 @@ typedef struct StoredLabel
 	bool		shadowed;		/* a comment stands behind the security label */
 } StoredLabel;
 
-extern void EffCatalogInit(void);
 
 extern EffRelation *EffRelationLoad(Oid relid); /* NULL where it is gone */
 extern EffColumn *EffRelationColumn(EffRelation *rel, AttrNumber attnum);
@@ -131,10 +130,6 @@ extern char *EffCommentStatement(EffRelation *rel, AttrNumber attnum);
 /* Names written in labels and manifests; InvalidOid where there is none */
 extern Oid	EffRelationByName(const char *name);
 
-extern Oid	EffExtensionSchema(void);
-extern const char *EffExtensionSchemaSql(void);
-extern Oid	EffOwnRelation(const char *relname);
-extern bool EffOwnRelationIsEmpty(const char *relname);
 
 extern Bitmapset *EffGeneratedFrom(EffRelation *rel, EffColumn *column);
 
@@ -142,4 +137,22 @@ extern Node *EffGenerationExpression(EffRelation *rel, AttrNumber attnum);
 
 extern List *EffIndexesLoad(Oid relid);
 
-#endif							/* EFF_CATALOG_H */
+/* alias.column, quoted */
+extern char *EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum);
+
+/* name of a type with its modifier, qualified */
+extern char *EffTypeSql(Oid type, int32 typmod);
+
+/* name of a collation, qualified */
+extern char *EffCollationSql(Oid collation);
+
+/* The condition that a value, as SQL, is not what alias t holds in a column; NULLs are alike */
+extern char *EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value);
+
+/* Schema of the = of a type where it is not pg_catalog, quoted; NULL otherwise */
+extern const char *EffEqualitySchema(Oid type);
+
+/* The JSON behind @effaced in a comment, or NULL */
+extern const char *EffLabelFromComment(const char *comment);
+
+#endif							/* EFF_RELATIONS_H */

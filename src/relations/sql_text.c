@@ -4,8 +4,9 @@
  */
 #include "postgres.h"
 
-#include "rows/statement.h"
+#include "relations/relations.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
@@ -46,7 +47,7 @@ EffCollationSql(Oid collation)
 }
 
 const char *
-EffForeignEquality(Oid type)
+EffEqualitySchema(Oid type)
 {
 	Oid			eq = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR)->eq_opr;
 	HeapTuple	tuple;
@@ -72,7 +73,7 @@ EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value)
 
 	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
 		return psprintf("%s::text IS DISTINCT FROM %s::text", current, value);
-	if ((schema = EffForeignEquality(column->type)) != NULL)
+	if ((schema = EffEqualitySchema(column->type)) != NULL)
 		return psprintf("((%s OPERATOR(%s.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))",
 						current, schema, value, current, value);
 	return psprintf("%s IS DISTINCT FROM %s", current, value);

@@ -4,7 +4,7 @@
  */
 #include "postgres.h"
 
-#include "label/label.h"
+#include "base/errors.h"
 #include "relations/relations.h"
 
 #include "access/genam.h"

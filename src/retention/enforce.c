@@ -11,7 +11,8 @@
  */
 #include "postgres.h"
 
-#include "base/jsonb_writer.h"
+#include "rows/bind.h"
+#include "base/jsonb.h"
 #include "ledger/ledger.h"
 #include "retention/enforce_rows.h"
 #include "retention/runs.h"

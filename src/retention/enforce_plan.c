@@ -73,7 +73,7 @@ make_steps(DataMap *map)
 		step = palloc0(sizeof(EnforcementStep));
 		step->table = term->table;
 		step->terms = list_make1(term);
-		step->claims = EffRetentionClaims(term->table, NULL);
+		step->claims = EffOwnersOfValue(term->table, NULL);
 		if (term->column->label->link != NULL)
 			step->claims = list_concat(step->claims, term->claims);
 		if (term->policy->on_expiry == EXPIRY_ANONYMIZE)

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "rows/bind.h"
 #include "retention/enforce_rows.h"
 
 #include "utils/builtins.h"
@@ -190,7 +191,7 @@ restricted_condition(EnforcementStep *step, Statement *st, const RetentionValues
 	foreach(lc, step->claims)
 		foreach(lc2, values->restricted)
 		{
-			RestrictedSubjects *of_kind = lfirst(lc2);
+			SubjectSet *of_kind = lfirst(lc2);
 
 			if (of_kind->nkeys > 0 && of_kind->subject == ((OwnerClaim *) lfirst(lc))->subject)
 				claims = lappend(claims, lfirst(lc));

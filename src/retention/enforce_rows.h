@@ -8,6 +8,7 @@
 #define EFF_ENFORCE_ROWS_H
 
 #include "effaced.h"
+#include "rows/bind.h"
 #include "retention/enforce_plan.h"
 
 /* Go back before the first row */

@@ -4,8 +4,9 @@
  */
 #include "postgres.h"
 
-#include "base/spi.h"
-#include "relations/relations.h"
+#include "base/bracket.h"
+#include "base/own.h"
+#include "base/run.h"
 #include "retention/runs.h"
 
 #include "miscadmin.h"

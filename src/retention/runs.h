@@ -2,8 +2,8 @@
  * runs.h
  *	  effaced_retention_runs: how far a run has come, for other sessions to see.
  */
-#ifndef EFF_RETENTION_RUNS_H
-#define EFF_RETENTION_RUNS_H
+#ifndef EFF_RUNS_H
+#define EFF_RUNS_H
 
 #include "effaced.h"
 #include "datatype/timestamp.h"
@@ -17,4 +17,4 @@ extern void EffRetentionRunBatch(int64 id, const char *target, bool deletes, uin
 /* It is over, and has left these rows as they are */
 extern void EffRetentionRunEnd(int64 id, uint64 restricted, uint64 kept, uint64 left);
 
-#endif							/* EFF_RETENTION_RUNS_H */
+#endif							/* EFF_RUNS_H */

@@ -8,7 +8,8 @@
  */
 #include "postgres.h"
 
-#include "base/jsonb_writer.h"
+#include "rows/bind.h"
+#include "base/jsonb.h"
 #include "retention/sweep_scan.h"
 #include "trail/trail.h"
 

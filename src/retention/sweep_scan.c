@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "rows/bind.h"
 #include "retention/sweep_scan.h"
 
 #include "utils/lsyscache.h"

@@ -7,6 +7,7 @@
 #define EFF_SWEEP_SCAN_H
 
 #include "effaced.h"
+#include "rows/bind.h"
 #include "access/tupdesc.h"
 #include "nodes/bitmapset.h"
 #include "retention/terms.h"

@@ -42,7 +42,7 @@ make_term(DataMap *map, MapTable *table, MapColumn *column)
 	term->column = column;
 	term->policy = column->label->retention;
 	term->surrogate = EffSurrogateChoose(map, table, column);
-	term->claims = EffRetentionClaims(table, column->label->link);
+	term->claims = EffOwnersOfValue(table, column->label->link);
 	if (term->policy->anchor != NULL && term->policy->duration != NULL)
 	{
 		MapColumn  *labelled;

@@ -4,9 +4,8 @@
  */
 #include "postgres.h"
 
-#include "retention/terms.h"
 #include "rows/bind.h"
-#include "trail/erasures.h"
+#include "trail/trail.h"
 
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -38,7 +37,7 @@ bind(Statement *st, const RetentionValues *values)
 		switch (param->kind)
 		{
 			case PARAM_SECRET:
-				data->value = CStringGetTextDatum(EffSecret(values->map));
+				data->value = CStringGetTextDatum(EffSecret());
 				break;
 			case PARAM_CUTOFF:
 				data->value = cutoff_datum(param->of, values->as_of, param->type);
@@ -47,7 +46,7 @@ bind(Statement *st, const RetentionValues *values)
 				data->isnull = true;
 				foreach(lc2, values->restricted)
 				{
-					RestrictedSubjects *restricted = lfirst(lc2);
+					SubjectSet *restricted = lfirst(lc2);
 
 					if (restricted->subject == param->of)
 					{

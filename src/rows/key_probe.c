@@ -171,7 +171,7 @@ equality(Oid left, Oid right)
 	if (left == right)
 		return lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr;
 	/* one of another schema is named, and may take the column's value for another type */
-	if (EffForeignEquality(right) != NULL)
+	if (EffEqualitySchema(right) != NULL)
 		return InvalidOid;
 	return compatible_oper_opid(list_make2(makeString("pg_catalog"), makeString("=")), left, right, true);
 }

@@ -1,13 +1,13 @@
 /*
- * key_probe.h
+ * key_probe.h (public)
  *	  Whether a table can hold rows of a subject, asked of an index.
  *
  * A statement costs many times what a look into an index does.  Where a plan has
  * very many tables, those that are empty of the subject are found out that way,
  * and what only reaches rows of theirs is not run.
  */
-#ifndef EFF_PROBE_H
-#define EFF_PROBE_H
+#ifndef EFF_KEY_PROBE_H
+#define EFF_KEY_PROBE_H
 
 #include "effaced.h"
 #include "subject/identifier.h"
@@ -48,4 +48,4 @@ extern bool EffProbeNothing(KeyProbe *probe, SubjectKey **keys, int nkeys);
 /* The calling role may do all of this, and no row-level security hides anything from it */
 extern bool EffProbeGranted(List *accesses, List *schemas);
 
-#endif							/* EFF_PROBE_H */
+#endif							/* EFF_KEY_PROBE_H */

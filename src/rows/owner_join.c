@@ -6,6 +6,7 @@
 
 #include "base/citus.h"
 #include "label/expression.h"
+#include "map/graph.h"
 #include "rows/scope_int.h"
 
 /*
@@ -28,7 +29,7 @@ EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject,
 bool
 EffScopeJoins(TableLink *link)
 {
-	int			n = list_length(link->hops) - (EffScopeCarriesKey(link) ? 1 : 0);
+	int			n = list_length(link->hops) - (EffLinkCarriesKey(link) ? 1 : 0);
 
 	for (int i = 0; i < n && EffCitusPresent(); i++)
 	{
@@ -84,7 +85,7 @@ EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *lin
 		join->aliases = lappend(join->aliases, pstrdup(alias));
 		if (condition != NULL)
 			appendStringInfo(&join->where, "(%s) AND ", condition);
-		if (i == list_length(link->hops) - 1 && EffScopeCarriesKey(link))
+		if (i == list_length(link->hops) - 1 && EffLinkCarriesKey(link))
 		{
 			holder = hop->source;
 			carried = true;

@@ -6,6 +6,7 @@
 
 #include "base/citus.h"
 #include "label/expression.h"
+#include "map/graph.h"
 #include "rows/scope_int.h"
 
 #include "utils/builtins.h"
@@ -69,7 +70,7 @@ EffScopeHasParents(TableLink *link)
 {
 	JoinHop    *hop = linitial(link->hops);
 
-	return hop->n == 1 && !hop->reverse && !(list_length(link->hops) == 1 && EffScopeCarriesKey(link)) &&
+	return hop->n == 1 && !hop->reverse && !(list_length(link->hops) == 1 && EffLinkCarriesKey(link)) &&
 		OidIsValid(get_array_type(getBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type)));
 }
 
@@ -141,12 +142,12 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 	JoinHop    *hop = list_nth(link->hops, i);
 	char	   *inner;
 
-	if (i == list_length(link->hops) - 1 && EffScopeCarriesKey(link))
+	if (i == list_length(link->hops) - 1 && EffLinkCarriesKey(link))
 		/* the row carries the key: it is found also where the subject's row is gone */
 		EffScopeKey(st, alias, hop->source, hop->source_columns,
 					link->subject, hop->target_columns, hop->n, owner);
 	else if (owner->either && i == 0 && hop->n == 1 &&
-			 EffForeignEquality(EffRelationColumn(hop->target, hop->target_columns[0])->type) == NULL)
+			 EffEqualitySchema(EffRelationColumn(hop->target, hop->target_columns[0])->type) == NULL)
 	{
 		/* an IN under an OR would be asked of every row of the table */
 		inner = EffStatementAlias(st);
@@ -264,7 +265,7 @@ join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 	bool		foreign = by_row;
 
 	for (int i = 0; i < n; i++)
-		foreign |= EffForeignEquality(EffRelationColumn(target, target_columns[i])->type) != NULL;
+		foreign |= EffEqualitySchema(EffRelationColumn(target, target_columns[i])->type) != NULL;
 	if (foreign)
 	{
 		appendStringInfo(&st->text, "EXISTS (SELECT FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
@@ -364,7 +365,7 @@ EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 	List	   *reads = NIL;
 	ListCell   *lc;
 
-	if (link == NULL || !EffScopeCarriesKey(link))
+	if (link == NULL || !EffLinkCarriesKey(link))
 	{
 		for (int i = 0; i < subject->nkey; i++)
 			reads = add_read(reads, subject->rel->oid, subject->key[i]);
@@ -383,7 +384,7 @@ EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 		for (int k = 0; k < hop->n; k++)
 		{
 			reads = add_read(reads, hop->source->oid, hop->source_columns[k]);
-			if (!last || !EffScopeCarriesKey(link))
+			if (!last || !EffLinkCarriesKey(link))
 				reads = add_read(reads, hop->target->oid, hop->target_columns[k]);
 		}
 		(void) EffScopeWhereAt(map, "t", link, i, &columns);
@@ -444,7 +445,7 @@ append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 	bool		foreign = false;
 
 	for (int i = 0; i < n; i++)
-		foreign |= EffForeignEquality(EffRelationColumn(key_rel, key_columns[i])->type) != NULL;
+		foreign |= EffEqualitySchema(EffRelationColumn(key_rel, key_columns[i])->type) != NULL;
 	if (!foreign)
 		appendStringInfoChar(&st->text, '(');
 	for (int i = 0; i < n && !foreign; i++)
@@ -480,7 +481,7 @@ EffScopeJoinSide(const char *alias, EffRelation *rel, AttrNumber attnum, EffRela
 void
 EffScopeAppendEqual(StringInfo buf, const char *left, const char *right, Oid type)
 {
-	const char *schema = EffForeignEquality(type);
+	const char *schema = EffEqualitySchema(type);
 
 	if (schema != NULL)
 		appendStringInfo(buf, "%s OPERATOR(%s.=) %s", left, schema, right);
@@ -519,7 +520,7 @@ EffScopeWhereAt(DataMap *map, const char *alias, TableLink *link, int i, Bitmaps
 			TableLink  *other = lfirst(lc);
 
 			if (other->error == NULL && (any_role || other->label->role == link->label->role) &&
-				EffScopeSameHops(link, i, other))
+				EffLinkSameHops(link, i, other))
 				links = lappend(links, other);
 		}
 	initStringInfo(&buf);

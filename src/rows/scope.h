@@ -1,5 +1,5 @@
 /*
- * scope.h
+ * scope.h (public)
  *	  The one predicate that says which rows of a table are a subject's.
  *
  * Every verb asks here.  The conditions appended hold the subject's key as
@@ -114,8 +114,6 @@ extern const char *EffScopeOnly(EffRelation *target, bool by_key);
 extern void EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 							   EffRelation *source, const AttrNumber *source_columns, int n);
 
-/* alias.columns equal to the key of a subject, where these columns hold it */
-extern bool EffScopeIsKey(MapTable *subject, const AttrNumber *target_columns, int n);
 extern void EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 						MapTable *subject, const AttrNumber *target_columns, int n,
 						const ScopeOwner *owner);
@@ -123,13 +121,7 @@ extern void EffScopeKey(Statement *st, const char *alias, EffRelation *rel, cons
 /* what a link's or a subject's condition reads, as a list of ScopeRead */
 extern List *EffScopeReads(DataMap *map, MapTable *subject, TableLink *link);
 
-/* whether the rows before the subject's own hold its identifier, so that its table is not read */
-extern bool EffScopeCarriesKey(TableLink *link);
 
-/* whether a link begins at one of the columns (int attnums) */
-extern bool EffScopeStartsAt(TableLink *link, List *columns);
 
-/* whether the hops of a link from i on are those of another link */
-extern bool EffScopeSameHops(TableLink *link, int i, TableLink *other);
 
 #endif							/* EFF_SCOPE_H */

@@ -1,5 +1,5 @@
 /*
- * statement.h
+ * statement.h (public)
  *	  A generated statement: its text, what its parameters stand for, and its
  *	  prepared plan.
  *
@@ -12,7 +12,10 @@
 #include "effaced.h"
 #include "relations/relations.h"
 #include "lib/stringinfo.h"
-#include "base/spi.h"
+#include "base/bracket.h"
+#include "base/errors.h"
+#include "base/own.h"
+#include "base/run.h"
 
 typedef enum EffParamKind
 {
@@ -108,19 +111,9 @@ extern char *EffStatementAlias(Statement *st);
 extern char *EffStatementTake(Statement *st, int length);
 extern void EffStatementPrepare(Statement *st);
 
-/* alias.column, quoted */
-extern char *EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum);
 
-/* name of a type with its modifier, qualified */
-extern char *EffTypeSql(Oid type, int32 typmod);
 
-/* name of a collation, qualified */
-extern char *EffCollationSql(Oid collation);
 
-/* The condition that a value, as SQL, is not what alias t holds in a column; NULLs are alike */
-extern char *EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value);
 
-/* Schema of the = of a type where it is not pg_catalog, quoted; NULL otherwise */
-extern const char *EffForeignEquality(Oid type);
 
 #endif							/* EFF_STATEMENT_H */

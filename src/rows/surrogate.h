@@ -1,5 +1,5 @@
 /*
- * surrogate.h
+ * surrogate.h (public)
  *	  What an anonymized column holds afterwards.
  *
  * A surrogate is a fixed function of table, column, row key and the secret of

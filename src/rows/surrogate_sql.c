@@ -71,7 +71,7 @@ EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias)
 	sql = EffSurrogateSql(surrogate, st, alias);
 	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
 		return psprintf("(%s IS NOT NULL AND %s::text IS DISTINCT FROM %s::text)", value, value, sql);
-	schema = EffForeignEquality(column->type);
+	schema = EffEqualitySchema(column->type);
 	if (schema != NULL)
 		return psprintf("(%s IS NOT NULL AND (%s OPERATOR(%s.=) %s) IS NOT TRUE)", value, value, schema, sql);
 	if (surrogate->kind == SURROGATE_EXPRESSION)

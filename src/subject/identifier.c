@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
-#include "base/spi.h"
+#include "base/run.h"
 #include "subject/identifier.h"
 
 #include "catalog/dependency.h"

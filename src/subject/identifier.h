@@ -1,5 +1,5 @@
 /*
- * identifier.h
+ * identifier.h (public)
  *	  Identifiers of subjects: text, tuples, and values of the key's types.
  */
 #ifndef EFF_IDENTIFIER_H
@@ -50,5 +50,13 @@ extern char *EffIdentifierSql(MapTable *subject, char **values);
 
 /* Array of the i-th key values of several subjects, for = ANY () */
 extern Datum EffKeyArray(MapTable *subject, int i, SubjectKey **keys, int nkeys);
+
+/* Subjects of one kind */
+typedef struct SubjectSet
+{
+	MapTable   *subject;
+	SubjectKey **keys;
+	int			nkeys;
+} SubjectSet;
 
 #endif							/* EFF_IDENTIFIER_H */

@@ -6,8 +6,8 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
-#include "base/spi.h"
-#include "trail/erasures.h"
+#include "base/own.h"
+#include "trail/trail.h"
 
 #include "utils/builtins.h"
 
@@ -22,11 +22,11 @@ static EffOwnStatement find_erasures = {
 static int	compare_refs(const void *a, const void *b, void *refs);
 
 /*
- * EffAuditErased looks for erasures of all tables; one that was restricted to
+ * EffTrailErasures looks for erasures of all tables; one that was restricted to
  * some does not count.
  */
 ErasureRecord *
-EffAuditErased(const char *kind, char **refs, int n)
+EffTrailErasures(const char *kind, char **refs, int n)
 {
 	ErasureRecord *erased = palloc0(sizeof(ErasureRecord) * Max(n, 1));
 	Oid			types[] = {TEXTOID, TEXTARRAYOID};

@@ -1,28 +1,51 @@
 /*
  * secret.c
- *	  FIXME
+ *	  The secret that surrogates are made with: made once per database, read once per session.
  */
 #include "postgres.h"
 
-#include "base/spi.h"
-#include "trail/erasures.h"
+#include "base/bracket.h"
+#include "base/own.h"
+#include "trail/trail.h"
 
 #include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
 
 #define SECRET_BYTES 32
+
+static char *secret = NULL;		/* in TopMemoryContext */
+static Oid	secret_table = InvalidOid;
+
+static void forget(void);
+static void secret_table_changed(Datum arg, Oid relid);
+static void transaction_ended(XactEvent event, void *arg);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg);
+
+/*
+ * EffSecretInit registers what makes this session forget the secret: a change
+ * of its table, and a rollback, which may have taken the secret back.
+ */
+void
+EffSecretInit(void)
+{
+	CacheRegisterRelcacheCallback(secret_table_changed, (Datum) 0);
+	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
+}
 
 /*
  * EffSecret reads the secret, and makes one where the database has none yet:
  * a restore must find the table empty to bring the old one over.
  */
 const char *
-EffSecret(DataMap *map)
+EffSecret(void)
 {
 	const char *schema;
 	EffBracket	bracket;
 
-	if (map->secret != NULL)
-		return map->secret;
+	if (secret != NULL)
+		return secret;
 	schema = EffExtensionSchemaSql();
 
 	EffSpiBeginAsOwner(&bracket);
@@ -48,8 +71,38 @@ EffSecret(DataMap *map)
 			SPI_processed != 1)
 			elog(ERROR, "could not make the secret");
 	}
-	map->secret = MemoryContextStrdup(map->context,
-									  SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+	secret_table = EffOwnRelation(EFF_SENTINEL);
+	secret = MemoryContextStrdup(TopMemoryContext,
+								 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 	EffSpiEnd(&bracket);
-	return map->secret;
+	return secret;
+}
+
+static void
+forget(void)
+{
+	if (secret != NULL)
+		pfree(secret);
+	secret = NULL;
+}
+
+static void
+secret_table_changed(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == secret_table)
+		forget();
+}
+
+static void
+transaction_ended(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget();
+}
+
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget();
 }

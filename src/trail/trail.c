@@ -9,9 +9,9 @@
  */
 #include "postgres.h"
 
+#include "base/bracket.h"
 #include "base/citus.h"
-#include "base/spi.h"
-#include "relations/relations.h"
+#include "base/own.h"
 #include "trail/trail.h"
 
 #include "access/table.h"

@@ -1,5 +1,5 @@
 /*
- * trail.h
+ * trail.h (public)
  *	  Events, and the value-free trail that they are written to.
  */
 #ifndef EFF_TRAIL_H
@@ -20,11 +20,25 @@ typedef struct TrailEvent
 } TrailEvent;
 
 extern void EffTrailInit(void);
+extern void EffSecretInit(void);
 
 /* Make an event with the clock of now */
 extern TrailEvent *EffTrailEvent(const char *type, const char *subject, const char *subject_ref, Jsonb *payload);
 
 /* Write events in their order, as the owner of the trail; returns the last one's id as text */
 extern char *EffTrailAppend(List *events);
+
+typedef enum ErasureRecord
+{
+	ERASURE_UNKNOWN,
+	ERASURE_OF_NOBODY,			/* recorded, but the subject's row was not there */
+	ERASURE_RECORDED
+} ErasureRecord;
+
+/* What is on record of full erasures of these identifiers of a kind */
+extern ErasureRecord *EffTrailErasures(const char *kind, char **refs, int n);
+
+/* The secret of this database, made at its first use */
+extern const char *EffSecret(void);
 
 #endif							/* EFF_TRAIL_H */

@@ -1,12 +1,9 @@
 /*
- * jsonb_writer.h
- *	  Making a jsonb object member by member, without text in between.
- *
- * Results and events of every call are made with it: text would be parsed, at
- * several times the cost.  Names and values are not copied until EffObjectDone().
+ * jsonb.h (public)
+ *	  jsonb objects read member by member, and written without text between.
  */
-#ifndef EFF_OBJECT_H
-#define EFF_OBJECT_H
+#ifndef EFF_JSONB_H
+#define EFF_JSONB_H
 
 #include "effaced.h"
 #include "nodes/pg_list.h"
@@ -31,4 +28,13 @@ extern void EffObjectCloseArray(EffObject *object);
 
 extern Jsonb *EffObjectDone(EffObject *object);
 
-#endif							/* EFF_OBJECT_H */
+/* Jsonb member of an object, NULL where absent or JSON null */
+extern JsonbValue *EffJsonbMember(JsonbContainer *object, const char *key);
+/* ERROR ZE001 where an object has another key; allowed ends with NULL */
+extern void EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed, const char *what);
+extern Jsonb *EffJsonbParse(const char *text, const char *what, const char *const *allowed);
+extern char *EffJsonbWords(const char *const *words);
+extern char *EffJsonbString(JsonbContainer *object, const char *key, bool required);
+extern char *EffJsonbName(JsonbContainer *object, const char *key, bool required);
+
+#endif							/* EFF_JSONB_H */

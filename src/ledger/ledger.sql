@@ -1,3 +1,60 @@
+-- Consent (Art. 7): records that only grow; whether it is given follows from them.
+
+CREATE TABLE @extschema@.effaced_consent_records (
+    seq          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    record_id    uuid NOT NULL UNIQUE DEFAULT pg_catalog.gen_random_uuid(),
+    subject      text NOT NULL,
+    subject_ref  text NOT NULL,
+    purpose      text NOT NULL CHECK (purpose <> ''),
+    granted      boolean NOT NULL,
+    source       text,
+    recorded_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    actor        text NOT NULL DEFAULT SESSION_USER
+);
+CREATE INDEX effaced_consent_records_subject_ref_idx ON @extschema@.effaced_consent_records USING hash (subject_ref);
+COMMENT ON TABLE @extschema@.effaced_consent_records IS
+    'Ledger of consent (GDPR Art. 7): every grant and withdrawal, per subject and purpose. Append-only';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.seq IS 'Order of recording';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.record_id IS 'Identifier of the record, and of its event in the trail';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.subject IS 'Kind of subject, as the label of its table names it';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.subject_ref IS 'Identifier of the subject, canonical';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.purpose IS 'What the data may be processed for';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.granted IS 'Given, or withdrawn';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.source IS 'How it came in; free text, which stays here';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.recorded_at IS 'When it was recorded, by the clock';
+COMMENT ON COLUMN @extschema@.effaced_consent_records.actor IS 'Role that the session logged in as';
+
+CREATE TRIGGER effaced_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON @extschema@.effaced_consent_records
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.effaced_append_only();
+ALTER TABLE @extschema@.effaced_consent_records ENABLE ALWAYS TRIGGER effaced_append_only;
+
+CREATE FUNCTION @extschema@.effaced_consent_grant(subject_id text, purpose text, source text DEFAULT NULL,
+                                                  subject regclass DEFAULT NULL)
+RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_consent_grant(text, text, text, regclass) IS
+    'Records that a subject consents to a purpose (GDPR Art. 7); returns the record''s id';
+
+CREATE FUNCTION @extschema@.effaced_consent_withdraw(subject_id text, purpose text, source text DEFAULT NULL,
+                                                     subject regclass DEFAULT NULL)
+RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_consent_withdraw(text, text, text, regclass) IS
+    'Records that a subject takes its consent to a purpose back; the same call as granting it';
+
+CREATE FUNCTION @extschema@.effaced_consent_status(subject_id text, purpose text, subject regclass DEFAULT NULL)
+RETURNS boolean LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_consent_status(text, text, regclass) IS
+    'Whether a subject consents to a purpose: the latest record counts, a tie as withdrawn, none as no consent';
+
+CREATE FUNCTION @extschema@.effaced_consent_history(subject_id text, subject regclass DEFAULT NULL)
+RETURNS SETOF @extschema@.effaced_consent_records
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_consent_history(text, regclass) IS
+    'Every record of a subject''s consent, oldest first';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_consent_records', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_consent_records_seq_seq', '');
+
 -- Restriction of processing (Art. 18): records that only grow.
 
 CREATE TABLE @extschema@.effaced_restriction_records (
