@@ -75,13 +75,10 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 	const char *undone = place->batch ? "This batch was undone, those before it stay" : "Nothing was changed";
 	const char *column = error->column_name ? error->column_name : place->column;
 	const char *of_columns = "";
-	ListCell   *lc;
 
 	FlushErrorState();
-	foreach(lc, place->constraints)
+	foreach_ptr(EffPlaceConstraint, constraint, place->constraints)
 	{
-		EffPlaceConstraint *constraint = lfirst(lc);
-
 		if (error->constraint_name == NULL || strcmp(constraint->name, error->constraint_name) != 0)
 			continue;
 		column = column ? column : constraint->column;

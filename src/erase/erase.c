@@ -321,11 +321,10 @@ static void
 write_restriction(EffObject *payload, ErasurePlan *plan)
 {
 	List	   *names = NIL;
-	ListCell   *lc;
 
 	if (plan->restricted == NIL)
 		return;
-	foreach(lc, plan->tables)
-		names = lappend(names, ((PlannedTable *) lfirst(lc))->table->name);
+	foreach_ptr(PlannedTable, each_table, plan->tables)
+		names = lappend(names, each_table->table->name);
 	EffObjectTexts(payload, "tables", names);
 }

@@ -44,24 +44,20 @@ effaced_replay(PG_FUNCTION_ARGS)
 	List	   *subjects = read_plan(fcinfo);
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	List	   *tables = NIL;
-	ListCell   *lc;
 
 	/* every kind has to have a table before anything is erased */
-	foreach(lc, subjects)
-		if (((ReplayedSubject *) lfirst(lc))->replayable)
-			tables = list_append_unique_ptr(tables, subject_of_kind(map, ((ReplayedSubject *) lfirst(lc))->kind));
-	foreach(lc, tables)
+	foreach_ptr(ReplayedSubject, subject, subjects)
+		if (subject->replayable)
+			tables = list_append_unique_ptr(tables, subject_of_kind(map, subject->kind));
+	foreach_ptr(MapTable, table, tables)
 	{
-		MapTable   *table = lfirst(lc);
-
 		(void) EffTrailAppend(replayed_events(subjects, table->kind, PG_GETARG_TIMESTAMPTZ(0)));
 		erase_kind(table, subjects);
 	}
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, subjects)
+	foreach_ptr(ReplayedSubject, subject, subjects)
 	{
-		ReplayedSubject *subject = lfirst(lc);
 		const char *texts[] = {subject->kind, subject->identifier, subject->verdict};
 		Datum		values[3];
 		bool		nulls[3];
@@ -133,16 +129,13 @@ replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at)
 	char		at[MAXDATELEN + 1];
 	EffObject	object;
 	Jsonb	   *payload;
-	ListCell   *lc;
 
 	JsonEncodeDateTime(at, TimestampTzGetDatum(backup_taken_at), TIMESTAMPTZOID, NULL);
 	EffObjectBegin(&object);
 	EffObjectText(&object, "backup_taken_at", at);
 	payload = EffObjectDone(&object);
-	foreach(lc, subjects)
+	foreach_ptr(ReplayedSubject, subject, subjects)
 	{
-		ReplayedSubject *subject = lfirst(lc);
-
 		if (subject->replayable && strcmp(subject->kind, kind) == 0)
 			events = lappend(events, EffTrailEvent("erasure_replayed", kind, subject->identifier, payload));
 	}
@@ -155,12 +148,9 @@ erase_kind(MapTable *table, List *subjects)
 {
 	LOCAL_FCINFO(erase, 4);
 	List	   *identifiers = NIL;
-	ListCell   *lc;
 
-	foreach(lc, subjects)
+	foreach_ptr(ReplayedSubject, subject, subjects)
 	{
-		ReplayedSubject *subject = lfirst(lc);
-
 		if (subject->replayable && strcmp(subject->kind, table->kind) == 0)
 			identifiers = lappend(identifiers, subject->identifier);
 	}

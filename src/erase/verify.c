@@ -96,12 +96,9 @@ count_accessible(ErasureRun *run, MapTable *table)
 static void
 write_verdicts(EffObject *object, const char *key, List *verdicts, size_t member)
 {
-	ListCell   *lc;
-
 	EffObjectOpen(object, key);
-	foreach(lc, verdicts)
+	foreach_ptr(TableVerdict, verdict, verdicts)
 	{
-		TableVerdict *verdict = lfirst(lc);
 		uint64		count = *(uint64 *) ((char *) verdict + member);
 
 		if (count > 0)

@@ -103,16 +103,15 @@ static char *
 command_for(List *constraints)
 {
 	StringInfoData sql;
-	ListCell   *lc;
 
 	initStringInfo(&sql);
-	foreach(lc, constraints)
+	foreach_oid(oid, constraints)
 	{
-		HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(lfirst_oid(lc)));
+		HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
 		Form_pg_constraint form;
 
 		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for constraint %u", lfirst_oid(lc));
+			elog(ERROR, "cache lookup failed for constraint %u", oid);
 		form = (Form_pg_constraint) GETSTRUCT(tuple);
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "SET CONSTRAINTS ",
 						 quote_qualified_identifier(get_namespace_name(form->connamespace), NameStr(form->conname)));

@@ -50,9 +50,9 @@ EffExecFindRows(ErasureCall *call, bool lock)
 		ErasureRun *run = call->runs[i];
 		uint64		contested = 0;
 
-		foreach(lc, plan->rowsets)
-			if (((RowSet *) lfirst(lc))->classify != NULL)
-				contested += run->found_rows[((RowSet *) lfirst(lc))->id].counts[ROWS_ALL];
+		foreach_ptr(RowSet, set, plan->rowsets)
+			if (set->classify != NULL)
+				contested += run->found_rows[set->id].counts[ROWS_ALL];
 		if (contested > 0)
 			EffExecFindErased(run);
 	}
@@ -65,10 +65,8 @@ EffExecFindRows(ErasureCall *call, bool lock)
 	do
 	{
 		again = false;
-		foreach(lc, plan->rowsets)
+		foreach_ptr(RowSet, rows, plan->rowsets)
 		{
-			RowSet	   *rows = lfirst(lc);
-
 			if (rows->classify == NULL)
 				continue;
 			for (int i = 0; i < call->nkeys; i++)
@@ -142,13 +140,9 @@ EffExecFind(ErasureRun *run, RowSet *rows, bool lock)
 void
 EffExecFindErased(ErasureRun *run)
 {
-	ListCell   *lc;
-
-	foreach(lc, run->plan->revivals)
+	foreach_ptr(SubjectRevival, revival, run->plan->revivals)
 	{
-		SubjectRevival *revival = lfirst(lc);
 		SubjectSet *erased = palloc0(sizeof(SubjectSet));
-		ListCell   *lc2;
 		int			size = 0;
 		char	  **refs;
 		ErasureRecord *recorded;
@@ -156,9 +150,8 @@ EffExecFindErased(ErasureRun *run)
 		int			kept = 0;
 
 		erased->subject = revival->subject;
-		foreach(lc2, run->plan->owners)
+		foreach_ptr(OwnerQuery, query, run->plan->owners)
 		{
-			OwnerQuery *query = lfirst(lc2);
 			uint64		n;
 
 			if (query->subject != revival->subject ||

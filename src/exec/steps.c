@@ -111,14 +111,10 @@ probe(ErasureCall *call)
 static bool
 reaches_nothing(ErasureCall *call, List *probes)
 {
-	ListCell   *lc;
-
 	if (call->nothing == NULL || probes == NIL)
 		return false;
-	foreach(lc, probes)
+	foreach_ptr(KeyProbe, one, probes)
 	{
-		KeyProbe   *one = lfirst(lc);
-
 		if (!call->nothing[one->id] ||
 			(call->plan->has_triggers && !EffProbeNothing(one, call->keys, call->nkeys)))
 			return false;
@@ -130,14 +126,10 @@ reaches_nothing(ErasureCall *call, List *probes)
 static void
 lock_rows(ErasureCall *call, ErasureRun *run)
 {
-	ListCell   *lc;
-
 	lock_subjects(call, run);
 	probe(call);
-	foreach(lc, call->plan->locks)
+	foreach_ptr(StatementPair, lock, call->plan->locks)
 	{
-		StatementPair *lock = lfirst(lc);
-
 		if (!reaches_nothing(call, lock->one->probes))
 			(void) EffExecLock(run, run->key ? lock->one : lock->all);
 	}
@@ -275,12 +267,10 @@ check_step(ErasureRun *run, ErasureStep *step)
 static void
 erase_what_triggers_wrote(ErasureRun *run)
 {
-	ListCell   *lc;
 	ListCell   *lc2;
 
-	foreach(lc, run->plan->tables)
+	foreach_ptr(PlannedTable, planned, run->plan->tables)
 	{
-		PlannedTable *planned = lfirst(lc);
 		TableVerdict verdict;
 
 		/* rows found first are those that were there then: others have no owner yet */

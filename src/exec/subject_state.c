@@ -44,18 +44,15 @@ bool
 EffMayHoldSurrogate(MapTable *table, MapColumn *column)
 {
 	bool		deleted = table->fully_pii_owned;
-	ListCell   *lc;
 
 	if (column->label->erasure == ERASURE_RETAIN)
 		return false;
-	foreach(lc, table->columns)
-		deleted &= ((MapColumn *) lfirst(lc))->label->erasure == ERASURE_DELETE;
+	foreach_ptr(MapColumn, each_column, table->columns)
+		deleted &= each_column->label->erasure == ERASURE_DELETE;
 	if (!deleted || column->label->link != NULL)
 		return true;
-	foreach(lc, table->links)
+	foreach_ptr(TableLink, link, table->links)
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (link->label->role == ROLE_OWNER && ((JoinHop *) linitial(link->hops))->reverse)
 			return true;
 	}

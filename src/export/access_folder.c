@@ -111,7 +111,6 @@ effaced_write_access_folder(PG_FUNCTION_ARGS)
 	char	   *path;
 	int			directory;
 	List	   *files;
-	ListCell   *lc;
 
 	check_caller();
 	map = EffGraphGet();
@@ -133,9 +132,8 @@ effaced_write_access_folder(PG_FUNCTION_ARGS)
 		close(directory);
 	}
 	PG_END_TRY();
-	foreach(lc, files)
+	foreach_ptr(AccessFile, file, files)
 	{
-		AccessFile *file = lfirst(lc);
 		char	   *in_folder = psprintf("%s/%s", name, file->name);
 		Datum		values[2] = {
 			CStringGetTextDatum(psprintf("%s/%s", path, pg_any_to_server(in_folder, strlen(in_folder), PG_UTF8))),
@@ -213,14 +211,11 @@ collect_files(MapTable *subject, SubjectKey *key)
 	Datum		bundle = EffExportBundle(subject, key);
 	Jsonb	   *json = DatumGetJsonbP(bundle);
 	List	   *files = NIL;
-	ListCell   *lc;
 
 	files = add_file(files, "data.json", JsonbToCStringIndent(NULL, &json->root, VARSIZE(json)));
 	files = add_file(files, "report.html", TextDatumGetCString(EffExportHtml(bundle)));
-	foreach(lc, EffQuestionsRun(key->text, "", GetCurrentTransactionStartTimestamp()))
+	foreach_ptr(Answer, answer, EffQuestionsRun(key->text, "", GetCurrentTransactionStartTimestamp()))
 	{
-		Answer	   *answer = lfirst(lc);
-
 		files = add_file(files, answer->file_name, answer->content);
 	}
 	return files;

@@ -254,13 +254,11 @@ static void
 add_resolver(Bundle *bundle, Resolver *resolver, List *refs)
 {
 	bool		failed = false;
-	ListCell   *lc;
 
 	if (resolver->export_function == NULL)
 		return;
-	foreach(lc, refs)
+	foreach_ptr(ExternalRef, ref, refs)
 	{
-		ExternalRef *ref = lfirst(lc);
 		Jsonb	   *arg;
 		Jsonb	   *answer;
 		char	   *sqlstate;

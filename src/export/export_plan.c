@@ -175,14 +175,12 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char 
 	ExportReach reach = reach_of(map, st, plan, table);
 	const char *where;
 	char	   *outer;
-	ListCell   *lc;
 
 	st->place.denied_hint = DENIED_HINT;
 
 	append_row_key(map, st, plan, &reach, json);
-	foreach(lc, table->columns)
+	foreach_ptr(MapColumn, column, table->columns)
 	{
-		MapColumn  *column = lfirst(lc);
 		const char *included = column_condition(map, st, plan, &reach, column);
 
 		if (strcmp(included, "true") == 0)
@@ -288,7 +286,6 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 	int			length = st->text.len;
 	bool		any = false;
 	bool		either = (table == plan->base.subject) + list_length(EffGraphLinks(table, plan->base.subject)) > 1;
-	ListCell   *lc;
 
 	appendStringInfoChar(&st->text, '(');
 	if (table == plan->base.subject && role == ROLE_OWNER)
@@ -296,10 +293,8 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 		EffScopeSubject(map, st, "t", table, &EffScopeMine);
 		any = true;
 	}
-	foreach(lc, EffGraphRoleLinks(table, plan->base.subject, role))
+	foreach_ptr(TableLink, link, EffGraphRoleLinks(table, plan->base.subject, role))
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (redacted != NULL && is_redacted(link, redacted))
 			continue;
 		appendStringInfoString(&st->text, any ? " OR " : "");
@@ -369,9 +364,8 @@ who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffC
 			accessible = psprintf("(%s IS NOT TRUE AND %s)", owned, accessible);
 	}
 
-	foreach(lc, reach->table->links)
+	foreach_ptr(TableLink, link, reach->table->links)
 	{
-		TableLink  *link = lfirst(lc);
 		int			length = st->text.len;
 		char	   *others;
 

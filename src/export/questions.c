@@ -204,7 +204,6 @@ effaced_run_questions(PG_FUNCTION_ARGS)
 {
 	SubjectIdentifier *identifier = EffIdentifierArgument(fcinfo, 0);
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	ListCell   *lc;
 
 	if (identifier->is_null)
 		ereport(ERROR,
@@ -219,11 +218,10 @@ effaced_run_questions(PG_FUNCTION_ARGS)
 				 errhint("Leave out \"at\" for the time of the call."),
 				 errhidestmt(true)));
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, EffQuestionsRun(identifier->serialized,
+	foreach_ptr(Answer, answer, EffQuestionsRun(identifier->serialized,
 								PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1)),
 								PG_GETARG_TIMESTAMPTZ(2)))
 	{
-		Answer	   *answer = lfirst(lc);
 		Datum		values[3] = {CStringGetTextDatum(answer->file_name), Int64GetDatum(answer->rows), CStringGetTextDatum(answer->content)};
 		bool		nulls[3] = {false};
 
@@ -300,12 +298,9 @@ static void
 ask_all(void *arg)
 {
 	Batch	   *batch = arg;
-	ListCell   *lc;
 
-	foreach(lc, batch->questions)
+	foreach_ptr(Question, question, batch->questions)
 	{
-		Question   *question = lfirst(lc);
-
 		batch->answers = lappend(batch->answers, ask(question, batch->subject_id, batch->caller));
 		if (TransactionIdIsValid(GetCurrentTransactionIdIfAny()))
 			ereport(ERROR,
@@ -551,12 +546,9 @@ static const char *
 objection_to_columns(Query *query)
 {
 	List	   *names = NIL;
-	ListCell   *lc;
 
-	foreach(lc, query->targetList)
+	foreach_ptr(TargetEntry, entry, query->targetList)
 	{
-		TargetEntry *entry = lfirst(lc);
-
 		if (entry->resjunk)
 			continue;
 		if (list_member(names, makeString(entry->resname)))
@@ -571,7 +563,6 @@ static bool
 objection_walker(Node *node, void *found)
 {
 	const char **objection = found;
-	ListCell   *lc;
 
 	if (node == NULL)
 		return false;
@@ -582,10 +573,8 @@ objection_walker(Node *node, void *found)
 	else if (((Query *) node)->rowMarks != NIL)
 		*objection = "It locks rows";
 	/* another session has none, or somebody else's */
-	foreach(lc, ((Query *) node)->rtable)
+	foreach_ptr(RangeTblEntry, entry, ((Query *) node)->rtable)
 	{
-		RangeTblEntry *entry = lfirst(lc);
-
 		if (entry->rtekind == RTE_RELATION && isAnyTempNamespace(get_rel_namespace(entry->relid)))
 			*objection = "It reads a temporary table";
 	}
@@ -604,7 +593,6 @@ check_caller(SPIPlanPtr plan, Oid caller)
 	Oid			role;
 	int			security_context;
 	ListCell   *lc;
-	ListCell   *lc2;
 
 	if (cached == NULL)
 		elog(ERROR, "could not plan a question");
@@ -618,10 +606,8 @@ check_caller(SPIPlanPtr plan, Oid caller)
 		PlannedStmt *statement = lfirst_node(PlannedStmt, lc);
 
 		(void) EffCheckPermissions(statement);
-		foreach(lc2, statement->rtable)
+		foreach_ptr(RangeTblEntry, entry, statement->rtable)
 		{
-			RangeTblEntry *entry = lfirst(lc2);
-
 			if (entry->rtekind == RTE_RELATION)
 				(void) check_enable_rls(entry->relid, EffCheckAsUser(statement, entry), false);
 		}

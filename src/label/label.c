@@ -386,7 +386,6 @@ parse_links(JsonbContainer *object)
 								  psprintf("Allowed keys of each: %s.", EffJsonbWords(link_keys))))
 	{
 		LinkLabel  *link = parse_link(lfirst(entry));
-		ListCell   *lc;
 
 		link->name = EffJsonbName(lfirst(entry), "name", true);
 		if (link->path == NULL && link->hops == NIL)
@@ -394,8 +393,8 @@ parse_links(JsonbContainer *object)
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("link \"%s\" lacks the key \"path\" or \"hops\"", link->name),
 					 errhint("Say how the link leads to a subject table, for example \"path\": \"user_id\".")));
-		foreach(lc, result)
-			if (strcmp(((LinkLabel *) lfirst(lc))->name, link->name) == 0)
+		foreach_ptr(LinkLabel, each_label, result)
+			if (strcmp(each_label->name, link->name) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
 						 errmsg("label key \"links\" has two links named \"%s\"", link->name),
@@ -409,12 +408,10 @@ static List *
 parse_hops(JsonbContainer *object)
 {
 	List	   *result = NIL;
-	ListCell   *lc;
 
-	foreach(lc, objects_member(object, "hops", hop_keys,
+	foreach_ptr(JsonbContainer, inner, objects_member(object, "hops", hop_keys,
 							   psprintf("Required keys of each: %s.", EffJsonbWords(hop_keys))))
 	{
-		JsonbContainer *inner = lfirst(lc);
 		HopLabel   *hop = palloc0(sizeof(HopLabel));
 
 		hop->source_columns = strings_member(inner, "source_columns");

@@ -176,10 +176,8 @@ effaced_restricted_keys(PG_FUNCTION_ARGS)
 		claims = EffOwnersOfValue(table, NULL);
 		EffPinBegin(&bracket);
 		if (strcmp(make_fingerprint(table, claims), fingerprint) == 0)
-			foreach(lc, claims)
+			foreach_ptr(OwnerClaim, claim, claims)
 			{
-				OwnerClaim *claim = lfirst(lc);
-
 				if (claim->link == NULL ? name == NULL :
 					name != NULL && strcmp(claim->link->name ? claim->link->name : "", name) == 0)
 					found = claim;
@@ -372,12 +370,10 @@ static char *
 make_fingerprint(MapTable *table, List *claims)
 {
 	StringInfoData buf;
-	ListCell   *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, claims)
+	foreach_ptr(OwnerClaim, claim, claims)
 	{
-		OwnerClaim *claim = lfirst(lc);
 		AttrNumber *columns;
 		EffRelation *target;
 		AttrNumber *target_columns;

@@ -29,12 +29,8 @@ static Oid	column_oid(int row, int column);
 void
 EffLintDeletionAnchors(LintRun *run)
 {
-	ListCell   *lc;
-
-	foreach(lc, load_anchored_tables())
+	foreach_ptr(AnchoredTable, anchored, load_anchored_tables())
 	{
-		AnchoredTable *anchored = lfirst(lc);
-
 		if (!OidIsValid(anchored->relid))
 			lint_gone(run, anchored);
 		else if (anchored->bucket_type != NULL && OidIsValid(anchored->subject))

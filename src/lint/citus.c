@@ -18,13 +18,10 @@ static char *distribute_statement(EffRelation *rel, EffRelation *target, Foreign
 void
 EffLintUnenforced(LintRun *run)
 {
-	ListCell   *lc;
-
 	if (!EffCitusPresent())
 		return;
-	foreach(lc, run->map->foreign_keys)
+	foreach_ptr(ForeignKey, fk, run->map->foreign_keys)
 	{
-		ForeignKey *fk = lfirst(lc);
 		MapTable   *target = EffMapTableOver(run->map, fk->target);
 		CitusKind	kind;
 		EffRelation *rel;

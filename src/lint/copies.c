@@ -341,7 +341,6 @@ copy_statement(LintRun *run, EffRelation *copy, MapTable *source)
 	int			n = source->nkey;
 	AttrNumber *own;
 	StringInfoData buf;
-	ListCell   *lc;
 
 	if (link->error == NULL)
 		return EffLintRelabel(run, copy, 0, list_make1(pstrdup("path")),
@@ -366,10 +365,8 @@ copy_statement(LintRun *run, EffRelation *copy, MapTable *source)
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "{\"hops\": [");
 	append_hop(&buf, copy, own, target, target_columns, n);
-	foreach(lc, hops)
+	foreach_ptr(JoinHop, hop, hops)
 	{
-		JoinHop    *hop = lfirst(lc);
-
 		appendStringInfoString(&buf, ", ");
 		append_hop(&buf, hop->source, hop->source_columns, hop->target, hop->target_columns, hop->n);
 	}

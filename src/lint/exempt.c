@@ -196,12 +196,8 @@ load_exemptions(void)
 static bool
 is_exempt(List *exemptions, Finding *finding)
 {
-	ListCell   *lc;
-
-	foreach(lc, exemptions)
+	foreach_ptr(Exemption, exemption, exemptions)
 	{
-		Exemption  *exemption = lfirst(lc);
-
 		if (strcmp(exemption->relation, finding->relation) == 0 &&
 			strcmp(exemption->code, EffLintCodeWord(finding->code)) == 0 &&
 			(exemption->column == NULL ? finding->column == NULL :

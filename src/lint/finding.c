@@ -157,12 +157,8 @@ EffLintIsOwn(Oid relid)
 bool
 EffLintToldColumn(LintRun *run, Oid relid, AttrNumber attnum)
 {
-	ListCell   *lc;
-
-	foreach(lc, run->findings)
+	foreach_ptr(Finding, finding, run->findings)
 	{
-		Finding    *finding = lfirst(lc);
-
 		if (finding->relid == relid && finding->attnum == attnum &&
 			(finding->code == LINT_PERSONAL_NAME || finding->code == LINT_PERSONAL_TYPE ||
 			 finding->code == LINT_GENERATED_COPIES_LABELLED))
@@ -178,14 +174,13 @@ const char *
 EffLintConsequence(LintRun *run, Oid relid)
 {
 	MapTable   *table = EffMapTable(run->map, relid);
-	ListCell   *lc;
 
 	if (table == NULL)
 		return "no request reaches it";
 	if (table->fully_pii_owned)
 		return "an export leaves it out";
-	foreach(lc, table->columns)
-		if (((MapColumn *) lfirst(lc))->label->erasure != ERASURE_DELETE)
+	foreach_ptr(MapColumn, each_column, table->columns)
+		if (each_column->label->erasure != ERASURE_DELETE)
 			return "an erasure leaves its value";
 	return "an erasure leaves its value, and because of it the row";
 }
@@ -197,13 +192,11 @@ EffLintConsequence(LintRun *run, Oid relid)
 LintSeverity
 EffLintPersonalSeverity(LintRun *run, Oid relid)
 {
-	ListCell   *lc;
-
 	if (run->connected == NULL)
 		return SEVERITY_WARNING;
 	/* a partitioned table may have its keys on the partitions */
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
-		if (hash_search(run->connected, &lfirst_oid(lc), HASH_FIND, NULL) != NULL)
+	foreach_oid(oid, find_all_inheritors(relid, NoLock, NULL))
+		if (hash_search(run->connected, &oid, HASH_FIND, NULL) != NULL)
 			return SEVERITY_WARNING;
 	return SEVERITY_INFO;
 }
@@ -271,16 +264,12 @@ EffLintQuery(LintRun *run, const char *sql, LintRow row)
 bool
 EffLintErases(MapTable *table)
 {
-	ListCell   *lc;
-
 	if (table->error != NULL)
 		return false;
 	if (table->is_subject)
 		return true;
-	foreach(lc, table->links)
+	foreach_ptr(TableLink, link, table->links)
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (link->error == NULL && link->label->role == ROLE_OWNER)
 			return true;
 	}
@@ -294,12 +283,10 @@ EffLintErases(MapTable *table)
 bool
 EffLintDeletes(MapTable *table)
 {
-	ListCell   *lc;
-
 	if (!EffLintErases(table) || !table->fully_pii_owned)
 		return false;
-	foreach(lc, table->columns)
-		if (((MapColumn *) lfirst(lc))->label->erasure != ERASURE_DELETE)
+	foreach_ptr(MapColumn, column, table->columns)
+		if (column->label->erasure != ERASURE_DELETE)
 			return false;
 	return true;
 }

@@ -74,12 +74,8 @@ EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber l
 static char *
 stored_json(LintRun *run, Oid relid, AttrNumber attnum)
 {
-	ListCell   *lc;
-
-	foreach(lc, run->labels)
+	foreach_ptr(StoredLabel, label, run->labels)
 	{
-		StoredLabel *label = lfirst(lc);
-
 		if (label->relid == relid && label->attnum == attnum)
 			return label->json;
 	}

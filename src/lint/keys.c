@@ -45,18 +45,13 @@ EffLintPaths(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
 		if (table->error == NULL && table->is_subject)
 			lint_lookup(run, table->rel, table->key, table->nkey);
-		foreach(lc, table->links)
+		foreach_ptr(TableLink, link, table->links)
 		{
-			ListCell   *lc2;
-
-			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
+			foreach_ptr(JoinHop, hop, link->hops)
 			{
-				JoinHop    *hop = lfirst(lc2);
-
 				lint_lookup(run, hop->source, hop->source_columns, hop->n);
 				/* whether anything still references the row is asked, too */
 				if (hop->reverse)
@@ -76,13 +71,11 @@ EffLintReferences(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
 		if (!EffLintDeletes(table))
 			continue;
-		foreach(lc, references_to(run, table))
+		foreach_ptr(ForeignKey, fk, references_to(run, table))
 		{
-			ForeignKey *fk = lfirst(lc);
 			EffRelation *rel = EffMapLoad(run->map, fk->relid);
 
 			/* a foreign key is not inherited, but partitions have it */
@@ -118,12 +111,10 @@ EffLintPrimaryKeys(LintRun *run)
 {
 	for (int i = 0; i < run->map->ntables; i++)
 	{
-		ListCell   *lc;
-
 		/* partitions have the key of their table, other children their own */
-		foreach(lc, run->map->tables[i]->rel->inheritors)
+		foreach_oid(oid, run->map->tables[i]->rel->inheritors)
 		{
-			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+			EffRelation *rel = EffMapLoad(run->map, oid);
 			char	   *hint;
 
 			if (rel == NULL || rel->relkind == RELKIND_FOREIGN_TABLE || EffRelationPrimaryKey(rel) != NULL ||
@@ -148,21 +139,17 @@ EffLintAnchors(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
-		foreach(lc, table->error ? NIL : table->columns)
+		foreach_ptr(MapColumn, column, table->error ? NIL : table->columns)
 		{
-			RetentionPolicy *retention = ((MapColumn *) lfirst(lc))->label->retention;
+			RetentionPolicy *retention = column->label->retention;
 			EffColumn  *anchor;
-			ListCell   *lc2;
 
 			if (retention == NULL || retention->duration == NULL || retention->anchor == NULL ||
 				(anchor = EffRelationColumnByName(table->rel, retention->anchor)) == NULL)
 				continue;
-			foreach(lc2, without_index(run, table->rel, &anchor->attnum, 1, true, true))
+			foreach_ptr(EffRelation, part, without_index(run, table->rel, &anchor->attnum, 1, true, true))
 			{
-				EffRelation *part = lfirst(lc2);
-
 				(void) EffLintAdd(run, LINT_UNINDEXED_ANCHOR, part, EffRelationColumnByName(part, anchor->name)->attnum,
 								  psprintf("every search for expired rows reads all of %s (%s), since the anchor %s has no index",
 										   part->name, size_of(part), quote_identifier(anchor->name)),
@@ -209,12 +196,8 @@ EffLintPlans(LintRun *run)
 static void
 lint_lookup(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n)
 {
-	ListCell   *lc;
-
-	foreach(lc, without_index(run, rel, columns, n, true, false))
+	foreach_ptr(EffRelation, part, without_index(run, rel, columns, n, true, false))
 	{
-		EffRelation *part = lfirst(lc);
-
 		(void) EffLintAdd(run, LINT_UNINDEXED_PATH, part,
 						  EffRelationColumnByName(part, EffRelationColumn(rel, columns[0])->name)->attnum,
 						  psprintf("every request reads all of %s (%s) to find a subject's rows by %s, which has no index",
@@ -232,14 +215,13 @@ static List *
 without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, bool children, bool range)
 {
 	List	   *found = NIL;
-	ListCell   *lc;
 
 	if (rel->relkind == RELKIND_PARTITIONED_TABLE && has_index(rel, columns, n, range))
 		return NIL;
 	children |= rel->relkind == RELKIND_PARTITIONED_TABLE;
-	foreach(lc, children ? rel->inheritors : list_make1_oid(rel->oid))
+	foreach_oid(oid, children ? rel->inheritors : list_make1_oid(rel->oid))
 	{
-		EffRelation *part = EffMapLoad(run->map, lfirst_oid(lc));
+		EffRelation *part = EffMapLoad(run->map, oid);
 		AttrNumber *own = palloc(sizeof(AttrNumber) * n);
 
 		if (part == NULL || part->relkind != RELKIND_RELATION)
@@ -271,14 +253,12 @@ primary_key_statement(EffRelation *rel, EffRelation *parent)
 	EffIndex   *primary = EffRelationPrimaryKey(parent);
 	char	   *name = "row_id";
 	char	   *columns;
-	ListCell   *lc;
 
 	if (primary != NULL)
 		return psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s);", rel->sql,
 						EffJoinNames(parent, primary->keys, primary->nkeys));
-	foreach(lc, rel->indexes)
+	foreach_ptr(EffIndex, index, rel->indexes)
 	{
-		EffIndex   *index = lfirst(lc);
 		bool		fits = index->unique && !index->partial && index->immediate && index->included == NIL;
 
 		for (int i = 0; fits && i < index->nkeys; i++)
@@ -323,9 +303,8 @@ static char *
 size_of(EffRelation *rel)
 {
 	int64		bytes = 0;
-	ListCell   *lc;
 
-	foreach(lc, rel->relkind == RELKIND_PARTITIONED_TABLE ? rel->inheritors : list_make1_oid(rel->oid))
+	foreach_oid(oid, rel->relkind == RELKIND_PARTITIONED_TABLE ? rel->inheritors : list_make1_oid(rel->oid))
 	{
 		LOCAL_FCINFO(fcinfo, 2);
 		FmgrInfo	flinfo;
@@ -334,7 +313,7 @@ size_of(EffRelation *rel)
 		/* called by hand, since it is NULL where the relation has just gone */
 		fmgr_info(F_PG_RELATION_SIZE_REGCLASS_TEXT, &flinfo);
 		InitFunctionCallInfoData(*fcinfo, &flinfo, 2, InvalidOid, NULL, NULL);
-		fcinfo->args[0].value = ObjectIdGetDatum(lfirst_oid(lc));
+		fcinfo->args[0].value = ObjectIdGetDatum(oid);
 		fcinfo->args[0].isnull = false;
 		fcinfo->args[1].value = CStringGetTextDatum("main");
 		fcinfo->args[1].isnull = false;
@@ -350,10 +329,9 @@ static List *
 references_to(LintRun *run, MapTable *table)
 {
 	List	   *result = NIL;
-	ListCell   *lc;
 
-	foreach(lc, table->rel->inheritors)
-		result = list_concat_unique_ptr(result, EffMapRelation(run->map, lfirst_oid(lc))->referenced_by);
+	foreach_oid(oid, table->rel->inheritors)
+		result = list_concat_unique_ptr(result, EffMapRelation(run->map, oid)->referenced_by);
 	return result;
 }
 
@@ -367,11 +345,8 @@ belongs_to(MapTable *table, MapTable *subject)
 static void
 lint_cascades(LintRun *run, MapTable *subject, MapTable *target)
 {
-	ListCell   *lc;
-
-	foreach(lc, references_to(run, target))
+	foreach_ptr(ForeignKey, fk, references_to(run, target))
 	{
-		ForeignKey *fk = lfirst(lc);
 		MapTable   *source = EffMapTableOver(run->map, fk->relid);
 		EffRelation *rel = EffMapLoad(run->map, fk->relid);
 		bool		known = source != NULL && belongs_to(source, subject);
@@ -436,11 +411,8 @@ make_plan(void *arg)
 static void
 lint_steps(LintRun *run, ErasurePlan *plan)
 {
-	ListCell   *lc;
-
-	foreach(lc, plan->steps)
+	foreach_ptr(ErasureStep, step, plan->steps)
 	{
-		ErasureStep *step = lfirst(lc);
 		ForeignKey *fk = step->fk;
 		char	   *why;
 		char	   *hint;

@@ -44,11 +44,9 @@ EffLintBrokenLabels(LintRun *run)
 	MapError   *previous = NULL;
 	Oid			broken = InvalidOid;
 	bool		shown = false;
-	ListCell   *lc;
 
-	foreach(lc, run->labels)
+	foreach_ptr(StoredLabel, label, run->labels)
 	{
-		StoredLabel *label = lfirst(lc);
 		MapTable   *table = EffMapTable(run->map, label->relid);
 		MapError   *error;
 
@@ -85,11 +83,8 @@ EffLintBrokenLabels(LintRun *run)
 void
 EffLintShadowedComments(LintRun *run)
 {
-	ListCell   *lc;
-
-	foreach(lc, run->labels)
+	foreach_ptr(StoredLabel, label, run->labels)
 	{
-		StoredLabel *label = lfirst(lc);
 		MapTable   *table = EffMapTable(run->map, label->relid);
 
 		if (table != NULL && label->shadowed)
@@ -144,11 +139,10 @@ void
 EffLintUnlabelledTables(LintRun *run)
 {
 	Oid			previous = InvalidOid;
-	ListCell   *lc;
 
-	foreach(lc, run->map->foreign_keys)	/* sorted by relation */
+	foreach_ptr(ForeignKey, key, run->map->foreign_keys)	/* sorted by relation */
 	{
-		Oid			relid = ((ForeignKey *) lfirst(lc))->relid;
+		Oid			relid = key->relid;
 		EffRelation *rel;
 		TableLink  *link;
 
@@ -182,11 +176,9 @@ EffLintRetention(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
-		foreach(lc, table->columns)
+		foreach_ptr(MapColumn, column, table->columns)
 		{
-			MapColumn  *column = lfirst(lc);
 			RetentionPolicy *retention = column->label->retention;
 			EffColumn  *anchor;
 
@@ -222,15 +214,13 @@ void
 EffLintResolvers(LintRun *run)
 {
 	List	   *resolvers = EffResolvers();
-	ListCell   *lc;
 
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
 
-		foreach(lc, table->columns)
+		foreach_ptr(MapColumn, column, table->columns)
 		{
-			MapColumn  *column = lfirst(lc);
 			const char *ref = column->label->ref;
 
 			if (ref != NULL && EffResolverByName(resolvers, ref) == NULL)
@@ -251,13 +241,11 @@ EffLintSurrogates(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
 		if (!EffLintErases(table) || EffLintDeletes(table))
 			continue;
-		foreach(lc, table->columns)
+		foreach_ptr(MapColumn, column, table->columns)
 		{
-			MapColumn  *column = lfirst(lc);
 			SurrogateChoice choice = {.map = run->map, .table = table, .column = column};
 			Surrogate  *surrogate;
 
@@ -282,11 +270,9 @@ EffLintSurrogates(LintRun *run)
 static void
 lint_added_columns(LintRun *run, MapTable *table)
 {
-	ListCell   *lc;
-
-	foreach(lc, table->rel->inheritors)
+	foreach_oid(oid, table->rel->inheritors)
 	{
-		EffRelation *child = EffMapLoad(run->map, lfirst_oid(lc));
+		EffRelation *child = EffMapLoad(run->map, oid);
 
 		for (int i = 0; child != NULL && i < child->ncolumns; i++)
 		{
@@ -317,19 +303,19 @@ find_uses(void *arg)
 	List	   *conditions = NIL;
 	ListCell   *lc;
 
-	foreach(lc, table->columns)
+	foreach_ptr(MapColumn, each_column, table->columns)
 	{
-		RetentionPolicy *retention = ((MapColumn *) lfirst(lc))->label->retention;
+		RetentionPolicy *retention = each_column->label->retention;
 
 		if (retention != NULL && retention->anchor != NULL)
 			names = lappend(names, retention->anchor);
 	}
 	if (table->label != NULL)
 	{
-		foreach(lc, table->label->set)
-			names = lappend(names, ((SetLabel *) lfirst(lc))->column);
-		foreach(lc, table->label->links)
-			conditions = lappend(conditions, ((LinkLabel *) lfirst(lc))->where);
+		foreach_ptr(SetLabel, each_label, table->label->set)
+			names = lappend(names, each_label->column);
+		foreach_ptr(LinkLabel, each_label, table->label->links)
+			conditions = lappend(conditions, each_label->where);
 		conditions = lappend(conditions, table->label->subject_where);
 	}
 	foreach(lc, names)
@@ -350,12 +336,11 @@ static bool
 parts_are_labelled(LintRun *run, EffRelation *rel)
 {
 	bool		all = rel->relkind == RELKIND_PARTITIONED_TABLE && list_length(rel->inheritors) > 1;
-	ListCell   *lc;
 
 	if (all)
-		foreach(lc, rel->inheritors)
-			all &= get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE ||
-				EffMapTableOver(run->map, lfirst_oid(lc)) != NULL;
+		foreach_oid(oid, rel->inheritors)
+			all &= get_rel_relkind(oid) == RELKIND_PARTITIONED_TABLE ||
+				EffMapTableOver(run->map, oid) != NULL;
 	return all;
 }
 

@@ -40,12 +40,9 @@ EffLintLinks(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
-		foreach(lc, table->links)
+		foreach_ptr(TableLink, link, table->links)
 		{
-			TableLink  *link = lfirst(lc);
-
 			if (link->error != NULL)
 				lint_error(run, link);
 			else if (link->inferred)
@@ -71,11 +68,8 @@ EffLintHops(LintRun *run)
 {
 	for (int i = 0; i < run->map->ntables; i++)
 	{
-		ListCell   *lc;
-
-		foreach(lc, run->map->tables[i]->links)
+		foreach_ptr(TableLink, link, run->map->tables[i]->links)
 		{
-			TableLink  *link = lfirst(lc);
 			ListCell   *lc2;
 
 			foreach(lc2, link->hops)
@@ -96,12 +90,9 @@ EffLintOwners(LintRun *run)
 		MapTable   *table = run->map->tables[i];
 		List	   *owners = NIL;
 		bool		broken = table->error != NULL;
-		ListCell   *lc;
 
-		foreach(lc, table->links)
+		foreach_ptr(TableLink, link, table->links)
 		{
-			TableLink  *link = lfirst(lc);
-
 			broken |= link->error != NULL;
 			if (link->label->role == ROLE_OWNER)
 				owners = lappend(owners, link);
@@ -222,11 +213,8 @@ static bool
 is_foreign_key(DataMap *map, EffRelation *from, const AttrNumber *columns,
 			   EffRelation *to, const AttrNumber *target_columns, int n)
 {
-	ListCell   *lc;
-
-	foreach(lc, EffMapRelation(map, from->oid)->references)
+	foreach_ptr(ForeignKey, fk, EffMapRelation(map, from->oid)->references)
 	{
-		ForeignKey *fk = lfirst(lc);
 		int			matched = 0;
 
 		if (fk->target != to->oid || fk->nkeys != n)
@@ -248,11 +236,9 @@ foreign_key_statement(TableLink *link, JoinHop *hop)
 	EffRelation *to = hop->reverse ? hop->source : hop->target;
 	const AttrNumber *columns = hop->reverse ? hop->target_columns : hop->source_columns;
 	const AttrNumber *target_columns = hop->reverse ? hop->source_columns : hop->target_columns;
-	ListCell   *lc;
 
-	foreach(lc, to->indexes)
+	foreach_ptr(EffIndex, index, to->indexes)
 	{
-		EffIndex   *index = lfirst(lc);
 		int			matched = 0;
 
 		for (int i = 0; i < index->nkeys; i++)
@@ -273,27 +259,24 @@ foreign_key_statement(TableLink *link, JoinHop *hop)
 static void
 lint_shared(LintRun *run, MapTable *table, List *owners)
 {
-	ListCell   *lc;
 	bool		keep = false;
 
-	foreach(lc, owners)
-		keep |= ((TableLink *) lfirst(lc))->label->shared == SHARED_KEEP;
+	foreach_ptr(TableLink, each_link, owners)
+		keep |= each_link->label->shared == SHARED_KEEP;
 	if (!keep)
 		return;
-	foreach(lc, table->columns)
+	foreach_ptr(MapColumn, column, table->columns)
 	{
-		MapColumn  *column = lfirst(lc);
 		StringInfoData hint;
-		ListCell   *lc2;
 
 		if (column->label->link != NULL || column->label->erasure == ERASURE_RETAIN)
 			continue;
 		initStringInfo(&hint);
 		appendStringInfoString(&hint, "Choose one:");
-		foreach(lc2, owners)
+		foreach_ptr(TableLink, each_link, owners)
 			appendStringInfo(&hint, "\n%s",
 							 EffLintRelabel(run, table->rel, column->column->attnum, list_make1("link"),
-											EffLintJsonString(((TableLink *) lfirst(lc2))->name)));
+											EffLintJsonString(each_link->name)));
 		(void) EffLintAdd(run, LINT_SHARED_WITHOUT_LINK, table->rel, column->column->attnum,
 						  psprintf("column %s is about no owner in particular: it stays until the row's last owner is erased",
 								   EffLintColumnName(table->rel, column->column->attnum)),
@@ -305,17 +288,10 @@ lint_shared(LintRun *run, MapTable *table, List *owners)
 static void
 lint_tied(LintRun *run, MapTable *table)
 {
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, table->columns)
+	foreach_ptr(MapColumn, column, table->columns)
 	{
-		MapColumn  *column = lfirst(lc);
-
-		foreach(lc2, table->links)
+		foreach_ptr(TableLink, link, table->links)
 		{
-			TableLink  *link = lfirst(lc2);
-
 			if (link->label->role != ROLE_ACCESSOR || link->name == NULL || column->label->link == NULL ||
 				strcmp(link->name, column->label->link) != 0)
 				continue;
@@ -340,10 +316,8 @@ excluded_condition(MapTable *table)
 
 	if (table->is_subject)
 		conditions = lappend(conditions, table->label->subject_where);
-	foreach(lc, table->links)
+	foreach_ptr(TableLink, link, table->links)
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (link->error != NULL || link->label->role == ROLE_OWNER)
 			conditions = lappend(conditions, link->error ? NULL : link->label->where);
 	}

@@ -146,17 +146,15 @@ collect_labelled(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
 		tables = lappend_oid(tables, table->rel->oid);
-		foreach(lc, table->rel->inheritors)
+		foreach_oid(oid, table->rel->inheritors)
 		{
-			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
-			ListCell   *lc2;
+			EffRelation *rel = EffMapLoad(run->map, oid);
 
-			foreach(lc2, rel ? table->columns : NIL)
+			foreach_ptr(MapColumn, each_column, rel ? table->columns : NIL)
 			{
-				EffColumn  *column = EffRelationColumnByName(rel, ((MapColumn *) lfirst(lc2))->column->name);
+				EffColumn  *column = EffRelationColumnByName(rel, each_column->column->name);
 
 				if (column == NULL)
 					continue;
@@ -184,11 +182,9 @@ collect_connected(DataMap *map)
 
 	for (int i = 0; i < map->ntables; i++)
 	{
-		ListCell   *lc;
-
 		any |= map->tables[i]->is_subject;
-		foreach(lc, map->tables[i]->rel->inheritors)
-			(void) hash_search(connected, &lfirst_oid(lc), HASH_ENTER, NULL);
+		foreach_oid(oid, map->tables[i]->rel->inheritors)
+			(void) hash_search(connected, &oid, HASH_ENTER, NULL);
 	}
 	if (!any)
 		return NULL;
@@ -202,11 +198,9 @@ static bool
 connect_over(HTAB *connected, DataMap *map)
 {
 	bool		more = false;
-	ListCell   *lc;
 
-	foreach(lc, map->foreign_keys)
+	foreach_ptr(ForeignKey, fk, map->foreign_keys)
 	{
-		ForeignKey *fk = lfirst(lc);
 		bool		source = hash_search(connected, &fk->relid, HASH_FIND, NULL) != NULL;
 		bool		target = hash_search(connected, &fk->target, HASH_FIND, NULL) != NULL;
 

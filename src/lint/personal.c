@@ -283,13 +283,10 @@ void
 EffLintPersonal(LintRun *run)
 {
 	Company		company = {InvalidOid};
-	ListCell   *lc;
 
 	EffLintQuery(run, loose_query, put_loose);
-	foreach(lc, run->loose)
+	foreach_ptr(LooseColumn, column, run->loose)
 	{
-		LooseColumn *column = lfirst(lc);
-
 		if (column->relid != company.relid)
 			find_company(run, column->relid, &company);
 		lint_column(run, column, &company);

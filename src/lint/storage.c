@@ -128,10 +128,9 @@ EffLintStatistics(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
-		foreach(lc, table->columns)
-			lint_statistics(run, table, ((MapColumn *) lfirst(lc))->column);
+		foreach_ptr(MapColumn, column, table->columns)
+			lint_statistics(run, table, column->column);
 	}
 	EffLintQuery(run, extended_query, lint_extended);
 }
@@ -146,11 +145,10 @@ EffLintIndexes(LintRun *run)
 	for (int i = 0; i < run->map->ntables; i++)
 	{
 		MapTable   *table = run->map->tables[i];
-		ListCell   *lc;
 
-		foreach(lc, table->rel->inheritors)
+		foreach_oid(oid, table->rel->inheritors)
 		{
-			EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+			EffRelation *rel = EffMapLoad(run->map, oid);
 			ListCell   *lc2;
 
 			foreach(lc2, rel ? rel->indexes : NIL)
@@ -188,15 +186,13 @@ lint_statistics(LintRun *run, MapTable *table, EffColumn *labelled)
 	StringInfoData rows;
 	StringInfoData indexes;
 	bool		found = false;
-	ListCell   *lc;
 
 	initStringInfo(&rows);
 	initStringInfo(&indexes);
-	foreach(lc, table->rel->inheritors)
+	foreach_oid(oid, table->rel->inheritors)
 	{
-		EffRelation *rel = EffMapLoad(run->map, lfirst_oid(lc));
+		EffRelation *rel = EffMapLoad(run->map, oid);
 		EffColumn  *column = rel ? EffRelationColumnByName(rel, labelled->name) : NULL;
-		ListCell   *lc2;
 
 		if (column == NULL)
 			continue;
@@ -205,9 +201,8 @@ lint_statistics(LintRun *run, MapTable *table, EffColumn *labelled)
 			append_statistics(&rows, rel->sql, column->attnum);
 			found = true;
 		}
-		foreach(lc2, rel->indexes)
+		foreach_ptr(EffIndex, index, rel->indexes)
 		{
-			EffIndex   *index = lfirst(lc2);
 			char	   *name = quote_qualified_identifier(rel->schema, get_rel_name(index->oid));
 
 			for (int i = 0; list_member_int(index->expr_columns, column->attnum) && i < index->nkeys; i++)
@@ -299,15 +294,14 @@ static List *
 labelled_of(MapTable *table, EffRelation *rel, List *attnums)
 {
 	List	   *labelled = NIL;
-	ListCell   *lc;
 
-	foreach(lc, attnums)
+	foreach_int(number, attnums)
 	{
-		EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc));
+		EffColumn  *column = EffRelationColumn(rel, number);
 		EffColumn  *own = column ? EffRelationColumnByName(table->rel, column->name) : NULL;
 
 		if (own != NULL && EffMapColumn(table, own->attnum) != NULL)
-			labelled = list_append_unique_int(labelled, lfirst_int(lc));
+			labelled = list_append_unique_int(labelled, number);
 	}
 	return labelled;
 }
@@ -316,10 +310,9 @@ static char *
 names_of(EffRelation *rel, List *attnums)
 {
 	List	   *names = NIL;
-	ListCell   *lc;
 
-	foreach(lc, attnums)
-		names = lappend(names, pstrdup(quote_identifier(EffRelationColumn(rel, lfirst_int(lc))->name)));
+	foreach_int(number, attnums)
+		names = lappend(names, pstrdup(quote_identifier(EffRelationColumn(rel, number)->name)));
 	return EffLintNames(names);
 }
 

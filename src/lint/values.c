@@ -177,16 +177,15 @@ why_not(EffRelation *rel, List *columns, char **hint)
 	const char *role = quote_identifier(GetUserNameFromId(user, false));
 	char	   *schema = pstrdup(quote_identifier(rel->schema));
 	bool		all = pg_class_aclcheck(rel->oid, user, ACL_SELECT) == ACLCHECK_OK;
-	ListCell   *lc;
 
 	if (EffSchemaAclCheck(get_rel_namespace(rel->oid), user, ACL_USAGE) != ACLCHECK_OK)
 	{
 		*hint = psprintf("GRANT USAGE ON SCHEMA %s TO %s;", schema, role);
 		return psprintf("role %s may not use schema %s", role, schema);
 	}
-	foreach(lc, all ? NIL : columns)
+	foreach_ptr(SampledColumn, each_column, all ? NIL : columns)
 	{
-		if (pg_attribute_aclcheck(rel->oid, ((SampledColumn *) lfirst(lc))->column->attnum, user, ACL_SELECT) == ACLCHECK_OK)
+		if (pg_attribute_aclcheck(rel->oid, each_column->column->attnum, user, ACL_SELECT) == ACLCHECK_OK)
 			continue;
 		*hint = psprintf("GRANT SELECT ON %s TO %s;", rel->sql, role);
 		return psprintf("role %s may not read all of them", role);
@@ -284,11 +283,10 @@ table_sample(TableSample *sample)
 	double		pages = 0;
 	double		rows = 0;
 	double		percent;
-	ListCell   *lc;
 
-	foreach(lc, sample->rel->inheritors)
+	foreach_oid(oid, sample->rel->inheritors)
 	{
-		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oid));
 		Form_pg_class form;
 
 		if (!HeapTupleIsValid(tuple))

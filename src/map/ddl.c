@@ -125,15 +125,13 @@ check_comments(Oid relid, int attnum)
 static bool
 may_break_labels(Node *parsetree)
 {
-	ListCell   *lc;
-
 	if (may_break_expressions(parsetree) ||
 		IsA(parsetree, RenameStmt) || IsA(parsetree, DropStmt) || IsA(parsetree, AlterObjectSchemaStmt))
 		return true;
 	if (IsA(parsetree, AlterTableStmt))
-		foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+		foreach_ptr(AlterTableCmd, cmd, ((AlterTableStmt *) parsetree)->cmds)
 		{
-			AlterTableType type = ((AlterTableCmd *) lfirst(lc))->subtype;
+			AlterTableType type = cmd->subtype;
 
 			if (type == AT_DropColumn || type == AT_DropConstraint || type == AT_AlterColumnType)
 				return true;
@@ -178,12 +176,9 @@ static List *
 relations_with_expressions(void)
 {
 	List	   *result = NIL;
-	ListCell   *lc;
 
-	foreach(lc, EffLabelsLoad())
+	foreach_ptr(StoredLabel, label, EffLabelsLoad())
 	{
-		StoredLabel *label = lfirst(lc);
-
 		if (strstr(label->json, "\"surrogate\"") != NULL || strstr(label->json, "\"where\"") != NULL ||
 			strstr(label->json, "\"set\"") != NULL)
 			result = list_append_unique_oid(result, label->relid);
@@ -200,16 +195,12 @@ warn_of_broken_labels(List *relids)
 {
 	DataMap    *map;
 	List	   *warned = NIL;
-	ListCell   *lc;
 
 	CommandCounterIncrement();
-	foreach(lc, relids)
+	foreach_oid(oid, relids)
 	{
-		ListCell   *lc2;
-
-		foreach(lc2, EffLabelsOf(lfirst_oid(lc)))
+		foreach_ptr(StoredLabel, label, EffLabelsOf(oid))
 		{
-			StoredLabel *label = lfirst(lc2);
 			MapError   *error = EffProviderTry(label->relid, label->attnum, label->json);
 
 			if (error == NULL)
@@ -232,9 +223,9 @@ warn_of_broken_labels(List *relids)
 		MapTable   *table = map->tables[i];
 		MapError   *error = table->error;
 
-		foreach(lc, table->links)
+		foreach_ptr(TableLink, each_link, table->links)
 			if (error == NULL)
-				error = ((TableLink *) lfirst(lc))->error;
+				error = each_link->error;
 		/* a link that was never there is nothing that this DDL has broken */
 		if (error == NULL || list_member_oid(warned, table->rel->oid) ||
 			(error->code == ERRCODE_EFF_SUBJECT && !list_member_oid(relids, table->rel->oid)))

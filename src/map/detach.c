@@ -28,17 +28,14 @@ EffDetachColumns(DataMap *map, ForeignKey *fk)
 	{
 		EffColumn  *column = EffRelationColumn(rel, fk->columns[i]);
 		bool		shared = false;
-		ListCell   *lc;
 
 		if (column == NULL || column->not_null || column->generated)
 			continue;
 		nullable = lappend_int(nullable, column->attnum);
 		if (is_on_other_way(map, fk, rel, column))
 			continue;
-		foreach(lc, EffMapRelation(map, fk->relid)->references)
+		foreach_ptr(ForeignKey, other, EffMapRelation(map, fk->relid)->references)
 		{
-			ForeignKey *other = lfirst(lc);
-
 			for (int k = 0; other != fk && k < other->nkeys; k++)
 				shared |= other->columns[k] == column->attnum;
 		}
@@ -57,12 +54,8 @@ EffDetachColumns(DataMap *map, ForeignKey *fk)
 static bool
 is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column)
 {
-	ListCell   *lc;
-
-	foreach(lc, EffMapRelation(map, rel->oid)->joins)
+	foreach_ptr(JoinHop, hop, EffMapRelation(map, rel->oid)->joins)
 	{
-		JoinHop    *hop = lfirst(lc);
-
 		if (hop->fk != fk && (joins_on(hop->source, hop->source_columns, hop->n, rel, column) ||
 							  joins_on(hop->target, hop->target_columns, hop->n, rel, column)))
 			return true;
@@ -89,16 +82,15 @@ EffDetachAllowed(DataMap *map, MapTable *source, ForeignKey *fk)
 {
 	EffRelation *rel = EffMapLoad(map, fk->relid);
 	List	   *columns = EffForeignKeySets(fk);
-	ListCell   *lc;
 
 	if (fk->on_delete == FKCONSTR_ACTION_CASCADE || (columns != NIL && !EffForeignKeyLetsGo(fk, rel)))
 		return false;
 	if (columns == NIL)
 		columns = EffDetachColumns(map, fk);
-	foreach(lc, columns)
+	foreach_int(number, columns)
 	{
 		/* a partition has its columns in an order of its own */
-		EffColumn  *referencing = EffRelationColumn(rel, lfirst_int(lc));
+		EffColumn  *referencing = EffRelationColumn(rel, number);
 		EffColumn  *whole = EffRelationColumnByName(source->rel, referencing->name);
 		MapColumn  *column = whole ? EffMapColumn(source, whole->attnum) : NULL;
 
@@ -117,7 +109,6 @@ EffDetachLinkColumns(DataMap *map, TableLink *link)
 {
 	JoinHop    *first = linitial(link->hops);
 	List	   *columns = NIL;
-	ListCell   *lc;
 
 	if (first->fk != NULL)
 		columns = first->fk->relid == link->table->rel->oid && !first->reverse ?
@@ -130,9 +121,9 @@ EffDetachLinkColumns(DataMap *map, TableLink *link)
 			if (!column->not_null && !column->generated)
 				columns = lappend_int(columns, column->attnum);
 		}
-	foreach(lc, columns)
+	foreach_int(number, columns)
 	{
-		MapColumn  *column = EffMapColumn(link->table, lfirst_int(lc));
+		MapColumn  *column = EffMapColumn(link->table, number);
 
 		if (column != NULL && column->label->erasure == ERASURE_RETAIN)
 			return NIL;

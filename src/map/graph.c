@@ -42,25 +42,19 @@ EffGraphGet(void)
 static void
 note_joins(DataMap *map)
 {
-	ListCell   *lc;
-	ListCell   *lc2;
-	ListCell   *lc3;
-
 	for (int i = 0; i < map->ntables; i++)
-		foreach(lc, map->tables[i]->links)
-			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
+		foreach_ptr(TableLink, link, map->tables[i]->links)
+			foreach_ptr(JoinHop, hop, link->hops)
 			{
-				JoinHop    *hop = lfirst(lc2);
-
-				foreach(lc3, hop->source->inheritors)
+				foreach_oid(oid, hop->source->inheritors)
 				{
-					MapRelation *relation = EffMapRelation(map, lfirst_oid(lc3));
+					MapRelation *relation = EffMapRelation(map, oid);
 
 					relation->joins = lappend(relation->joins, hop);
 				}
-				foreach(lc3, hop->target->inheritors)
+				foreach_oid(each_oid, hop->target->inheritors)
 				{
-					MapRelation *relation = EffMapRelation(map, lfirst_oid(lc3));
+					MapRelation *relation = EffMapRelation(map, each_oid);
 
 					relation->joins = lappend(relation->joins, hop);
 				}
@@ -179,11 +173,9 @@ EffGraphRoleLinks(MapTable *table, MapTable *subject, LinkRole role)
 void
 EffGraphRaiseErrors(MapTable *table)
 {
-	ListCell   *lc;
-
 	if (table->error)
 		EffMapErrorRaise(table->error);
-	foreach(lc, table->links)
-		if (((TableLink *) lfirst(lc))->error)
-			EffMapErrorRaise(((TableLink *) lfirst(lc))->error);
+	foreach_ptr(TableLink, link, table->links)
+		if (link->error)
+			EffMapErrorRaise(link->error);
 }

@@ -32,12 +32,10 @@ effaced_subject_graph(PG_FUNCTION_ARGS)
 	DataMap    *map = EffGraphGet();
 	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 0);
 	int			ordinal = 0;
-	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, ordered_tables(map, subject))
+	foreach_ptr(MapTable, table, ordered_tables(map, subject))
 	{
-		MapTable   *table = lfirst(lc);
 		ListCell   *lc2;
 
 		ordinal++;
@@ -61,12 +59,10 @@ effaced_table_access(PG_FUNCTION_ARGS)
 	Oid			relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	bool		found = false;
 	int			ordinal = 0;
-	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, ordered_tables(map, subject))
+	foreach_ptr(MapTable, table, ordered_tables(map, subject))
 	{
-		MapTable   *table = lfirst(lc);
 		ListCell   *lc2;
 
 		ordinal++;
@@ -127,27 +123,19 @@ effaced_graph_dot(PG_FUNCTION_ARGS)
 	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 0);
 	StringInfoData buf;
 	List	   *seen = NIL;
-	ListCell   *lc;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "digraph effaced {\n  rankdir=LR;\n  node [shape=box];\n");
-	foreach(lc, ordered_tables(map, subject))
+	foreach_ptr(MapTable, table, ordered_tables(map, subject))
 	{
-		MapTable   *table = lfirst(lc);
-		ListCell   *lc2;
-
 		appendStringInfo(&buf, "  %s [%s];\n", dot_name(table->name),
 						 table == subject ? "shape=doubleoctagon" :
 						 table->is_subject ? "shape=octagon" :
 						 table->fully_pii_owned ? "style=filled, fillcolor=lightgrey" : "style=solid");
-		foreach(lc2, EffGraphLinks(table, subject))
+		foreach_ptr(TableLink, link, EffGraphLinks(table, subject))
 		{
-			TableLink  *link = lfirst(lc2);
-			ListCell   *lc3;
-
-			foreach(lc3, link->hops)
+			foreach_ptr(JoinHop, hop, link->hops)
 			{
-				JoinHop    *hop = lfirst(lc3);
 				char	   *edge;
 				ListCell   *lc4;
 				bool		known = false;
@@ -178,12 +166,11 @@ ordered_tables(DataMap *map, MapTable *subject)
 	List	   *relids = NIL;
 	List	   *broken;
 	List	   *result = NIL;
-	ListCell   *lc;
 
-	foreach(lc, EffGraphTables(map, subject))
-		relids = lappend_oid(relids, ((MapTable *) lfirst(lc))->rel->oid);
-	foreach(lc, EffGraphOrder(map, relids, NULL, NULL, &broken))
-		result = lappend(result, EffMapTable(map, lfirst_oid(lc)));
+	foreach_ptr(MapTable, table, EffGraphTables(map, subject))
+		relids = lappend_oid(relids, table->rel->oid);
+	foreach_oid(oid, EffGraphOrder(map, relids, NULL, NULL, &broken))
+		result = lappend(result, EffMapTable(map, oid));
 	return result;
 }
 
@@ -209,15 +196,12 @@ static Jsonb *
 hops_document(TableLink *link)
 {
 	StringInfoData buf;
-	ListCell   *lc;
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '[');
 	if (link != NULL)
-		foreach(lc, link->hops)
+		foreach_ptr(JoinHop, hop, link->hops)
 		{
-			JoinHop    *hop = lfirst(lc);
-
 			EffJsonComma(&buf);
 			appendStringInfoChar(&buf, '{');
 			EffJsonMember(&buf, "source_table", hop->source->name);

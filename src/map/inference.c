@@ -84,22 +84,19 @@ static void
 search_chains(Inference *inference, Oid relid)
 {
 	MapRelation *entry = EffMapRelation(inference->map, relid);
-	ListCell   *lc;
 
-	foreach(lc, entry->references)
+	foreach_ptr(ForeignKey, fk, entry->references)
 	{
-		ForeignKey *fk = lfirst(lc);
 		MapTable   *target = EffMapTable(inference->map, fk->target);
 		bool		visited = fk->target == relid;
-		ListCell   *lc2;
 
 		if (list_length(inference->found) >= MAX_CANDIDATES ||
 			++inference->steps > MAX_INFERENCE_STEPS)
 			return;
 		if (hash_search(inference->reaching, &fk->target, HASH_FIND, NULL) == NULL)
 			continue;
-		foreach(lc2, inference->chain)
-			visited |= ((ForeignKey *) lfirst(lc2))->relid == fk->target;
+		foreach_ptr(ForeignKey, key, inference->chain)
+			visited |= key->relid == fk->target;
 		if (visited)
 			continue;
 		inference->chain = lappend(inference->chain, fk);
@@ -129,12 +126,11 @@ EffFindReaching(DataMap *map)
 	while (todo != NIL)
 	{
 		MapRelation *entry = EffMapRelation(map, llast_oid(todo));
-		ListCell   *lc;
 
 		todo = list_delete_last(todo);
-		foreach(lc, entry->referenced_by)
+		foreach_ptr(ForeignKey, key, entry->referenced_by)
 		{
-			Oid			relid = ((ForeignKey *) lfirst(lc))->relid;
+			Oid			relid = key->relid;
 			bool		found;
 
 			(void) hash_search(reaching, &relid, HASH_ENTER, &found);
@@ -150,12 +146,10 @@ static char *
 path_of_chain(DataMap *map, List *chain)
 {
 	StringInfoData path;
-	ListCell   *lc;
 
 	initStringInfo(&path);
-	foreach(lc, chain)
+	foreach_ptr(ForeignKey, fk, chain)
 	{
-		ForeignKey *fk = lfirst(lc);
 		EffRelation *rel = EffMapLoad(map, fk->relid);
 		const char *name = fk->name;
 
@@ -163,12 +157,9 @@ path_of_chain(DataMap *map, List *chain)
 		{
 			const char *column = EffRelationColumn(rel, fk->columns[0])->name;
 			int			uses = 0;
-			ListCell   *lc2;
 
-			foreach(lc2, EffMapRelation(map, fk->relid)->references)
+			foreach_ptr(ForeignKey, other, EffMapRelation(map, fk->relid)->references)
 			{
-				ForeignKey *other = lfirst(lc2);
-
 				uses += strcmp(other->name, column) == 0 ? 1 : 0;
 				uses += other->nkeys == 1 && other->columns[0] == fk->columns[0] ? 1 : 0;
 			}
@@ -224,9 +215,8 @@ char *
 EffGraphInferredPath(DataMap *map, TableLink *link)
 {
 	List	   *chain = NIL;
-	ListCell   *lc;
 
-	foreach(lc, link->hops)
-		chain = lappend(chain, ((JoinHop *) lfirst(lc))->fk);
+	foreach_ptr(JoinHop, hop, link->hops)
+		chain = lappend(chain, hop->fk);
 	return path_of_chain(map, chain);
 }

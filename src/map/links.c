@@ -73,11 +73,9 @@ static void
 resolve_path(DataMap *map, TableLink *link)
 {
 	EffRelation *current = link->table->rel;
-	ListCell   *lc;
 
-	foreach(lc, EffPathParse(link->label->path))
+	foreach_ptr(PathSegment, segment, EffPathParse(link->label->path))
 	{
-		PathSegment *segment = lfirst(lc);
 		JoinHop    *hop = segment->columns == NIL ?
 			EffHopAlong(map, match_segment(map, current, segment)) :
 			EffHopAgainst(map, match_reverse(map, current, segment));
@@ -161,11 +159,9 @@ key_of_hop(DataMap *map, JoinHop *hop, bool reverse)
 	EffRelation *to = reverse ? hop->source : hop->target;
 	AttrNumber *from_columns = reverse ? hop->target_columns : hop->source_columns;
 	AttrNumber *to_columns = reverse ? hop->source_columns : hop->target_columns;
-	ListCell   *lc;
 
-	foreach(lc, EffMapRelation(map, from->oid)->references)
+	foreach_ptr(ForeignKey, fk, EffMapRelation(map, from->oid)->references)
 	{
-		ForeignKey *fk = lfirst(lc);
 		int			matched = 0;
 
 		if (fk->target != to->oid || fk->nkeys != hop->n)
@@ -304,21 +300,17 @@ describe_candidates(DataMap *map, EffRelation *from)
 {
 	MapRelation *entry = EffMapRelation(map, from->oid);
 	StringInfoData buf;
-	ListCell   *lc;
 	int			n = 0;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "Candidates from %s: ", from->name);
-	foreach(lc, entry->references)
+	foreach_ptr(ForeignKey, fk, entry->references)
 	{
-		ForeignKey *fk = lfirst(lc);
-
 		appendStringInfo(&buf, "%s%s (%s)", n++ > 0 ? ", " : "",
 						 quote_identifier(fk->name), EffJoinNames(from, fk->columns, fk->nkeys));
 	}
-	foreach(lc, entry->referenced_by)
+	foreach_ptr(ForeignKey, fk, entry->referenced_by)
 	{
-		ForeignKey *fk = lfirst(lc);
 		EffRelation *child = EffMapLoad(map, fk->relid);
 
 		if (child != NULL)

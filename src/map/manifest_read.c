@@ -34,21 +34,16 @@ effaced_manifest_upgrade(PG_FUNCTION_ARGS)
 {
 	List	   *tables = read_payload(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
 	StringInfoData buf;
-	ListCell   *lc;
 
 	list_sort(tables, compare_payload_tables);
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"schema_version\": %d, \"tables\": [", SCHEMA_VERSION);
-	foreach(lc, tables)
+	foreach_ptr(PayloadTable, table, tables)
 	{
-		PayloadTable *table = lfirst(lc);
 		List	   *columns = NIL;
-		ListCell   *lc2;
 
-		foreach(lc2, table->columns)
+		foreach_ptr(PayloadColumn, column, table->columns)
 		{
-			PayloadColumn *column = lfirst(lc2);
-
 			columns = lappend(columns, list_make2(column->name, column->spec));
 		}
 		EffJsonComma(&buf);
@@ -71,15 +66,12 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 	List	   *relids = NIL;
 	EffBracket	bracket;
 	int			n = 0;
-	ListCell   *lc;
 
 	EffSpiBegin(&bracket);
 	/* old labels first: they may move from a table to its parent */
-	foreach(lc, tables)
+	foreach_ptr(PayloadTable, table, tables)
 	{
-		PayloadTable *table = lfirst(lc);
 		Oid			relid = EffRelationByName(table->name);
-		ListCell   *lc2;
 
 		if (!OidIsValid(relid))
 			ereport(ERROR,
@@ -92,20 +84,16 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 					 errmsg("manifest lists table %s twice", EffRelationDisplayName(relid)),
 					 errhint("Keep one of the two.")));
 		relids = lappend_oid(relids, relid);
-		foreach(lc2, EffLabelsOf(relid))
+		foreach_ptr(StoredLabel, label, EffLabelsOf(relid))
 		{
-			StoredLabel *label = lfirst(lc2);
-
 			if (!label->from_comment)
 				EffProviderSetLabel(relid, label->attnum, NULL);
 		}
 	}
-	foreach(lc, tables)
+	foreach_ptr(PayloadTable, table, tables)
 	{
-		PayloadTable *table = lfirst(lc);
 		Oid			relid = EffRelationByName(table->name);
 		StringInfoData buf;
-		ListCell   *lc2;
 
 		if (table->link != NULL)
 		{
@@ -115,9 +103,8 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 								DatumGetCString(DirectFunctionCall1(jsonb_out, JsonbPGetDatum(EffJsonDone(&buf)))));
 			n++;
 		}
-		foreach(lc2, table->columns)
+		foreach_ptr(PayloadColumn, column, table->columns)
 		{
-			PayloadColumn *column = lfirst(lc2);
 			AttrNumber	attnum = get_attnum(relid, column->name);
 
 			if (attnum == InvalidAttrNumber)
@@ -182,10 +169,9 @@ read_payload(Jsonb *payload)
 	for (int i = 0; i < JsonContainerSize(array); i++)
 	{
 		PayloadTable *table = read_table(getIthJsonbValueFromContainer(array, i), version);
-		ListCell   *lc;
 
-		foreach(lc, result)
-			if (strcmp(((PayloadTable *) lfirst(lc))->name, table->name) == 0)
+		foreach_ptr(PayloadTable, each_table, result)
+			if (strcmp(each_table->name, table->name) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
 						 errmsg("manifest lists table \"%s\" twice", table->name),
@@ -219,11 +205,10 @@ read_table(JsonbValue *value, int version)
 			JsonbContainer *entry = object_of(getIthJsonbValueFromContainer(array, i), "entry of columns");
 			PayloadColumn *column = palloc0(sizeof(PayloadColumn));
 			JsonbValue *spec = EffJsonbMember(entry, "spec");
-			ListCell   *lc;
 
 			column->name = name_of(entry, "entry of columns");
-			foreach(lc, table->columns)
-				if (strcmp(((PayloadColumn *) lfirst(lc))->name, column->name) == 0)
+			foreach_ptr(PayloadColumn, each_column, table->columns)
+				if (strcmp(each_column->name, column->name) == 0)
 					ereport(ERROR,
 							(errcode(ERRCODE_EFF_MANIFEST),
 							 errmsg("manifest names column %s.%s twice", table->name, quote_identifier(column->name)),

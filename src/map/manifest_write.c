@@ -96,12 +96,9 @@ write_map_table(StringInfo buf, MapTable *table)
 {
 	List	   *columns = NIL;
 	List	   *key = NIL;
-	ListCell   *lc;
 
-	foreach(lc, table->columns)
+	foreach_ptr(MapColumn, column, table->columns)
 	{
-		MapColumn  *column = lfirst(lc);
-
 		columns = lappend(columns, list_make2(column->column->name, column->label));
 	}
 	for (int i = 0; i < table->nkey; i++)
@@ -114,16 +111,12 @@ void
 EffManifestWriteTable(StringInfo buf, const char *name, List *columns, TableLabel *link,
 			List *subject_key, const char *kind)
 {
-	ListCell   *lc;
-
 	appendStringInfoChar(buf, '{');
 	EffJsonMember(buf, "name", name);
 	EffJsonKey(buf, "columns");
 	appendStringInfoChar(buf, '[');
-	foreach(lc, columns)
+	foreach_ptr(List, pair, columns)
 	{
-		List	   *pair = lfirst(lc);
-
 		EffJsonComma(buf);
 		appendStringInfoChar(buf, '{');
 		EffJsonMember(buf, "name", linitial(pair));
@@ -229,8 +222,8 @@ EffManifestWriteLink(StringInfo buf, TableLabel *label, List *subject_key, const
 	else
 	{
 		appendStringInfoChar(buf, '{');
-		foreach(lc, label->set)
-			EffJsonMember(buf, ((SetLabel *) lfirst(lc))->column, ((SetLabel *) lfirst(lc))->expression);
+		foreach_ptr(SetLabel, each_label, label->set)
+			EffJsonMember(buf, each_label->column, each_label->expression);
 		appendStringInfoChar(buf, '}');
 	}
 	appendStringInfoChar(buf, '}');
@@ -241,13 +234,12 @@ static char *
 unused_link_name(TableLabel *label)
 {
 	char	   *name = pstrdup("subject");
-	ListCell   *lc;
 
 	for (bool unused = false; !unused;)
 	{
 		unused = true;
-		foreach(lc, label->links)
-			unused &= strcmp(((LinkLabel *) lfirst(lc))->name, name) != 0;
+		foreach_ptr(LinkLabel, each_label, label->links)
+			unused &= strcmp(each_label->name, name) != 0;
 		if (!unused)
 			name = psprintf("%s_", name);
 	}
@@ -257,8 +249,6 @@ unused_link_name(TableLabel *label)
 static void
 write_link_keys(StringInfo buf, LinkLabel *link, bool subject)
 {
-	ListCell   *lc;
-
 	EffJsonMember(buf, "path", link->path);
 	EffJsonKey(buf, "hops");
 	if (link->hops == NIL)
@@ -266,10 +256,8 @@ write_link_keys(StringInfo buf, LinkLabel *link, bool subject)
 	else
 	{
 		appendStringInfoChar(buf, '[');
-		foreach(lc, link->hops)
+		foreach_ptr(HopLabel, hop, link->hops)
 		{
-			HopLabel   *hop = lfirst(lc);
-
 			EffJsonComma(buf);
 			appendStringInfoChar(buf, '{');
 			EffJsonKey(buf, "source_columns");

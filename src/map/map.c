@@ -49,14 +49,13 @@ EffMapLoad(DataMap *map, Oid relid)
 		MemoryContext context = MemoryContextSwitchTo(map->context);
 		int			level = pin_quoting();
 		EffRelation *rel = EffRelationLoad(relid);
-		ListCell   *lc;
 
 		unpin_quoting(level);
 		entry->rel = rel;
 		entry->used = true;
 		if (rel != NULL)
-			foreach(lc, rel->inheritors)
-				EffMapRelation(map, lfirst_oid(lc))->used = true;
+			foreach_oid(oid, rel->inheritors)
+				EffMapRelation(map, oid)->used = true;
 		MemoryContextSwitchTo(context);
 	}
 	/* the hash may have grown; entries do not move */
@@ -80,11 +79,10 @@ MapTable *
 EffMapTableOver(DataMap *map, Oid relid)
 {
 	MapTable   *table = EffMapTable(map, relid);
-	ListCell   *lc;
 
 	if (table == NULL)
-		foreach(lc, EffAncestors(relid))
-			if ((table = EffMapTable(map, lfirst_oid(lc))) != NULL)
+		foreach_oid(oid, EffAncestors(relid))
+			if ((table = EffMapTable(map, oid)) != NULL)
 				break;
 	return table;
 }
@@ -103,10 +101,8 @@ EffMapColumn(MapTable *table, AttrNumber attnum)
 bool
 EffMapHoldsRefs(MapTable *table)
 {
-	ListCell   *lc;
-
-	foreach(lc, table->columns)
-		if (((MapColumn *) lfirst(lc))->label->ref != NULL)
+	foreach_ptr(MapColumn, column, table->columns)
+		if (column->label->ref != NULL)
 			return true;
 	return false;
 }
@@ -119,17 +115,14 @@ bool
 EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum)
 {
 	EffIndex   *primary = EffRelationPrimaryKey(table->rel);
-	ListCell   *lc;
 
 	if (EffMapColumn(table, attnum) != NULL)
 		return true;
 	for (int k = 0; primary != NULL && k < primary->nkeys; k++)
 		if (primary->keys[k] == attnum)
 			return true;
-	foreach(lc, EffMapRelation(map, table->rel->oid)->references)
+	foreach_ptr(ForeignKey, fk, EffMapRelation(map, table->rel->oid)->references)
 	{
-		ForeignKey *fk = lfirst(lc);
-
 		for (int k = 0; k < fk->nkeys; k++)
 			if (fk->columns[k] == attnum)
 				return true;

@@ -41,9 +41,8 @@ EffMapBuild(void)
 	map->sentinel = EffOwnRelation(EFF_SENTINEL);
 
 	map->foreign_keys = EffForeignKeysLoad();
-	foreach(lc, map->foreign_keys)
+	foreach_ptr(ForeignKey, fk, map->foreign_keys)
 	{
-		ForeignKey *fk = lfirst(lc);
 		MapRelation *entry = EffMapRelation(map, fk->relid);
 
 		entry->references = lappend(entry->references, fk);
@@ -61,14 +60,13 @@ EffMapBuild(void)
 	foreach(lc, tables)
 	{
 		MapTable   *table = lfirst(lc);
-		ListCell   *lc2;
 
 		map->tables[foreach_current_index(lc)] = table;
 		set_subject_key(table);
 		set_fully_owned(map, table);
-		foreach(lc2, table->columns)
+		foreach_ptr(MapColumn, column, table->columns)
 		{
-			Oid			type = ((MapColumn *) lfirst(lc2))->column->type;
+			Oid			type = column->column->type;
 
 			/* a domain is made of other types, and an array of its elements */
 			while (type >= FirstNormalObjectId)
@@ -169,17 +167,13 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 static void
 check_family(DataMap *map, List *tables)
 {
-	ListCell   *lc;
-
-	foreach(lc, tables)
+	foreach_ptr(MapTable, table, tables)
 	{
-		MapTable   *table = lfirst(lc);
 		List	   *links = table->label ? table->label->links : NIL;
-		ListCell   *lc2;
 
-		foreach(lc2, table->rel->inheritors)
+		foreach_oid(oid, table->rel->inheritors)
 		{
-			MapTable   *child = EffMapTable(map, lfirst_oid(lc2));
+			MapTable   *child = EffMapTable(map, oid);
 
 			if (child != NULL && child != table && child->error == NULL)
 				child->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
@@ -189,20 +183,18 @@ check_family(DataMap *map, List *tables)
 											   psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS NULL; likewise for its columns.",
 														child->rel->sql));
 		}
-		foreach(lc2, links)
-			check_names(table, "redact", ((LinkLabel *) lfirst(lc2))->redact);
-		foreach(lc2, table->label ? table->label->set : NIL)
-			check_names(table, "set", list_make1(((SetLabel *) lfirst(lc2))->column));
-		foreach(lc2, table->columns)
+		foreach_ptr(LinkLabel, each_label, links)
+			check_names(table, "redact", each_label->redact);
+		foreach_ptr(SetLabel, each_label, table->label ? table->label->set : NIL)
+			check_names(table, "set", list_make1(each_label->column));
+		foreach_ptr(MapColumn, column, table->columns)
 		{
-			MapColumn  *column = lfirst(lc2);
 			RetentionPolicy *retention = column->label->retention;
 			bool		found = column->label->link == NULL;
-			ListCell   *lc3;
 
-			foreach(lc3, links)
-				if (!found && ((LinkLabel *) lfirst(lc3))->name != NULL)
-					found = strcmp(((LinkLabel *) lfirst(lc3))->name, column->label->link) == 0;
+			foreach_ptr(LinkLabel, each_label, links)
+				if (!found && each_label->name != NULL)
+					found = strcmp(each_label->name, column->label->link) == 0;
 			if (!found && table->error == NULL)
 				table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
 											   psprintf("label key \"link\" of %s.%s names the unknown link \"%s\"",
@@ -321,8 +313,6 @@ set_subject_key(MapTable *table)
 static void
 set_fully_owned(DataMap *map, MapTable *table)
 {
-	ListCell   *lc;
-
 	table->fully_pii_owned = true;
 	if (table->label != NULL && table->label->owned)
 		return;
@@ -330,9 +320,9 @@ set_fully_owned(DataMap *map, MapTable *table)
 		table->fully_pii_owned &= EffMapIsCovered(map, table, table->rel->columns[i].attnum);
 
 	/* columns that an inheritance child adds have nowhere to be labelled */
-	foreach(lc, table->rel->relkind == RELKIND_PARTITIONED_TABLE ? NIL : table->rel->inheritors)
+	foreach_oid(oid, table->rel->relkind == RELKIND_PARTITIONED_TABLE ? NIL : table->rel->inheritors)
 	{
-		EffRelation *child = EffMapLoad(map, lfirst_oid(lc));
+		EffRelation *child = EffMapLoad(map, oid);
 
 		for (int i = 0; child != NULL && i < child->ncolumns; i++)
 			table->fully_pii_owned &= EffRelationColumnByName(table->rel, child->columns[i].name) != NULL;

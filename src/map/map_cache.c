@@ -98,13 +98,10 @@ EffMapGet(void)
 bool
 EffMapHold(DataMap *map, List *relations)
 {
-	ListCell   *lc;
-	ListCell   *lc2;
-
 	CHECK_FOR_INTERRUPTS();
-	foreach(lc, relations)
-		foreach(lc2, ((EffRelation *) lfirst(lc))->inheritors)
-			LockRelationOid(lfirst_oid(lc2), RowExclusiveLock);
+	foreach_ptr(EffRelation, relation, relations)
+		foreach_oid(oid, relation->inheritors)
+			LockRelationOid(oid, RowExclusiveLock);
 	return EffMapGet() == map;
 }
 
@@ -226,12 +223,10 @@ constraint_changed(Datum arg, int cacheid, uint32 hashvalue)
 static void
 transaction_ended(XactEvent event, void *arg)
 {
-	ListCell   *lc;
-
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
-	foreach(lc, stale_maps)
-		MemoryContextDelete(((DataMap *) lfirst(lc))->context);
+	foreach_ptr(DataMap, map, stale_maps)
+		MemoryContextDelete(map->context);
 	list_free(stale_maps);
 	stale_maps = NIL;
 }

@@ -65,7 +65,6 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 	{
 		Oid			relid = lfirst_oid(lc);
 		EffRelation *rel = EffMapLoad(map, relid);
-		ListCell   *lc2;
 
 		if (rel == NULL)
 			ereport(ERROR,
@@ -76,9 +75,8 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 		if (citus && EffCitusKindOf(relid) == CITUS_REFERENCE)
 			ranks[foreach_current_index(lc)] = RANK_REFERENCE;
 		/* keys from and to partitions are keys of the table */
-		foreach(lc2, rel->inheritors)
+		foreach_oid(child, rel->inheritors)
 		{
-			Oid			child = lfirst_oid(lc2);
 			bool		found;
 
 			entry = hash_search(positions, &child, HASH_ENTER, &found);
@@ -91,17 +89,13 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 	{
 		EffRelation *rel = EffMapLoad(map, lfirst_oid(lc));
 		MapTable   *table = EffMapTable(map, rel->oid);
-		ListCell   *lc2;
 
-		foreach(lc2, rel->inheritors)
+		foreach_oid(oid, rel->inheritors)
 		{
-			MapRelation *relation = EffMapRelation(map, lfirst_oid(lc2));
-			ListCell   *lc3;
+			MapRelation *relation = EffMapRelation(map, oid);
 
-			foreach(lc3, relation->references)
+			foreach_ptr(ForeignKey, fk, relation->references)
 			{
-				ForeignKey *fk = lfirst(lc3);
-
 				entry = hash_search(positions, &fk->target, HASH_FIND, NULL);
 				if (entry == NULL || entry->position == foreach_current_index(lc))
 					continue;
@@ -111,15 +105,10 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 		}
 		if (table == NULL)
 			continue;
-		foreach(lc2, table->links)
+		foreach_ptr(TableLink, link, table->links)
 		{
-			TableLink  *link = lfirst(lc2);
-			ListCell   *lc3;
-
-			foreach(lc3, link->hops)
+			foreach_ptr(JoinHop, hop, link->hops)
 			{
-				JoinHop    *hop = lfirst(lc3);
-
 				if (hop->reverse)
 				{
 					/* what is reached against a reference comes after its subject */
@@ -141,10 +130,8 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 
 	if (citus)
 		rank_predecessors(edges, ranks);
-	foreach(lc, edges)
+	foreach_ptr(OrderEdge, edge, edges)
 	{
-		OrderEdge  *edge = lfirst(lc);
-
 		waiting[edge->to]++;
 		leaving[edge->from] = lappend(leaving[edge->from], edge);
 	}
@@ -161,10 +148,8 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 		{
 			done[next] = true;
 			result = lappend_oid(result, list_nth_oid(relids, next));
-			foreach(lc, leaving[next])
+			foreach_ptr(OrderEdge, edge, leaving[next])
 			{
-				OrderEdge  *edge = lfirst(lc);
-
 				if (edge->gone)
 					continue;
 				edge->gone = true;
@@ -177,10 +162,8 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 		{
 			OrderEdge  *best = NULL;
 
-			foreach(lc, edges)
+			foreach_ptr(OrderEdge, edge, edges)
 			{
-				OrderEdge  *edge = lfirst(lc);
-
 				if (edge->gone || edge->how == BREAK_NONE)
 					continue;
 				if (best != NULL &&
@@ -220,15 +203,12 @@ static void
 rank_predecessors(List *edges, OrderRank *ranks)
 {
 	bool		more = true;
-	ListCell   *lc;
 
 	while (more)
 	{
 		more = false;
-		foreach(lc, edges)
+		foreach_ptr(OrderEdge, edge, edges)
 		{
-			OrderEdge  *edge = lfirst(lc);
-
 			if (ranks[edge->from] != RANK_LAST || ranks[edge->to] == RANK_LAST)
 				continue;
 			ranks[edge->from] = RANK_BEFORE_REFERENCE;
@@ -260,15 +240,12 @@ reaches(List *edges, int nnodes, int from, int to)
 	while (todo != NIL)
 	{
 		int			node = llast_int(todo);
-		ListCell   *lc;
 
 		if (node == to)
 			return true;
 		todo = list_delete_last(todo);
-		foreach(lc, edges)
+		foreach_ptr(OrderEdge, edge, edges)
 		{
-			OrderEdge  *edge = lfirst(lc);
-
 			if (!edge->gone && edge->from == node && !seen[edge->to])
 			{
 				seen[edge->to] = true;
@@ -286,7 +263,6 @@ describe_cycle(DataMap *map, List *relids, List *edges, bool *done)
 	StringInfoData buf;
 	List	   *walk = NIL;
 	int			node = -1;
-	ListCell   *lc;
 
 	/* every node left has a predecessor left: walking back must meet itself */
 	for (int i = 0; i < n && node < 0; i++)
@@ -295,10 +271,8 @@ describe_cycle(DataMap *map, List *relids, List *edges, bool *done)
 	while (!list_member_int(walk, node))
 	{
 		walk = lcons_int(node, walk);
-		foreach(lc, edges)
+		foreach_ptr(OrderEdge, edge, edges)
 		{
-			OrderEdge  *edge = lfirst(lc);
-
 			if (!edge->gone && edge->to == node && !done[edge->from])
 			{
 				node = edge->from;
@@ -308,10 +282,10 @@ describe_cycle(DataMap *map, List *relids, List *edges, bool *done)
 	}
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, EffMapLoad(map, list_nth_oid(relids, node))->name);
-	foreach(lc, walk)
+	foreach_int(number, walk)
 	{
-		appendStringInfo(&buf, " -> %s", EffMapLoad(map, list_nth_oid(relids, lfirst_int(lc)))->name);
-		if (lfirst_int(lc) == node)
+		appendStringInfo(&buf, " -> %s", EffMapLoad(map, list_nth_oid(relids, number))->name);
+		if (number == node)
 			break;
 	}
 	return buf.data;

@@ -12,7 +12,6 @@ List *
 EffOwnersOfValue(MapTable *table, const char *link)
 {
 	List	   *claims = NIL;
-	ListCell   *lc;
 
 	if (table->is_subject && link == NULL)
 	{
@@ -21,9 +20,8 @@ EffOwnersOfValue(MapTable *table, const char *link)
 		self->subject = table;
 		claims = list_make1(self);
 	}
-	foreach(lc, table->links)
+	foreach_ptr(TableLink, other, table->links)
 	{
-		TableLink  *other = lfirst(lc);
 		OwnerClaim *claim;
 
 		if (link != NULL ? other->name == NULL || strcmp(other->name, link) != 0 : other->label->role != ROLE_OWNER)
@@ -44,14 +42,11 @@ bool
 EffOwnersContested(MapTable *table, MapTable *subject)
 {
 	int			owners = table->is_subject && table != subject ? 1 : 0;
-	ListCell   *lc;
 
 	if (table == subject)
 		return false;
-	foreach(lc, table->links)
+	foreach_ptr(TableLink, link, table->links)
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (link->label->role != ROLE_OWNER)
 			continue;
 		owners++;
@@ -77,7 +72,6 @@ EffOwnersClaims(MapTable *table, bool with_links)
 {
 	List	   *claims = NIL;
 	OwnerClaim *claim;
-	ListCell   *lc;
 
 	if (table->is_subject)
 	{
@@ -86,10 +80,8 @@ EffOwnersClaims(MapTable *table, bool with_links)
 		claims = lappend(claims, claim);
 	}
 	if (with_links)
-		foreach(lc, table->links)
+		foreach_ptr(TableLink, link, table->links)
 		{
-			TableLink  *link = lfirst(lc);
-
 			if (link->label->role != ROLE_OWNER)
 				continue;
 			claim = palloc0(sizeof(OwnerClaim));
@@ -109,12 +101,9 @@ EffOwnersTwins(DataMap *map, TableLink *link)
 {
 	List	   *columns = EffDetachLinkColumns(map, link);
 	List	   *claims = NIL;
-	ListCell   *lc;
 
-	foreach(lc, EffOwnersClaims(link->table, true))
+	foreach_ptr(OwnerClaim, claim, EffOwnersClaims(link->table, true))
 	{
-		OwnerClaim *claim = lfirst(lc);
-
 		if (claim->link != NULL && (claim->link != link || link->reverse) &&
 			EffLinkStartsAt(claim->link, columns))
 			claims = lappend(claims, claim);

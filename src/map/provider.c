@@ -54,13 +54,10 @@ effaced_remove_labels(PG_FUNCTION_ARGS)
 	List	   *labels = EffLabelsLoad();
 	EffBracket	bracket;
 	int			n = 0;
-	ListCell   *lc;
 
 	EffSpiBegin(&bracket);
-	foreach(lc, labels)
+	foreach_ptr(StoredLabel, label, labels)
 	{
-		StoredLabel *label = lfirst(lc);
-
 		if (EffRelationDisplayName(label->relid) == NULL)
 			continue;
 		if (!label->from_comment)
@@ -148,8 +145,6 @@ check_object(const ObjectAddress *object, const char *label)
 static void
 check_relation(EffRelation *rel, AttrNumber attnum)
 {
-	ListCell   *lc;
-
 	if (rel->relkind != RELKIND_RELATION && rel->relkind != RELKIND_PARTITIONED_TABLE &&
 		rel->relkind != RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,
@@ -161,21 +156,21 @@ check_relation(EffRelation *rel, AttrNumber attnum)
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("system columns of %s take no label", rel->name),
 				 errhint("Label a column of the table's own.")));
-	foreach(lc, EffAncestors(rel->oid))
-		if (EffLabelsOf(lfirst_oid(lc)) != NIL)
+	foreach_oid(oid, EffAncestors(rel->oid))
+		if (EffLabelsOf(oid) != NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("table %s is a child of %s, whose labels count for it",
-							rel->name, EffRelationDisplayName(lfirst_oid(lc))),
-					 errhint("Label %s instead.", EffRelationDisplayName(lfirst_oid(lc)))));
-	foreach(lc, rel->inheritors)
-		if (lfirst_oid(lc) != rel->oid && EffLabelsOf(lfirst_oid(lc)) != NIL)
+							rel->name, EffRelationDisplayName(oid)),
+					 errhint("Label %s instead.", EffRelationDisplayName(oid))));
+	foreach_oid(each_oid, rel->inheritors)
+		if (each_oid != rel->oid && EffLabelsOf(each_oid) != NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("table %s has the child %s, which has labels of its own",
-							rel->name, EffRelationDisplayName(lfirst_oid(lc))),
+							rel->name, EffRelationDisplayName(each_oid)),
 					 errhint("Remove the labels of %s first: those of the parent count for it.",
-							 EffRelationDisplayName(lfirst_oid(lc)))));
+							 EffRelationDisplayName(each_oid))));
 }
 
 static void
@@ -219,10 +214,8 @@ check_table_label(EffRelation *rel, const char *json)
 	check_names(rel, label->subject_id_columns, "subject_id_columns");
 	if (label->subject_where != NULL)
 		read = EffExpressionAnalyze(rel, "t", label->subject_where, NULL, "where")->columns;
-	foreach(lc, label->links)
+	foreach_ptr(LinkLabel, link, label->links)
 	{
-		LinkLabel  *link = lfirst(lc);
-
 		check_names(rel, link->redact, "redact");
 		if (link->hops != NIL)
 			check_names(rel, ((HopLabel *) linitial(link->hops))->source_columns, "source_columns");

@@ -163,11 +163,8 @@ effaced_run_outbox(PG_FUNCTION_ARGS)
 List *
 EffOutboxEntries(List *entries, const char *subject_id, List *refs)
 {
-	ListCell   *lc;
-
-	foreach(lc, refs)
+	foreach_ptr(ExternalRef, ref, refs)
 	{
-		ExternalRef *ref = lfirst(lc);
 		OutboxEntry *entry = palloc0(sizeof(OutboxEntry));
 
 		entry->subject_id = subject_id;
@@ -241,24 +238,20 @@ void
 EffOutboxWrite(EffObject *result, List *entries, List *resolvers)
 {
 	List	   *skipped = NIL;
-	ListCell   *lc;
-	ListCell   *lc2;
 
-	foreach(lc, resolvers)
+	foreach_ptr(Resolver, each_resolver, resolvers)
 	{
-		char	   *name = ((Resolver *) lfirst(lc))->name;
+		char	   *name = each_resolver->name;
 		bool		asked = false;
 
-		foreach(lc2, entries)
-			asked |= strcmp(((OutboxEntry *) lfirst(lc2))->resolver, name) == 0;
+		foreach_ptr(OutboxEntry, each_entry, entries)
+			asked |= strcmp(each_entry->resolver, name) == 0;
 		if (!asked)
 			skipped = lappend(skipped, name);
 	}
 	EffObjectOpenArray(result, "enqueued");
-	foreach(lc, entries)
+	foreach_ptr(OutboxEntry, entry, entries)
 	{
-		OutboxEntry *entry = lfirst(lc);
-
 		EffObjectOpen(result, NULL);
 		EffObjectText(result, "resolver", entry->resolver);
 		EffObjectText(result, "entry_id", entry->entry_id);
@@ -319,12 +312,9 @@ static Datum
 member_texts(List *entries, int member)
 {
 	List	   *texts = NIL;
-	ListCell   *lc;
 
-	foreach(lc, entries)
+	foreach_ptr(OutboxEntry, entry, entries)
 	{
-		OutboxEntry *entry = lfirst(lc);
-
 		texts = lappend(texts, unconstify(char *, member == 0 ? entry->subject_id : member == 1 ? entry->resolver : entry->ref));
 	}
 	return EffTextArrayOfList(texts);

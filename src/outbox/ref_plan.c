@@ -65,9 +65,8 @@ EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner)
 	EffPinBegin(&bracket);
 	build.plan = palloc0(sizeof(ErasurePlan));
 	build.plan->subject = subject;
-	foreach(lc, EffGraphTables(map, subject))
+	foreach_ptr(MapTable, table, EffGraphTables(map, subject))
 	{
-		MapTable   *table = lfirst(lc);
 		bool		linked = EffGraphRoleLinks(table, subject, ROLE_OWNER) != NIL;
 
 		if (table == subject)
@@ -86,12 +85,11 @@ EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner)
 void
 EffRefPlanCheck(ErasurePlan *plan, List *resolvers)
 {
-	ListCell   *lc;
 	ListCell   *lc2;
 
-	foreach(lc, plan->refs)
-		foreach(lc2, ((RefSource *) lfirst(lc))->columns)
-			EffRefsRequireResolver(resolvers, ((RefSource *) lfirst(lc))->table, lfirst(lc2));
+	foreach_ptr(RefSource, source, plan->refs)
+		foreach(lc2, source->columns)
+			EffRefsRequireResolver(resolvers, source->table, lfirst(lc2));
 }
 
 List *
@@ -153,14 +151,12 @@ add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owne
 	EffRelation *rel = planned->table->rel;
 	RefSource  *source = palloc0(sizeof(RefSource));
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "reading references of", rel);
-	ListCell   *lc;
 
 	source->table = planned->table;
 	source->read = st;
 	appendStringInfo(&st->text, "SELECT r.place, r.value FROM %s t CROSS JOIN LATERAL (VALUES ", rel->sql);
-	foreach(lc, planned->table->columns)
+	foreach_ptr(MapColumn, column, planned->table->columns)
 	{
-		MapColumn  *column = lfirst(lc);
 		char	   *condition;
 
 		if (column->label->ref == NULL)
@@ -216,12 +212,9 @@ mine_by_link(PlanBuild *build, Statement *st, PlannedTable *planned, const char 
 {
 	ScopeOwner	living = {SCOPE_LIVING, build->plan->subject};
 	int			length = st->text.len;
-	ListCell   *lc;
 
-	foreach(lc, planned->links)
+	foreach_ptr(TableLink, link, planned->links)
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (link->name == NULL || strcmp(link->name, name) != 0)
 			continue;
 		appendStringInfoChar(&st->text, '(');

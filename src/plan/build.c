@@ -64,10 +64,10 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 		EffGraphRoleLinks(subject, subject, ROLE_OWNER) : NIL;
 	if (own_links != NIL)
 		plan->own_links = EffDecideOwnLinks(&build, own_links);
-	foreach(lc, plan->tables)
-		relids = lappend_oid(relids, ((PlannedTable *) lfirst(lc))->table->rel->oid);
-	foreach(lc, EffGraphOrder(map, relids, EffPlanDeletes, plan, &build.broken))
-		ordered = lappend(ordered, EffPlanTable(plan, lfirst_oid(lc)));
+	foreach_ptr(PlannedTable, each_table, plan->tables)
+		relids = lappend_oid(relids, each_table->table->rel->oid);
+	foreach_oid(oid, EffGraphOrder(map, relids, EffPlanDeletes, plan, &build.broken))
+		ordered = lappend(ordered, EffPlanTable(plan, oid));
 	plan->tables = ordered;
 
 	foreach(lc, plan->tables)
@@ -98,10 +98,8 @@ build_plan(DataMap *map, MapTable *subject, List *tables)
 	foreach(lc, build.operations)
 		EffPlanMakeStep(&build, lfirst(lc));
 	EffPlanProbeSteps(&build);
-	foreach(lc, build.broken)
+	foreach_ptr(BrokenEdge, edge, build.broken)
 	{
-		BrokenEdge *edge = lfirst(lc);
-
 		if (edge->how == BREAK_DEFER)
 			plan->defer = lappend(plan->defer, edge->fk);
 	}

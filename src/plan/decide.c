@@ -33,20 +33,20 @@ EffDecideTables(PlanBuild *build, List *tables)
 				chosen = lappend(chosen, lfirst(lc));
 		return chosen;
 	}
-	foreach(lc, tables)
+	foreach_oid(oid, tables)
 	{
-		MapTable   *table = EffMapTable(build->map, lfirst_oid(lc));
+		MapTable   *table = EffMapTable(build->map, oid);
 
 		if (table != NULL)
 			EffGraphRaiseErrors(table);
 		if (table == NULL || (table != subject && EffGraphRoleLinks(table, subject, ROLE_OWNER) == NIL))
 		{
-			char	   *name = EffRelationDisplayName(lfirst_oid(lc));
+			char	   *name = EffRelationDisplayName(oid);
 
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_SUBJECT),
 					 name ? errmsg("table %s holds no rows that belong to a subject of %s", name, subject->name) :
-					 errmsg("relation with OID %u does not exist", lfirst_oid(lc)),
+					 errmsg("relation with OID %u does not exist", oid),
 					 errhint("SELECT relation FROM effaced_subject_graph('%s') WHERE role = 'owner' lists the tables that do.",
 							 subject->name),
 					 errhidestmt(true)));
@@ -64,7 +64,6 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 {
 	PlannedTable *planned = palloc0(sizeof(PlannedTable));
 	MapColumn  *keeping = NULL;
-	ListCell   *lc;
 
 	planned->table = table;
 	if (table == build->plan->subject)
@@ -74,25 +73,21 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 		planned->links = EffGraphRoleLinks(table, build->plan->subject, ROLE_OWNER);
 		planned->contested = EffOwnersContested(table, build->plan->subject);
 		/* whoever reaches rows against a reference, the reference is there */
-		foreach(lc, table->links)
-			if (((TableLink *) lfirst(lc))->label->role == ROLE_OWNER)
-				planned->reverse |= ((JoinHop *) linitial(((TableLink *) lfirst(lc))->hops))->reverse;
+		foreach_ptr(TableLink, each_link, table->links)
+			if (each_link->label->role == ROLE_OWNER)
+				planned->reverse |= ((JoinHop *) linitial(each_link->hops))->reverse;
 		/* who else owns a row must be found out before anything changes */
 		planned->find_first = planned->contested;
-		foreach(lc, planned->links)
+		foreach_ptr(TableLink, link, planned->links)
 		{
-			TableLink  *link = lfirst(lc);
-
 			planned->reads = list_concat(planned->reads,
 										 EffScopeReads(build->map, build->plan->subject, link));
 			planned->find_first |= may_slip_in(table, link);
 		}
 	}
 
-	foreach(lc, table->columns)
+	foreach_ptr(MapColumn, column, table->columns)
 	{
-		MapColumn  *column = lfirst(lc);
-
 		if (column->label->erasure != ERASURE_DELETE &&
 			(keeping == NULL || column->label->erasure == ERASURE_RETAIN))
 			keeping = column;
@@ -120,14 +115,13 @@ static bool
 may_slip_in(MapTable *table, TableLink *link)
 {
 	AttrNumber *key;
-	ListCell   *lc;
 
 	/* rows that have no key cannot be told apart; none holds across inheritance children */
 	if (!EffMapHoldsRefs(table) || EffRowKey(table, &key) == 0 ||
 		(table->rel->relkind != RELKIND_PARTITIONED_TABLE && list_length(table->rel->inheritors) > 1))
 		return false;
-	foreach(lc, link->hops)
-		if (((JoinHop *) lfirst(lc))->fk == NULL)
+	foreach_ptr(JoinHop, hop, link->hops)
+		if (hop->fk == NULL)
 			return true;
 	return false;
 }
@@ -159,9 +153,8 @@ EffDecideSurrogates(PlanBuild *build, PlannedTable *planned)
 
 	if (planned->deleted && !planned->contested)
 		return;
-	foreach(lc, planned->table->columns)
+	foreach_ptr(MapColumn, column, planned->table->columns)
 	{
-		MapColumn  *column = lfirst(lc);
 		bool		tied = planned->contested && column->label->link != NULL;
 		Surrogate  *surrogate;
 
@@ -237,12 +230,9 @@ check_generated(PlannedTable *planned, Surrogate *surrogate)
 	EffColumn  *column = surrogate->column->column;
 	Bitmapset  *attnums = EffGeneratedFrom(planned->table->rel, column);
 	bool		covered = false;
-	ListCell   *lc;
 
-	foreach(lc, planned->anonymize)
+	foreach_ptr(Surrogate, other, planned->anonymize)
 	{
-		Surrogate  *other = lfirst(lc);
-
 		covered |= other->kind != SURROGATE_GENERATED &&
 			bms_is_member(other->column->column->attnum, attnums);
 	}
@@ -260,17 +250,12 @@ check_generated(PlannedTable *planned, Surrogate *surrogate)
 static void
 check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column)
 {
-	ListCell   *lc;
-
-	foreach(lc, planned->table->rel->inheritors)
+	foreach_oid(oid, planned->table->rel->inheritors)
 	{
-		EffRelation *part = EffMapLoad(build->map, lfirst_oid(lc));
-		ListCell   *lc2;
+		EffRelation *part = EffMapLoad(build->map, oid);
 
-		foreach(lc2, EffMapRelation(build->map, part->oid)->referenced_by)
+		foreach_ptr(ForeignKey, fk, EffMapRelation(build->map, part->oid)->referenced_by)
 		{
-			ForeignKey *fk = lfirst(lc2);
-
 			for (int i = 0; i < fk->nkeys; i++)
 				if (strcmp(EffRelationColumn(part, fk->target_columns[i])->name, column->column->name) == 0)
 					ereport(ERROR,
@@ -291,18 +276,12 @@ check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column)
 void
 EffDecideChain(PlanBuild *build, PlannedTable *planned)
 {
-	ListCell   *lc;
-
 	if (planned->deleted)
 		return;
-	foreach(lc, planned->links)
+	foreach_ptr(TableLink, link, planned->links)
 	{
-		TableLink  *link = lfirst(lc);
-		ListCell   *lc2;
-
-		foreach(lc2, link->hops)
+		foreach_ptr(JoinHop, hop, link->hops)
 		{
-			JoinHop    *hop = lfirst(lc2);
 			MapColumn  *retained = NULL;
 			ListCell   *lc3;
 

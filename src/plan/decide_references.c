@@ -112,11 +112,9 @@ chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk)
 static bool
 is_link_reference(PlannedTable *source, ForeignKey *fk)
 {
-	ListCell   *lc;
-
-	foreach(lc, source->links)
+	foreach_ptr(TableLink, each_link, source->links)
 	{
-		JoinHop    *first = linitial(((TableLink *) lfirst(lc))->hops);
+		JoinHop    *first = linitial(each_link->hops);
 
 		if (first->fk == fk && !first->reverse)
 			return true;
@@ -127,10 +125,8 @@ is_link_reference(PlannedTable *source, ForeignKey *fk)
 static bool
 is_accessor_reference(MapTable *table, MapTable *subject, ForeignKey *fk)
 {
-	ListCell   *lc;
-
-	foreach(lc, EffGraphRoleLinks(table, subject, ROLE_ACCESSOR))
-		if (((JoinHop *) linitial(((TableLink *) lfirst(lc))->hops))->fk == fk)
+	foreach_ptr(TableLink, link, EffGraphRoleLinks(table, subject, ROLE_ACCESSOR))
+		if (((JoinHop *) linitial(link->hops))->fk == fk)
 			return true;
 	return false;
 }
@@ -145,11 +141,9 @@ EffPlanDetachAccessors(PlanBuild *build)
 	for (int i = 0; i < build->map->ntables; i++)
 	{
 		MapTable   *table = build->map->tables[i];
-		ListCell   *lc;
 
-		foreach(lc, EffGraphRoleLinks(table, build->plan->subject, ROLE_ACCESSOR))
+		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->plan->subject, ROLE_ACCESSOR))
 		{
-			TableLink  *link = lfirst(lc);
 			JoinHop    *first = linitial(link->hops);
 			PlannedTable *target = EffPlanTable(build->plan, first->target->oid);
 			PlannedTable *source = EffPlanTable(build->plan, table->rel->oid);

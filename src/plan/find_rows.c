@@ -152,25 +152,19 @@ void
 EffPlanMakeLocks(PlanBuild *build)
 {
 	List	   *locks = NIL;
-	ListCell   *lc;
 	int			depth = 1;
 	bool		more = true;
 
 	for (; more; depth++)
 	{
 		more = false;
-		foreach(lc, build->plan->tables)
+		foreach_ptr(PlannedTable, planned, build->plan->tables)
 		{
-			PlannedTable *planned = lfirst(lc);
-			ListCell   *lc2;
-
-			foreach(lc2, planned->links)
+			foreach_ptr(TableLink, link, planned->links)
 			{
-				TableLink  *link = lfirst(lc2);
 				int			i = list_length(link->hops) - depth;
 				JoinHop    *hop;
 				StatementPair *lock;
-				ListCell   *lc3;
 				bool		known = false;
 
 				if (i < 1)
@@ -181,8 +175,8 @@ EffPlanMakeLocks(PlanBuild *build)
 					(EffPlanDeletes(hop->target->oid, build->plan) && !EffMapHoldsRefs(planned->table)))
 					continue;
 				lock = make_lock(build, hop->target, planned, link, i);
-				foreach(lc3, locks)
-					known |= strcmp(((StatementPair *) lfirst(lc3))->one->text.data, lock->one->text.data) == 0;
+				foreach_ptr(StatementPair, pair, locks)
+					known |= strcmp(pair->one->text.data, lock->one->text.data) == 0;
 				if (known)
 					continue;
 				EffPlanProbeLock(build, lock->one, hop->target, planned, EffPlanLinkProbes(build, list_make1(link)));
@@ -191,9 +185,8 @@ EffPlanMakeLocks(PlanBuild *build)
 		}
 	}
 	/* and what others' rows could go along with, before those are looked for */
-	foreach(lc, build->operations)
+	foreach_ptr(PlannedOperation, operation, build->operations)
 	{
-		PlannedOperation *operation = lfirst(lc);
 		PlannedTable *planned = operation->planned;
 		StatementPair *lock;
 

@@ -20,21 +20,14 @@ EffPlanOperations(PlanBuild *build)
 	ListCell   *lc;
 	List	   *sorted = NIL;
 
-	foreach(lc, plan->tables)
+	foreach_ptr(PlannedTable, target, plan->tables)
 	{
-		PlannedTable *target = lfirst(lc);
-		ListCell   *lc2;
-
 		if (!target->deleted)
 			continue;
-		foreach(lc2, target->table->rel->inheritors)
+		foreach_oid(oid, target->table->rel->inheritors)
 		{
-			ListCell   *lc3;
-
-			foreach(lc3, EffMapRelation(build->map, lfirst_oid(lc2))->referenced_by)
+			foreach_ptr(ForeignKey, fk, EffMapRelation(build->map, oid)->referenced_by)
 			{
-				ForeignKey *fk = lfirst(lc3);
-
 				/* the caller may have deferred it, too */
 				if (fk->deferrable && !fk->namesake)
 					plan->check_now = lappend(plan->check_now, fk);
@@ -44,9 +37,8 @@ EffPlanOperations(PlanBuild *build)
 	}
 	if (plan->restricted == NIL)
 		EffPlanDetachAccessors(build);
-	foreach(lc, build->broken)
+	foreach_ptr(BrokenEdge, edge, build->broken)
 	{
-		BrokenEdge *edge = lfirst(lc);
 		PlannedOperation *operation;
 
 		if (edge->how != BREAK_NULL)
@@ -64,10 +56,8 @@ EffPlanOperations(PlanBuild *build)
 				sorted = lappend(sorted, lfirst(lc));
 	build->operations = sorted;
 
-	foreach(lc, plan->tables)
+	foreach_ptr(PlannedTable, planned, plan->tables)
 	{
-		PlannedTable *planned = lfirst(lc);
-
 		if (planned->table == plan->subject && plan->own_links != NULL)
 			(void) EffPlanAddOperation(build, STEP_SHARED, plan->own_links);
 		if (planned->deleted)
@@ -87,9 +77,8 @@ EffPlanOperations(PlanBuild *build)
 			(void) EffPlanAddOperation(build, STEP_SHARED, planned);
 	}
 
-	foreach(lc, build->operations)
+	foreach_ptr(PlannedOperation, operation, build->operations)
 	{
-		PlannedOperation *operation = lfirst(lc);
 		ListCell   *lc2;
 
 		switch (operation->strategy)
@@ -104,10 +93,10 @@ EffPlanOperations(PlanBuild *build)
 					EffRelation *whole = EffMapTableOver(build->map, part->oid)->rel;
 
 					operation->changes = whole->oid;
-					foreach(lc2, operation->set_null)
+					foreach_int(number, operation->set_null)
 					{
 						EffColumn  *column = EffRelationColumnByName(whole,
-																	 EffRelationColumn(part, lfirst_int(lc2))->name);
+																	 EffRelationColumn(part, number)->name);
 
 						if (column != NULL)
 							operation->columns = bms_add_member(operation->columns, column->attnum);
@@ -116,14 +105,14 @@ EffPlanOperations(PlanBuild *build)
 				break;
 			case STEP_ANONYMIZE:
 				operation->changes = operation->planned->table->rel->oid;
-				foreach(lc2, operation->planned->anonymize)
+				foreach_ptr(Surrogate, surrogate, operation->planned->anonymize)
 					operation->columns = bms_add_member(operation->columns,
-														((Surrogate *) lfirst(lc2))->column->column->attnum);
+														surrogate->column->column->attnum);
 				if (operation->planned->has_set)
-					foreach(lc2, operation->planned->table->label->set)
+					foreach_ptr(SetLabel, label, operation->planned->table->label->set)
 					{
 						EffColumn  *column = EffRelationColumnByName(operation->planned->table->rel,
-																	 ((SetLabel *) lfirst(lc2))->column);
+																	 label->column);
 
 						if (column != NULL)
 							operation->columns = bms_add_member(operation->columns, column->attnum);
@@ -131,19 +120,17 @@ EffPlanOperations(PlanBuild *build)
 				break;
 			case STEP_SHARED:
 				operation->changes = operation->planned->table->rel->oid;
-				foreach(lc2, operation->planned->anonymize)
+				foreach_ptr(Surrogate, surrogate, operation->planned->anonymize)
 				{
-					MapColumn  *column = ((Surrogate *) lfirst(lc2))->column;
+					MapColumn  *column = surrogate->column;
 
 					if (column->label->link != NULL)
 						operation->columns = bms_add_member(operation->columns, column->column->attnum);
 				}
 				foreach(lc2, operation->planned->links)
 				{
-					ListCell   *lc3;
-
-					foreach(lc3, EffDetachLinkColumns(build->map, lfirst(lc2)))
-						operation->columns = bms_add_member(operation->columns, lfirst_int(lc3));
+					foreach_int(number, EffDetachLinkColumns(build->map, lfirst(lc2)))
+						operation->columns = bms_add_member(operation->columns, number);
 				}
 				if (operation->columns == NULL)
 					operation->changes = InvalidOid;
@@ -175,13 +162,12 @@ EffPlanCheckWays(PlanBuild *build)
 	for (int i = 0; i < build->map->ntables; i++)
 	{
 		MapTable   *table = build->map->tables[i];
-		ListCell   *lc;
 		ListCell   *lc2;
 
 		if (table == build->plan->subject || EffPlanTable(build->plan, table->rel->oid) != NULL)
 			continue;
-		foreach(lc, EffGraphRoleLinks(table, build->plan->subject, ROLE_OWNER))
-			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
+		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->plan->subject, ROLE_OWNER))
+			foreach(lc2, link->hops)
 			{
 				JoinHop    *hop = lfirst(lc2);
 				EffRelation *changed = NULL;
@@ -209,12 +195,8 @@ EffPlanCheckWays(PlanBuild *build)
 static bool
 changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n, bool rows)
 {
-	ListCell   *lc;
-
-	foreach(lc, build->operations)
+	foreach_ptr(PlannedOperation, operation, build->operations)
 	{
-		PlannedOperation *operation = lfirst(lc);
-
 		if (operation->changes != rel->oid)
 			continue;
 		if (operation->columns == NULL && rows)
@@ -235,12 +217,9 @@ void
 EffPlanFindConflictingReads(PlanBuild *build)
 {
 	List	   *changes = NIL;	/* of PlannedOperation */
-	ListCell   *lc;
 
-	foreach(lc, build->operations)
+	foreach_ptr(PlannedOperation, operation, build->operations)
 	{
-		PlannedOperation *operation = lfirst(lc);
-
 		if (reads_changed(operation->planned->reads, changes))
 			operation->planned->find_first = true;
 		if (operation->outside != NULL && reads_changed(operation->outside->reads, changes))
@@ -258,17 +237,10 @@ EffPlanFindConflictingReads(PlanBuild *build)
 static bool
 reads_changed(List *reads, List *changes)
 {
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, changes)
+	foreach_ptr(PlannedOperation, change, changes)
 	{
-		PlannedOperation *change = lfirst(lc);
-
-		foreach(lc2, reads)
+		foreach_ptr(ScopeRead, read, reads)
 		{
-			ScopeRead  *read = lfirst(lc2);
-
 			if (read->relid == change->changes &&
 				(change->columns == NULL || bms_overlap(read->attnums, change->columns)))
 				return true;

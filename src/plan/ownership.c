@@ -26,8 +26,6 @@ static void add_revival(DataMap *map, ErasurePlan *plan, MapTable *subject);
 void
 EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
 {
-	ListCell   *lc;
-
 	if (planned->own_links)
 	{
 		/* subjects of their own: only what is tied to the link is this subject's */
@@ -40,9 +38,8 @@ EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
 	appendStringInfoChar(&st->text, ')');
 
 	if (planned->reverse)
-		foreach(lc, references_to(map, planned))
+		foreach_ptr(ForeignKey, fk, references_to(map, planned))
 		{
-			ForeignKey *fk = lfirst(lc);
 			MapTable   *source = known_source(map, plan, fk);
 			PlannedTable *run = source ? EffPlanTable(plan, source->rel->oid) : NULL;
 			char	   *inner = EffStatementAlias(st);
@@ -114,13 +111,11 @@ bool
 EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
 {
 	bool		first = true;
-	ListCell   *lc;
 
 	if (!planned->reverse)
 		return false;
-	foreach(lc, references_to(map, planned))
+	foreach_ptr(ForeignKey, fk, references_to(map, planned))
 	{
-		ForeignKey *fk = lfirst(lc);
 		MapTable   *source = known_source(map, plan, fk);
 		PlannedTable *run = source ? EffPlanTable(plan, source->rel->oid) : NULL;
 		char	   *inner;
@@ -220,9 +215,8 @@ EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 	foreach(lc, EffOwnersClaims(planned->table, !planned->own_links))
 		add_query(map, plan, planned, planned->table->rel, lfirst(lc), NULL);
 	if (planned->reverse)
-		foreach(lc, references_to(map, planned))
+		foreach_ptr(ForeignKey, fk, references_to(map, planned))
 		{
-			ForeignKey *fk = lfirst(lc);
 			MapTable   *source = known_source(map, plan, fk);
 
 			if (source != NULL)
@@ -274,11 +268,9 @@ static void
 append_taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk)
 {
 	bool		first = true;
-	ListCell   *lc;
 
-	foreach(lc, planned->links)
+	foreach_ptr(TableLink, link, planned->links)
 	{
-		TableLink  *link = lfirst(lc);
 		JoinHop    *hop = linitial(link->hops);
 
 		if (link->label->shared != SHARED_ERASE ||
@@ -296,10 +288,8 @@ append_taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk)
 static bool
 takes(PlannedTable *planned)
 {
-	ListCell   *lc;
-
-	foreach(lc, planned->links)
-		if (planned->contested && ((TableLink *) lfirst(lc))->label->shared == SHARED_ERASE)
+	foreach_ptr(TableLink, link, planned->links)
+		if (planned->contested && link->label->shared == SHARED_ERASE)
 			return true;
 	return false;
 }
@@ -308,10 +298,9 @@ static List *
 references_to(DataMap *map, PlannedTable *planned)
 {
 	List	   *result = NIL;
-	ListCell   *lc;
 
-	foreach(lc, planned->table->rel->inheritors)
-		result = list_concat(result, EffMapRelation(map, lfirst_oid(lc))->referenced_by);
+	foreach_oid(oid, planned->table->rel->inheritors)
+		result = list_concat(result, EffMapRelation(map, oid)->referenced_by);
 	return result;
 }
 
@@ -375,10 +364,9 @@ add_revival(DataMap *map, ErasurePlan *plan, MapTable *subject)
 	SubjectRevival *revival;
 	Statement  *st;
 	char	   *residual;
-	ListCell   *lc;
 
-	foreach(lc, plan->revivals)
-		if (((SubjectRevival *) lfirst(lc))->subject == subject)
+	foreach_ptr(SubjectRevival, each_revival, plan->revivals)
+		if (each_revival->subject == subject)
 			return;
 	revival = palloc0(sizeof(SubjectRevival));
 	revival->subject = subject;

@@ -63,12 +63,9 @@ bool
 EffPlanDeletes(Oid relid, void *arg)
 {
 	ErasurePlan *plan = arg;
-	ListCell   *lc;
 
-	foreach(lc, plan->tables)
+	foreach_ptr(PlannedTable, planned, plan->tables)
 	{
-		PlannedTable *planned = lfirst(lc);
-
 		/* of most tables there is but the one relation */
 		if (planned->table->rel->oid == relid ||
 			(list_length(planned->table->rel->inheritors) > 1 &&

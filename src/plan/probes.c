@@ -30,13 +30,9 @@ static int	compare_accesses(const ListCell *a, const ListCell *b);
 void
 EffPlanMakeProbes(PlanBuild *build)
 {
-	ListCell   *lc;
-
 	build->probing = list_length(build->plan->tables) >= PROBE_TABLES && !EffCitusPresent();
-	foreach(lc, build->plan->tables)
+	foreach_ptr(PlannedTable, planned, build->plan->tables)
 	{
-		PlannedTable *planned = lfirst(lc);
-
 		if (!planned->find_first)
 			planned->probes = EffPlanLinkProbes(build, planned->links);
 	}
@@ -47,11 +43,9 @@ List *
 EffPlanLinkProbes(PlanBuild *build, List *links)
 {
 	List	   *probes = NIL;
-	ListCell   *lc;
 
-	foreach(lc, build->probing ? links : NIL)
+	foreach_ptr(TableLink, link, build->probing ? links : NIL)
 	{
-		TableLink  *link = lfirst(lc);
 		JoinHop    *last = llast(link->hops);
 
 		if (!EffLinkCarriesKey(link))
@@ -116,10 +110,8 @@ EffPlanProbeSteps(PlanBuild *build)
 		if (operation->outside != NULL)
 			add_accesses(build, operation->outside->table->rel, ACL_SELECT, operation->outside->reads);
 	}
-	foreach(lc, build->plan->probes)
+	foreach_ptr(KeyProbe, probe, build->plan->probes)
 	{
-		KeyProbe   *probe = lfirst(lc);
-
 		probe->held = list_member_ptr(build->plan->written, probe->rel);
 	}
 	merge_accesses(build->plan);
@@ -149,15 +141,14 @@ add_accesses(PlanBuild *build, EffRelation *rel, AclMode needed, List *reads)
 {
 	ErasurePlan *plan = build->plan;
 	ProbeAccess *access = palloc(sizeof(ProbeAccess));
-	ListCell   *lc;
 
 	access->relid = rel->oid;
 	access->needed = needed;
 	plan->probe_accesses = lappend(plan->probe_accesses, access);
-	foreach(lc, reads)
+	foreach_ptr(ScopeRead, read, reads)
 	{
 		access = palloc(sizeof(ProbeAccess));
-		access->relid = ((ScopeRead *) lfirst(lc))->relid;
+		access->relid = read->relid;
 		access->needed = ACL_SELECT;
 		plan->probe_accesses = lappend(plan->probe_accesses, access);
 	}
@@ -169,13 +160,10 @@ merge_accesses(ErasurePlan *plan)
 {
 	List	   *merged = NIL;
 	ProbeAccess *last = NULL;
-	ListCell   *lc;
 
 	list_sort(plan->probe_accesses, compare_accesses);
-	foreach(lc, plan->probe_accesses)
+	foreach_ptr(ProbeAccess, access, plan->probe_accesses)
 	{
-		ProbeAccess *access = lfirst(lc);
-
 		if (last != NULL && last->relid == access->relid)
 		{
 			last->needed |= access->needed;

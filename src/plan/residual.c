@@ -14,13 +14,11 @@ char *
 EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st)
 {
 	StringInfoData buf;
-	ListCell   *lc;
 
 	initStringInfo(&buf);
 	for (int tokens = 0; tokens <= 1; tokens++)
-		foreach(lc, planned->anonymize)
+		foreach_ptr(Surrogate, surrogate, planned->anonymize)
 		{
-			Surrogate  *surrogate = lfirst(lc);
 			char	   *sql;
 			char	   *others;
 
@@ -45,14 +43,11 @@ char *
 EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st)
 {
 	int			length = st->text.len;
-	ListCell   *lc;
 
 	if (planned->links != NIL)
 		return NULL;
-	foreach(lc, planned->table->links)
+	foreach_ptr(TableLink, link, planned->table->links)
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (link->label->role != ROLE_OWNER || !EffPlanIsTied(surrogate, link))
 			continue;
 		appendStringInfoChar(&st->text, '(');
@@ -117,12 +112,10 @@ EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st)
 {
 	bool		deleted = subject->fully_pii_owned;
 	StringInfoData buf;
-	ListCell   *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, subject->columns)
+	foreach_ptr(MapColumn, column, subject->columns)
 	{
-		MapColumn  *column = lfirst(lc);
 		Surrogate  *surrogate;
 		char	   *sql;
 

@@ -105,14 +105,9 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 static bool
 references_itself(DataMap *map, MapTable *table)
 {
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, table->rel->inheritors)
-		foreach(lc2, EffMapRelation(map, lfirst_oid(lc))->references)
+	foreach_oid(oid, table->rel->inheritors)
+		foreach_ptr(ForeignKey, fk, EffMapRelation(map, oid)->references)
 		{
-			ForeignKey *fk = lfirst(lc2);
-
 			if (list_member_oid(table->rel->inheritors, fk->target) && !EffDetachAllowed(map, table, fk))
 				return true;
 		}
@@ -130,7 +125,6 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
 	char	   *pending = append_update(build, st, planned);
 	int			where = EffPlanBeginWhere(st);
-	ListCell   *lc;
 
 	EffPlanScopePart(build->map, st, "t", build->plan, planned, part);
 	appendStringInfoString(&st->text, pending);
@@ -150,12 +144,12 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 			EffPlanEndMany(build, step->many, planned, " FROM ", pending);
 		}
 	}
-	foreach(lc, planned->anonymize)
-		step->columns = lappend(step->columns, ((Surrogate *) lfirst(lc))->column->column->name);
+	foreach_ptr(Surrogate, surrogate, planned->anonymize)
+		step->columns = lappend(step->columns, surrogate->column->column->name);
 	if (planned->has_set)
-		foreach(lc, planned->table->label->set)
+		foreach_ptr(SetLabel, each_label, planned->table->label->set)
 			step->columns = lappend(step->columns,
-									EffRelationColumnByName(rel, ((SetLabel *) lfirst(lc))->column)->name);
+									EffRelationColumnByName(rel, each_label->column)->name);
 	step->reason = part == ROWS_PINNED ?
 		"rows that cannot go reference the row: it is anonymized in place" : planned->why;
 	EffPlanAddCheck(step, rel, "", where);
@@ -174,9 +168,8 @@ append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
 	initStringInfo(&pending);
 	st->own_row = planned->links == NIL && !st->all;
 	appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);
-	foreach(lc, planned->anonymize)
+	foreach_ptr(Surrogate, surrogate, planned->anonymize)
 	{
-		Surrogate  *surrogate = lfirst(lc);
 		EffColumn  *column = surrogate->column->column;
 		char	   *sql;
 		char	   *others;
@@ -223,13 +216,12 @@ rewrites_owner(MapTable *subject, PlannedTable *planned)
 	JoinHop    *first = planned->links != NIL ? linitial(((TableLink *) linitial(planned->links))->hops) : NULL;
 	const AttrNumber *reference = first ? first->source_columns : subject->key;
 	Bitmapset  *written = NULL;
-	ListCell   *lc;
 
-	foreach(lc, planned->anonymize)
-		written = bms_add_member(written, ((Surrogate *) lfirst(lc))->column->column->attnum);
-	foreach(lc, planned->has_set ? planned->table->label->set : NIL)
+	foreach_ptr(Surrogate, each_surrogate, planned->anonymize)
+		written = bms_add_member(written, each_surrogate->column->column->attnum);
+	foreach_ptr(SetLabel, each_label, planned->has_set ? planned->table->label->set : NIL)
 		written = bms_add_member(written, EffRelationColumnByName(planned->table->rel,
-																  ((SetLabel *) lfirst(lc))->column)->attnum);
+																  each_label->column)->attnum);
 	for (int i = 0; i < (first ? first->n : subject->nkey); i++)
 		if (bms_is_member(reference[i], written) ||
 			EffRelationColumn(first ? first->source : subject->rel, reference[i])->generated)
@@ -258,12 +250,10 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
 	StringInfoData reason;
-	ListCell   *lc;
 
 	initStringInfo(&reason);
-	foreach(lc, planned->retain)
+	foreach_ptr(MapColumn, column, planned->retain)
 	{
-		MapColumn  *column = lfirst(lc);
 		char	   *one = psprintf("%s (%s)", column->label->retention->reason, column->label->retention->basis);
 
 		step->columns = lappend(step->columns, column->column->name);
@@ -291,11 +281,10 @@ static char *
 link_names(PlannedTable *planned)
 {
 	StringInfoData buf;
-	ListCell   *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, planned->links)
-		if (((TableLink *) lfirst(lc))->name != NULL)
-			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", ((TableLink *) lfirst(lc))->name);
+	foreach_ptr(TableLink, link, planned->links)
+		if (link->name != NULL)
+			appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "", link->name);
 	return buf.len > 0 ? buf.data : NULL;
 }

@@ -44,13 +44,11 @@ EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned
 		Bitmapset  *tied = NULL;
 		int			length = st->text.len;
 		char	   *mine;
-		ListCell   *lc2;
 
 		EffScopeRows(st, "t", planned->rows, part);
 		mine = EffStatementTake(st, length);
-		foreach(lc2, planned->anonymize)
+		foreach_ptr(Surrogate, surrogate, planned->anonymize)
 		{
-			Surrogate  *surrogate = lfirst(lc2);
 			EffColumn  *column = surrogate->column->column;
 
 			if (!EffPlanIsTied(surrogate, link) || surrogate->kind == SURROGATE_GENERATED)
@@ -65,9 +63,9 @@ EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned
 			EffOwnershipTwins(build->map, st, "t", build->plan, link);
 			mine = psprintf("%s AND %s IS NOT TRUE", mine, EffStatementTake(st, length));
 		}
-		foreach(lc2, EffDetachLinkColumns(build->map, link))
+		foreach_int(number, EffDetachLinkColumns(build->map, link))
 		{
-			EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc2));
+			EffColumn  *column = EffRelationColumn(rel, number);
 
 			if (!bms_is_member(column->attnum, tied))
 				changes = add_change(changes, rel, column, mine, "NULL", NULL, &pending);

@@ -23,13 +23,9 @@ EffRectifyFollow(DataMap *map, RectifyPlan *plan)
 
 	while (more)
 	{
-		ListCell   *lc;
-
 		more = false;
-		foreach(lc, map->foreign_keys)
+		foreach_ptr(ForeignKey, fk, map->foreign_keys)
 		{
-			ForeignKey *fk = lfirst(lc);
-
 			if (fk->on_update == FKCONSTR_ACTION_NOACTION || fk->on_update == FKCONSTR_ACTION_RESTRICT)
 				continue;
 			for (int i = 0; i < fk->nkeys; i++)
@@ -52,11 +48,8 @@ EffRectifyFollow(DataMap *map, RectifyPlan *plan)
 bool
 EffRectifyChangesRead(RectifyPlan *plan, List *reads)
 {
-	ListCell   *lc;
-
-	foreach(lc, reads)
+	foreach_ptr(ScopeRead, read, reads)
 	{
-		ScopeRead  *read = lfirst(lc);
 		int			attnum = -1;
 
 		while ((attnum = bms_next_member(read->attnums, attnum)) >= 0)
@@ -97,19 +90,13 @@ EffRectifyFollowsKey(RectifyPlan *plan, MapTable *table, const AttrNumber *colum
 void
 EffRectifyDefer(DataMap *map, RectifyPlan *plan)
 {
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, plan->columns)
+	foreach_ptr(RectifyColumn, column, plan->columns)
 	{
-		RectifyColumn *column = lfirst(lc);
 		MapRelation *relation = EffMapRelation(map, column->table->rel->oid);
 		AttrNumber	attnum = column->column->column->attnum;
 
-		foreach(lc2, list_concat_copy(relation->references, relation->referenced_by))
+		foreach_ptr(ForeignKey, fk, list_concat_copy(relation->references, relation->referenced_by))
 		{
-			ForeignKey *fk = lfirst(lc2);
-
 			if (fk->deferrable && !fk->namesake && EffForeignKeyHas(fk, relation->oid, attnum))
 				plan->base.defer = list_append_unique_ptr(plan->base.defer, fk);
 		}
@@ -153,11 +140,9 @@ changes(RectifyPlan *plan, Oid relid, AttrNumber attnum)
 static bool
 is_corrected(RectifyPlan *plan, Oid relid, AttrNumber attnum)
 {
-	ListCell   *lc;
-
-	foreach(lc, plan->columns)
-		if (((RectifyColumn *) lfirst(lc))->table->rel->oid == relid &&
-			((RectifyColumn *) lfirst(lc))->column->column->attnum == attnum)
+	foreach_ptr(RectifyColumn, each_column, plan->columns)
+		if (each_column->table->rel->oid == relid &&
+			each_column->column->column->attnum == attnum)
 			return true;
 	return false;
 }
@@ -165,10 +150,8 @@ is_corrected(RectifyPlan *plan, Oid relid, AttrNumber attnum)
 static bool
 follows(RectifyPlan *plan, Oid relid, AttrNumber attnum)
 {
-	ListCell   *lc;
-
-	foreach(lc, plan->follows)
-		if (((ScopeRead *) lfirst(lc))->relid == relid && bms_is_member(attnum, ((ScopeRead *) lfirst(lc))->attnums))
+	foreach_ptr(ScopeRead, read, plan->follows)
+		if (read->relid == relid && bms_is_member(attnum, read->attnums))
 			return true;
 	return false;
 }

@@ -71,12 +71,10 @@ const char *
 EffRectifyGuards(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step)
 {
 	StringInfoData buf;
-	ListCell   *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, plan->columns)
+	foreach_ptr(RectifyColumn, column, plan->columns)
 	{
-		RectifyColumn *column = lfirst(lc);
 		char	   *guard;
 
 		if (!is_written(column, step->planned, step->link) || !is_chosen(map, column, step))
@@ -142,16 +140,15 @@ is_chosen(DataMap *map, RectifyColumn *column, RectifyStep *step)
 	RowSet	   *rows = step->planned->rows;
 	AttrNumber	attnum = column->column->column->attnum;
 	bool		is_key = false;
-	ListCell   *lc;
 	ListCell   *lc2;
 
 	if (step->which == COLUMNS_ALL)
 		return true;
 	for (int i = 0; i < rows->nkey; i++)
 		is_key |= rows->key[i] == attnum;
-	foreach(lc, step->planned->table->rel->inheritors)
+	foreach_oid(oid, step->planned->table->rel->inheritors)
 	{
-		EffRelation *part = EffMapLoad(map, lfirst_oid(lc));
+		EffRelation *part = EffMapLoad(map, oid);
 		MapRelation *relation = EffMapRelation(map, part->oid);
 		EffColumn  *same = EffRelationColumnByName(part, column->column->column->name);
 
@@ -200,17 +197,14 @@ may_be_left_by_others(MapTable *table, Surrogate *surrogate)
 {
 	char		category;
 	bool		preferred;
-	ListCell   *lc;
 
 	if (surrogate->kind == SURROGATE_TEXT || surrogate->kind == SURROGATE_UUID)
 		return true;
 	get_type_category_preferred(surrogate->column->column->type, &category, &preferred);
 	if (surrogate->kind == SURROGATE_EXPRESSION && category == TYPCATEGORY_STRING)
 		return true;
-	foreach(lc, table->links)
+	foreach_ptr(TableLink, link, table->links)
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (link->label->role == ROLE_OWNER &&
 			(link->label->shared == SHARED_ERASE || ((JoinHop *) linitial(link->hops))->reverse))
 			return true;

@@ -89,21 +89,16 @@ EffCorrectionColumns(DataMap *map, MapTable *subject, List *corrections)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
-	ListCell   *lc2;
-	ListCell   *lc3;
 
 	foreach(lc, corrections)
 	{
 		Correction *correction = lfirst(lc);
 		List	   *matching = NIL;
 
-		foreach(lc2, EffGraphTables(map, subject))
+		foreach_ptr(MapTable, table, EffGraphTables(map, subject))
 		{
-			MapTable   *table = lfirst(lc2);
-
-			foreach(lc3, table->columns)
+			foreach_ptr(MapColumn, column, table->columns)
 			{
-				MapColumn  *column = lfirst(lc3);
 				RectifyColumn *match;
 				bool		has_fact = column->label->fact != NULL && correction->fact != NULL &&
 					strcmp(column->label->fact, correction->fact) == 0;
@@ -166,13 +161,12 @@ static bool
 owns(MapTable *table, MapColumn *column, MapTable *subject)
 {
 	List	   *links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
-	ListCell   *lc;
 
 	if (column->label->link == NULL)
 		return table == subject || links != NIL;
-	foreach(lc, links)
-		if (((TableLink *) lfirst(lc))->name != NULL &&
-			strcmp(((TableLink *) lfirst(lc))->name, column->label->link) == 0)
+	foreach_ptr(TableLink, each_link, links)
+		if (each_link->name != NULL &&
+			strcmp(each_link->name, column->label->link) == 0)
 			return true;
 	return false;
 }
@@ -186,12 +180,10 @@ check_facts(Correction *correction, List *columns)
 	StringInfoData facts;
 	List	   *named = NIL;
 	List	   *unnamed = NIL;
-	ListCell   *lc;
 
 	initStringInfo(&facts);
-	foreach(lc, columns)
+	foreach_ptr(RectifyColumn, column, columns)
 	{
-		RectifyColumn *column = lfirst(lc);
 		const char *fact = column->column->label->fact;
 		bool		known = false;
 		ListCell   *lc2;
@@ -262,14 +254,11 @@ check_generated(RectifyColumn *column, List *columns)
 	EffRelation *rel = column->table->rel;
 	Relation	relation = table_open(rel->oid, AccessShareLock);
 	Bitmapset  *attnums = NULL;
-	ListCell   *lc;
 
 	pull_varattnos(build_column_default(relation, c->attnum), 1, &attnums);
 	table_close(relation, AccessShareLock);
-	foreach(lc, columns)
+	foreach_ptr(RectifyColumn, other, columns)
 	{
-		RectifyColumn *other = lfirst(lc);
-
 		if (other->table == column->table && !other->column->column->generated &&
 			bms_is_member(other->column->column->attnum - FirstLowInvalidHeapAttributeNumber, attnums))
 			return;

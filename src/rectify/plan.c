@@ -81,10 +81,8 @@ build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns)
 	}
 	EffPlanMakeSubjectLock(&build);
 	EffRectifyFollow(map, plan);
-	foreach(lc, tables_in_order(map, plan->columns))
+	foreach_ptr(MapTable, table, tables_in_order(map, plan->columns))
 	{
-		MapTable   *table = lfirst(lc);
-
 		plan->triggers |= table->rel->has_triggers;
 		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable, table->rel->deferrable);
 		plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, false));
@@ -92,9 +90,9 @@ build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns)
 		if (table == subject && EffGraphRoleLinks(subject, subject, ROLE_OWNER) != NIL)
 			plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, true));
 	}
-	foreach(lc, plan->follows)
+	foreach_ptr(ScopeRead, read, plan->follows)
 		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable,
-													   EffMapLoad(map, ((ScopeRead *) lfirst(lc))->relid)->deferrable);
+													   EffMapLoad(map, read->relid)->deferrable);
 	EffPlanMakeLocks(&build);
 	foreach(lc, plan->base.tables)
 		add_table(&build, plan, lfirst(lc));
@@ -109,12 +107,11 @@ tables_in_order(DataMap *map, List *columns)
 	List	   *relids = NIL;
 	List	   *tables = NIL;
 	List	   *broken = NIL;
-	ListCell   *lc;
 
-	foreach(lc, columns)
-		relids = list_append_unique_oid(relids, ((RectifyColumn *) lfirst(lc))->table->rel->oid);
-	foreach(lc, EffGraphOrder(map, relids, nothing_is_deleted, NULL, &broken))
-		tables = lcons(EffMapTable(map, lfirst_oid(lc)), tables);
+	foreach_ptr(RectifyColumn, column, columns)
+		relids = list_append_unique_oid(relids, column->table->rel->oid);
+	foreach_oid(oid, EffGraphOrder(map, relids, nothing_is_deleted, NULL, &broken))
+		tables = lcons(EffMapTable(map, oid), tables);
 	return tables;
 }
 

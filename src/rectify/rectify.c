@@ -75,7 +75,6 @@ rectify(FunctionCallInfo fcinfo)
 	MemoryContext context = CurrentMemoryContext;
 	EffObject	object;
 	Jsonb	   *result;
-	ListCell   *lc;
 
 	EffExecRequireReadCommitted("effaced_rectify");
 	do
@@ -124,13 +123,13 @@ rectify(FunctionCallInfo fcinfo)
 	EffObjectBegin(&object);
 	EffObjectText(&object, "subject_id", key->text);
 	EffObjectOpen(&object, "rectified");
-	foreach(lc, results)
-		EffObjectNumber(&object, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->rectified);
+	foreach_ptr(RectifiedTable, each_table, results)
+		EffObjectNumber(&object, each_table->table->name, each_table->rectified);
 	EffObjectClose(&object);
 	EffObjectOpen(&object, "shared");
-	foreach(lc, results)
-		if (((RectifiedTable *) lfirst(lc))->may_share)
-			EffObjectNumber(&object, ((RectifiedTable *) lfirst(lc))->table->name, ((RectifiedTable *) lfirst(lc))->shared);
+	foreach_ptr(RectifiedTable, each_table, results)
+		if (each_table->may_share)
+			EffObjectNumber(&object, each_table->table->name, each_table->shared);
 	EffObjectClose(&object);
 	EffOutboxWrite(&object, entries, resolvers);
 	MemoryContextSwitchTo(context);	/* to outlive the bracket */
@@ -144,10 +143,9 @@ static List *
 relations_of(List *columns)
 {
 	List	   *relations = NIL;
-	ListCell   *lc;
 
-	foreach(lc, columns)
-		relations = list_append_unique_ptr(relations, ((RectifyColumn *) lfirst(lc))->table->rel);
+	foreach_ptr(RectifyColumn, column, columns)
+		relations = list_append_unique_ptr(relations, column->table->rel);
 	return relations;
 }
 
@@ -161,17 +159,14 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 	uint64		rectified = 0;
 	uint64		shared = 0;
 	EffObject	payload;
-	ListCell   *lc;
 
 	EffObjectBegin(&payload);
 	write_corrections(&payload, corrections);
 	requested = EffTrailEvent("rectification_requested", subject->kind, key->text, EffObjectDone(&payload));
 	requested->occurred_at = requested_at;
 	events = lappend(events, requested);
-	foreach(lc, results)
+	foreach_ptr(RectifiedTable, result, results)
 	{
-		RectifiedTable *result = lfirst(lc);
-
 		rectified += result->rectified;
 		shared += result->shared;
 		if (result->rectified == 0)
@@ -195,13 +190,9 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 static void
 write_corrections(EffObject *payload, List *corrections)
 {
-	ListCell   *lc;
-
 	EffObjectOpenArray(payload, "corrections");
-	foreach(lc, corrections)
+	foreach_ptr(Correction, correction, corrections)
 	{
-		Correction *correction = lfirst(lc);
-
 		EffObjectOpen(payload, NULL);
 		EffObjectText(payload, "category", correction->category);
 		/* what no label has is the caller's own text */

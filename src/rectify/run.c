@@ -25,17 +25,16 @@ EffRectifyRun(ErasureRun *run, RectifyPlan *plan)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	foreach(lc, plan->base.locks)
-		(void) EffExecLock(run, ((StatementPair *) lfirst(lc))->one);
+	foreach_ptr(StatementPair, pair, plan->base.locks)
+		(void) EffExecLock(run, pair->one);
 	foreach(lc, plan->row_sets)
 		EffExecFind(run, lfirst(lc), true);
 	if (plan->base.owners != NIL)
 		EffExecFindErased(run);
 	foreach(lc, plan->parts)
 		EffExecFind(run, lfirst(lc), false);
-	foreach(lc, plan->tables)
+	foreach_ptr(RectifyTable, table, plan->tables)
 	{
-		RectifyTable *table = lfirst(lc);
 		RectifiedTable *result = result_for(&results, table->table);
 
 		if (table->shared != NULL)
@@ -54,14 +53,10 @@ EffRectifyRun(ErasureRun *run, RectifyPlan *plan)
 	{
 		ListCell   *next = list_head(due);
 
-		foreach(lc, plan->tables)
+		foreach_ptr(RectifyTable, table, plan->tables)
 		{
-			RectifyTable *table = lfirst(lc);
-
-			foreach(lc2, table->steps)
+			foreach_ptr(RectifyStep, step, table->steps)
 			{
-				RectifyStep *step = lfirst(lc2);
-
 				if (step->early == (early != 0))
 					run_step(run, table, step, lfirst(next), result_for(&results, table->table));
 				next = lnext(due, next);

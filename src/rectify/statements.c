@@ -27,7 +27,6 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 	RectifyStep *step = palloc0(sizeof(RectifyStep));
 	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "correction of", rel);
 	const char *guards;
-	ListCell   *lc;
 
 	step->planned = planned;
 	step->which = which;
@@ -47,8 +46,8 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 	if (guards != NULL)
 		appendStringInfo(&st->text, " AND (%s)", guards);
 	if (list_length(step->columns) > 1)
-		foreach(lc, rel->inheritors)
-			st->place.constraints = list_concat(st->place.constraints, EffConstraintsOn(lfirst_oid(lc), step->columns));
+		foreach_oid(oid, rel->inheritors)
+			st->place.constraints = list_concat(st->place.constraints, EffConstraintsOn(oid, step->columns));
 
 	if (rows == NULL ? rel->has_triggers : guards != NULL || (part == PART_LINK && !planned->contested))
 	{
@@ -146,7 +145,6 @@ EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", planned->table->rel);
 	ScopeOwner	living = {SCOPE_LIVING, plan->base.subject};
 	const char *separator = " AND (";
-	ListCell   *lc;
 
 	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", planned->table->rel->sql);
 	EffScopeRows(st, "t", planned->rows, ROWS_ALL);
@@ -159,10 +157,8 @@ EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 		else
 			EffOwnershipLiving(map, st, &plan->base, planned);
 	}
-	foreach(lc, planned->links)
+	foreach_ptr(TableLink, link, planned->links)
 	{
-		TableLink  *link = lfirst(lc);
-
 		if (!link->reverse || !EffRectifyWrites(plan, planned, link))
 			continue;
 		appendStringInfo(&st->text, "%s((", separator);
@@ -198,11 +194,9 @@ aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps
 	bool		keys_changed = EffRectifyChangesKey(plan, planned->table, key, nkey);
 	RectifyStep *last = NULL;
 	List	   *result = NIL;
-	ListCell   *lc;
 
-	foreach(lc, steps)
+	foreach_ptr(RectifyStep, step, steps)
 	{
-		RectifyStep *step = lfirst(lc);
 		RectifyStep all = {.planned = planned, .part = step->part, .link = step->link};
 		RectifyAftermath *aftermath;
 		char	   *wrong;
@@ -237,16 +231,14 @@ aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 	RectifyAftermath *aftermath = palloc0(sizeof(RectifyAftermath));
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
 	const char *separator = " AND (";
-	ListCell   *lc;
 
 	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
 	EffPlanScopeNow(map, st, "t", &plan->base, planned, &EffScopeMine);
 	appendStringInfoString(&st->text, " AND (");
 	EffScopeRows(st, "t", planned->rows, ROWS_ALL);
 	appendStringInfoString(&st->text, ") IS NOT TRUE");
-	foreach(lc, planned->own_links ? planned->links : lcons(NULL, list_copy(planned->links)))
+	foreach_ptr(TableLink, link, planned->own_links ? planned->links : lcons(NULL, list_copy(planned->links)))
 	{
-		TableLink  *link = lfirst(lc);
 		RectifyStep all = {.planned = planned, .part = link ? PART_LINK : PART_OWN_ONCE_SHARED, .link = link};
 		char	   *wrong = EffRectifyWrong(map, plan, st, &all, keys_changed);
 

@@ -31,7 +31,6 @@ EffConstraintsOn(Oid relid, List *columns)
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	ListCell   *lc;
 
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(pg_constraint, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
@@ -49,16 +48,16 @@ EffConstraintsOn(Oid relid, List *columns)
 	}
 	systable_endscan(scan);
 	table_close(pg_constraint, AccessShareLock);
-	foreach(lc, RelationGetIndexList(relation))
+	foreach_oid(oid, RelationGetIndexList(relation))
 	{
 		Form_pg_index index;
 
-		tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(oid));
 		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for index %u", lfirst_oid(lc));
+			elog(ERROR, "cache lookup failed for index %u", oid);
 		index = (Form_pg_index) GETSTRUCT(tuple);
 		if (index->indisunique)
-			result = add_constraint(result, relid, get_rel_name(lfirst_oid(lc)),
+			result = add_constraint(result, relid, get_rel_name(oid),
 									index->indkey.values, index->indnkeyatts, columns);
 		ReleaseSysCache(tuple);
 	}

@@ -104,11 +104,10 @@ bool
 EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel)
 {
 	List	   *columns = EffForeignKeySets(fk);
-	ListCell   *lc;
 
-	foreach(lc, columns)
+	foreach_int(number, columns)
 	{
-		EffColumn  *column = EffRelationColumn(rel, lfirst_int(lc));
+		EffColumn  *column = EffRelationColumn(rel, number);
 
 		if (column->not_null && (fk->on_delete == FKCONSTR_ACTION_SETNULL || !column->has_default))
 			return false;

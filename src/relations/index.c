@@ -34,11 +34,8 @@ EffRelationPrimaryKey(EffRelation *rel)
 bool
 EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n)
 {
-	ListCell   *lc;
-
-	foreach(lc, rel->indexes)
+	foreach_ptr(EffIndex, index, rel->indexes)
 	{
-		EffIndex   *index = lfirst(lc);
 		int			matched = 0;
 
 		if (!index->unique || index->partial)
@@ -63,11 +60,8 @@ EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n)
 bool
 EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
 {
-	ListCell   *lc;
-
-	foreach(lc, rel->indexes)
+	foreach_ptr(EffIndex, index, rel->indexes)
 	{
-		EffIndex   *index = lfirst(lc);
 		int			matched = 0;
 
 		if (index->lookup == 0 || n < index->lookup || index->nkeys < n)
@@ -92,12 +86,8 @@ EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
 bool
 EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum)
 {
-	ListCell   *lc;
-
-	foreach(lc, rel->indexes)
+	foreach_ptr(EffIndex, index, rel->indexes)
 	{
-		EffIndex   *index = lfirst(lc);
-
 		if (index->ranges && index->keys[0] == attnum)
 			return true;
 	}
@@ -187,11 +177,9 @@ static int
 columns_needed(EffIndex *index, const char *predicate)
 {
 	int			needed = 1;
-	ListCell   *lc;
 
-	foreach(lc, predicate != NULL ? make_ands_implicit(stringToNode(predicate)) : NIL)
+	foreach_ptr(NullTest, test, predicate != NULL ? make_ands_implicit(stringToNode(predicate)) : NIL)
 	{
-		NullTest   *test = lfirst(lc);
 		int			place = 0;
 
 		if (!IsA(test, NullTest) || test->nulltesttype != IS_NOT_NULL || !IsA(test->arg, Var))

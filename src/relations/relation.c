@@ -39,7 +39,6 @@ EffRelationLoad(Oid relid)
 	Form_pg_class form;
 	EffRelation *rel;
 	int			natts;
-	ListCell   *lc;
 
 	if (!HeapTupleIsValid(tuple))
 		return NULL;
@@ -62,8 +61,8 @@ EffRelationLoad(Oid relid)
 	load_columns(rel, natts);
 	rel->indexes = EffIndexesLoad(relid);
 	rel->inheritors = find_all_inheritors(relid, NoLock, NULL);
-	foreach(lc, rel->inheritors)
-		load_triggers(rel, lfirst_oid(lc));
+	foreach_oid(oid, rel->inheritors)
+		load_triggers(rel, oid);
 	return rel;
 }
 

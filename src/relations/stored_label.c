@@ -37,7 +37,6 @@ EffLabelsLoad(void)
 	List	   *all = NIL;
 	List	   *result = NIL;
 	StoredLabel *previous = NULL;
-	ListCell   *lc;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -78,10 +77,8 @@ EffLabelsLoad(void)
 	table_close(catalog, AccessShareLock);
 
 	list_sort(all, compare_labels);
-	foreach(lc, all)
+	foreach_ptr(StoredLabel, label, all)
 	{
-		StoredLabel *label = lfirst(lc);
-
 		if (previous != NULL && previous->relid == label->relid && previous->attnum == label->attnum)
 			previous->shadowed = true;
 		else

@@ -64,7 +64,6 @@ effaced_enforce_retention(PG_FUNCTION_ARGS)
 	EnforcementRun run = {0};
 	MemoryContext previous;
 	EffBracket	bracket;
-	ListCell   *lc;
 
 	require_own_transactions(fcinfo);
 	run.as_of = EffRetentionAsOf(fcinfo, 0);
@@ -83,10 +82,8 @@ effaced_enforce_retention(PG_FUNCTION_ARGS)
 	warn_of_lost_kinds(EffGraphGet());
 	/* labels that cannot be carried out stop the run before it has begun */
 	EffPinBegin(&bracket);
-	foreach(lc, EffEnforcePlanGet(EffGraphGet()))
+	foreach_ptr(EnforcementStep, step, EffEnforcePlanGet(EffGraphGet()))
 	{
-		EnforcementStep *step = lfirst(lc);
-
 		(void) EffRetentionCutoff(linitial(step->terms), run.as_of);
 	}
 	EffPinEnd(&bracket);
@@ -236,10 +233,8 @@ next_step(EnforcementRun *run, List *steps)
 	bool		again = false;
 	ListCell   *lc;
 
-	foreach(lc, steps)
+	foreach_ptr(EnforcementStep, step, steps)
 	{
-		EnforcementStep *step = lfirst(lc);
-
 		if (step->run != run->number)
 			begin_step(step, run->number);
 		if (step->deletes && !step->finished)
@@ -276,8 +271,8 @@ restricted_of(EnforcementStep *step)
 	List	   *kinds = NIL;
 	ListCell   *lc;
 
-	foreach(lc, step->claims)
-		kinds = list_append_unique_ptr(kinds, ((OwnerClaim *) lfirst(lc))->subject);
+	foreach_ptr(OwnerClaim, claim, step->claims)
+		kinds = list_append_unique_ptr(kinds, claim->subject);
 	foreach(lc, kinds)
 		restricted = lappend(restricted, EffLedgerRestricted(lfirst(lc), NULL, true));
 	return restricted;
@@ -291,7 +286,6 @@ count_left(EnforcementRun *run)
 	List	   *events = NIL;
 	List	   *steps;
 	EffBracket	bracket;
-	ListCell   *lc;
 
 	MemoryContextReset(run->batch);
 	MemoryContextSwitchTo(run->batch);
@@ -299,9 +293,8 @@ count_left(EnforcementRun *run)
 	EffPinBegin(&bracket);
 	steps = EffEnforcePlanGet(values.map);
 	EffPinEnd(&bracket);
-	foreach(lc, steps)
+	foreach_ptr(EnforcementStep, step, steps)
 	{
-		EnforcementStep *step = lfirst(lc);
 		EnforcementRest rest;
 
 		values.restricted = restricted_of(step);
@@ -325,10 +318,9 @@ make_event(EnforcementStep *step, const char *strategy, uint64 rows)
 {
 	EffObject	payload;
 	List	   *columns = NIL;
-	ListCell   *lc;
 
-	foreach(lc, step->terms)
-		columns = lappend(columns, ((RetentionTerm *) lfirst(lc))->column->column->name);
+	foreach_ptr(RetentionTerm, term, step->terms)
+		columns = lappend(columns, term->column->column->name);
 	EffObjectBegin(&payload);
 	EffObjectText(&payload, "target", step->table->name);
 	EffObjectText(&payload, "strategy", strategy);

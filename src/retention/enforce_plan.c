@@ -49,12 +49,9 @@ make_steps(DataMap *map)
 	List	   *deletions = NIL;
 	List	   *anonymizations = NIL;
 	List	   *terms = EffRetentionTerms(map);
-	ListCell   *lc;
-	ListCell   *lc2;
 
-	foreach(lc, terms)
+	foreach_ptr(RetentionTerm, term, terms)
 	{
-		RetentionTerm *term = lfirst(lc);
 		EnforcementStep *step;
 
 		if (term->anchor == NULL || term->policy->on_expiry == EXPIRY_REPORT)
@@ -83,10 +80,8 @@ make_steps(DataMap *map)
 		}
 		step->deletes = true;
 		step->references = list_references(map, term->table);
-		foreach(lc2, terms)
+		foreach_ptr(RetentionTerm, other, terms)
 		{
-			RetentionTerm *other = lfirst(lc2);
-
 			if (other != term && other->table == term->table)
 				step->others = lappend(step->others, other);
 		}
@@ -126,7 +121,6 @@ require_replaceable(DataMap *map, RetentionTerm *term)
 	EffRelation *rel = term->table->rel;
 	EffColumn  *column = term->column->column;
 	const char *why = NULL;
-	ListCell   *lc;
 
 	if (term->surrogate->error != NULL)
 		EffMapErrorRaise(term->surrogate->error);
@@ -135,10 +129,8 @@ require_replaceable(DataMap *map, RetentionTerm *term)
 	for (int i = 0; i < term->surrogate->nkey; i++)
 		if (term->surrogate->key[i] == column->attnum)
 			why = "it is part of the row's key";
-	foreach(lc, EffMapRelation(map, rel->oid)->referenced_by)
+	foreach_ptr(ForeignKey, fk, EffMapRelation(map, rel->oid)->referenced_by)
 	{
-		ForeignKey *fk = lfirst(lc);
-
 		for (int i = 0; i < fk->nkeys; i++)
 			if (fk->target_columns[i] == column->attnum)
 				why = psprintf("foreign key %s references it", quote_identifier(fk->name));
@@ -181,18 +173,15 @@ static List *
 list_references(DataMap *map, MapTable *table)
 {
 	List	   *references = NIL;
-	ListCell   *lc;
-	ListCell   *lc2;
 
-	foreach(lc, table->rel->inheritors)
+	foreach_oid(oid, table->rel->inheritors)
 	{
-		EffRelation *rel = EffMapLoad(map, lfirst_oid(lc));
+		EffRelation *rel = EffMapLoad(map, oid);
 
 		if (rel == NULL)
 			continue;
-		foreach(lc2, EffMapRelation(map, rel->oid)->referenced_by)
+		foreach_ptr(ForeignKey, fk, EffMapRelation(map, rel->oid)->referenced_by)
 		{
-			ForeignKey *fk = lfirst(lc2);
 			EffRelation *source = EffMapLoad(map, fk->relid);
 
 			if (source != NULL && (!EffForeignKeyLetsGo(fk, source) || is_hop(map, fk)))
@@ -200,11 +189,9 @@ list_references(DataMap *map, MapTable *table)
 		}
 	}
 	for (int i = 0; i < map->ntables; i++)
-		foreach(lc, map->tables[i]->links)
-			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
+		foreach_ptr(TableLink, link, map->tables[i]->links)
+			foreach_ptr(JoinHop, hop, link->hops)
 			{
-				JoinHop    *hop = lfirst(lc2);
-
 				if ((hop->fk == NULL || hop->reverse) && list_member_oid(table->rel->inheritors, hop->target->oid))
 					references = add_reference(references, hop->target, hop->target_columns,
 											   hop->source, hop->source_columns, hop->n);
@@ -230,13 +217,10 @@ add_reference(List *references, EffRelation *rel, AttrNumber *columns,
 static bool
 is_hop(DataMap *map, ForeignKey *fk)
 {
-	ListCell   *lc;
-	ListCell   *lc2;
-
 	for (int i = 0; i < map->ntables; i++)
-		foreach(lc, map->tables[i]->links)
-			foreach(lc2, ((TableLink *) lfirst(lc))->hops)
-				if (((JoinHop *) lfirst(lc2))->fk == fk)
+		foreach_ptr(TableLink, each_link, map->tables[i]->links)
+			foreach_ptr(JoinHop, hop, each_link->hops)
+				if (hop->fk == fk)
 					return true;
 	return false;
 }

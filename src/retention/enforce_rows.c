@@ -110,13 +110,10 @@ EffEnforceRest(EnforcementStep *step, List *steps, const RetentionValues *values
 	char	   *restricted = restricted_condition(step, st, values);
 	EnforcementRest rest;
 	StringInfoData told;
-	ListCell   *lc;
 
 	initStringInfo(&told);
-	foreach(lc, steps)
+	foreach_ptr(EnforcementStep, earlier, steps)
 	{
-		EnforcementStep *earlier = lfirst(lc);
-
 		if (earlier == step)
 			break;
 		if (earlier->table == step->table)
@@ -185,14 +182,11 @@ restricted_condition(EnforcementStep *step, Statement *st, const RetentionValues
 {
 	List	   *claims = NIL;
 	ListCell   *lc;
-	ListCell   *lc2;
 
 	/* those of kinds without restrictions need not be looked up */
 	foreach(lc, step->claims)
-		foreach(lc2, values->restricted)
+		foreach_ptr(SubjectSet, of_kind, values->restricted)
 		{
-			SubjectSet *of_kind = lfirst(lc2);
-
 			if (of_kind->nkeys > 0 && of_kind->subject == ((OwnerClaim *) lfirst(lc))->subject)
 				claims = lappend(claims, lfirst(lc));
 		}
@@ -207,12 +201,10 @@ static char *
 kept_condition(EnforcementStep *step, Statement *st)
 {
 	int			length = st->text.len;
-	ListCell   *lc;
 
 	appendStringInfoString(&st->text, "(false");
-	foreach(lc, step->others)
+	foreach_ptr(RetentionTerm, other, step->others)
 	{
-		RetentionTerm *other = lfirst(lc);
 		char	   *expired = other->policy->on_expiry == EXPIRY_REPORT ? NULL : EffRetentionExpired(other, st);
 
 		appendStringInfo(&st->text, " OR (%s IS TRUE", EffRetentionHeld(other, st));
@@ -220,10 +212,8 @@ kept_condition(EnforcementStep *step, Statement *st)
 			appendStringInfo(&st->text, " AND (%s) IS NOT TRUE", expired);
 		appendStringInfoChar(&st->text, ')');
 	}
-	foreach(lc, step->references)
+	foreach_ptr(RowReference, reference, step->references)
 	{
-		RowReference *reference = lfirst(lc);
-
 		appendStringInfoString(&st->text, " OR ");
 		EffScopeReferenced(st, "t", reference->rel, reference->columns,
 						   reference->source, reference->source_columns, reference->n);

@@ -329,11 +329,8 @@ payload_of(Sweep *sweep, Bitmapset *places)
 static void
 report(List *entries, ReturnSetInfo *result)
 {
-	ListCell   *lc;
-
-	foreach(lc, entries)
+	foreach_ptr(SweepEntry, entry, entries)
 	{
-		SweepEntry *entry = lfirst(lc);
 		RetentionTerm *term = entry->term;
 		NameData	column;
 		Datum		values[9];

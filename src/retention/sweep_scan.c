@@ -35,19 +35,17 @@ List *
 EffSweepEntries(List *terms, TimestampTz as_of)
 {
 	List	   *entries = NIL;
-	ListCell   *lc;
 	ListCell   *lc2;
 
-	foreach(lc, terms)
+	foreach_ptr(RetentionTerm, term, terms)
 	{
-		RetentionTerm *term = lfirst(lc);
 		List	   *of_term = NIL;
 		List	   *kinds = NIL;
 
 		if (term->policy->duration == NULL)
 			continue;
-		foreach(lc2, term->claims)
-			kinds = list_append_unique_ptr(kinds, ((OwnerClaim *) lfirst(lc2))->subject);
+		foreach_ptr(OwnerClaim, claim, term->claims)
+			kinds = list_append_unique_ptr(kinds, claim->subject);
 		if (kinds == NIL)
 			kinds = list_make1(NULL);
 		foreach(lc2, kinds)
@@ -118,12 +116,8 @@ compare_scans(const ListCell *a, const ListCell *b)
 static SweepScan *
 scan_of(List *scans, SweepEntry *entry)
 {
-	ListCell   *lc;
-
-	foreach(lc, scans)
+	foreach_ptr(SweepScan, scan, scans)
 	{
-		SweepScan  *scan = lfirst(lc);
-
 		if (scan->subject == entry->subject && scan->term->table == entry->term->table &&
 			scan->term->anchor == entry->term->anchor && scan->cutoff == entry->cutoff &&
 			is_same_link(scan->term, entry->term) && list_length(scan->entries) < MAX_COLUMNS)
@@ -136,15 +130,12 @@ static SweepScan *
 new_scan(SweepEntry *entry)
 {
 	SweepScan  *scan = palloc0(sizeof(SweepScan));
-	ListCell   *lc;
 
 	scan->term = entry->term;
 	scan->subject = entry->subject;
 	scan->cutoff = entry->cutoff;
-	foreach(lc, entry->term->claims)
+	foreach_ptr(OwnerClaim, claim, entry->term->claims)
 	{
-		OwnerClaim *claim = lfirst(lc);
-
 		if (claim->subject == entry->subject)
 			scan->mine = lappend(scan->mine, claim);
 		else
@@ -281,7 +272,6 @@ append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *col
 	Bitmapset  *read = columns_read(map, scan);
 	char	   *name = "columns";
 	int			attnum = -1;
-	ListCell   *lc;
 
 	while (EffRelationColumnByName(rel, name) != NULL)
 		name = psprintf("%s_", name);
@@ -289,9 +279,9 @@ append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *col
 	while ((attnum = bms_next_member(read, attnum)) >= 0)
 		appendStringInfo(&st->text, "%s, ", EffColumnSql("t", rel, attnum));
 	appendStringInfo(&st->text, "%s AS %s %s) ", columns, name, rows);
-	foreach(lc, scan->mine)
+	foreach_ptr(OwnerClaim, claim, scan->mine)
 	{
-		OwnerJoin  *join = EffScopeOwnerJoin(map, st, scan->subject, ((OwnerClaim *) lfirst(lc))->link);
+		OwnerJoin  *join = EffScopeOwnerJoin(map, st, scan->subject, claim->link);
 
 		appendStringInfo(&st->text, "SELECT t.%s, 0", name);
 		for (int i = 0; i < scan->subject->nkey; i++)
@@ -373,14 +363,10 @@ static Bitmapset *
 columns_read(DataMap *map, SweepScan *scan)
 {
 	Bitmapset  *columns = NULL;
-	ListCell   *lc;
-	ListCell   *lc2;
 
-	foreach(lc, scan->mine)
-		foreach(lc2, EffScopeReads(map, scan->subject, ((OwnerClaim *) lfirst(lc))->link))
+	foreach_ptr(OwnerClaim, claim, scan->mine)
+		foreach_ptr(ScopeRead, read, EffScopeReads(map, scan->subject, claim->link))
 		{
-			ScopeRead  *read = lfirst(lc2);
-
 			if (read->relid == scan->term->table->rel->oid)
 				columns = bms_union(columns, read->attnums);
 		}

@@ -87,16 +87,14 @@ bool
 EffProbeGranted(List *accesses, List *schemas)
 {
 	Oid			role = GetUserId();
-	ListCell   *lc;
 
 	if (superuser_arg(role))
 		return true;
-	foreach(lc, schemas)
-		if (EffSchemaAclCheck(lfirst_oid(lc), role, ACL_USAGE) != ACLCHECK_OK)
+	foreach_oid(oid, schemas)
+		if (EffSchemaAclCheck(oid, role, ACL_USAGE) != ACLCHECK_OK)
 			return false;
-	foreach(lc, accesses)
+	foreach_ptr(ProbeAccess, access, accesses)
 	{
-		ProbeAccess *access = lfirst(lc);
 		AclMode		granted = pg_class_aclmask(access->relid, role, access->needed, ACLMASK_ALL);
 
 		if (granted != access->needed || check_enable_rls(access->relid, role, true) == RLS_ENABLED)

@@ -15,11 +15,8 @@
 int
 EffRowKey(MapTable *table, AttrNumber **key)
 {
-	ListCell   *lc;
-
-	foreach(lc, table->rel->indexes)
+	foreach_ptr(EffIndex, index, table->rel->indexes)
 	{
-		EffIndex   *index = lfirst(lc);
 		bool		usable = index->unique && !index->partial && index->immediate;
 
 		for (int i = 0; usable && i < index->nkeys; i++)
@@ -43,13 +40,12 @@ bool
 EffErasureChanges(MapTable *table, EffColumn *column)
 {
 	MapColumn  *labelled = EffMapColumn(table, column->attnum);
-	ListCell   *lc;
 
 	if (labelled != NULL && labelled->label->erasure != ERASURE_RETAIN)
 		return true;
 	if (table->label != NULL)
-		foreach(lc, table->label->set)
-			if (strcmp(((SetLabel *) lfirst(lc))->column, column->name) == 0)
+		foreach_ptr(SetLabel, each_label, table->label->set)
+			if (strcmp(each_label->column, column->name) == 0)
 				return true;
 	if (column->generated)
 	{

@@ -511,22 +511,19 @@ EffScopeWhereAt(DataMap *map, const char *alias, TableLink *link, int i, Bitmaps
 	MapTable   *table = EffMapTable(map, rel->oid);
 	List	   *links = i == 0 ? list_make1(link) : NIL;
 	StringInfoData buf;
-	ListCell   *lc;
 
 	/* an owner's way goes by owner links where there are some */
 	for (int any_role = 0; i > 0 && table != NULL && links == NIL && any_role <= 1; any_role++)
-		foreach(lc, table->links)
+		foreach_ptr(TableLink, other, table->links)
 		{
-			TableLink  *other = lfirst(lc);
-
 			if (other->error == NULL && (any_role || other->label->role == link->label->role) &&
 				EffLinkSameHops(link, i, other))
 				links = lappend(links, other);
 		}
 	initStringInfo(&buf);
-	foreach(lc, links)
+	foreach_ptr(TableLink, each_link, links)
 	{
-		const char *where = ((TableLink *) lfirst(lc))->label->where;
+		const char *where = each_link->label->where;
 		EffExpression *expression;
 
 		if (where == NULL)

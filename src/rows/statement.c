@@ -128,11 +128,10 @@ static bool
 is_lookup(Statement *st)
 {
 	bool		lookup = false;
-	ListCell   *lc;
 
-	foreach(lc, st->params)
+	foreach_ptr(StatementParam, param, st->params)
 	{
-		switch (((StatementParam *) lfirst(lc))->kind)
+		switch (param->kind)
 		{
 			case PARAM_KEY:
 			case PARAM_PARENTS:

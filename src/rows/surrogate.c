@@ -194,11 +194,10 @@ static List *
 column_places(DataMap *map, MapTable *table, EffColumn *column)
 {
 	List	   *places = NIL;
-	ListCell   *lc;
 
-	foreach(lc, table->rel->inheritors)
+	foreach_oid(oid, table->rel->inheritors)
 	{
-		EffRelation *rel = EffMapLoad(map, lfirst_oid(lc));
+		EffRelation *rel = EffMapLoad(map, oid);
 		ColumnPlace *place = palloc(sizeof(ColumnPlace));
 
 		if (rel == NULL)
@@ -215,17 +214,10 @@ column_places(DataMap *map, MapTable *table, EffColumn *column)
 static bool
 is_foreign_key_member(DataMap *map, List *places)
 {
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, places)
+	foreach_ptr(ColumnPlace, place, places)
 	{
-		ColumnPlace *place = lfirst(lc);
-
-		foreach(lc2, EffMapRelation(map, place->rel->oid)->references)
+		foreach_ptr(ForeignKey, fk, EffMapRelation(map, place->rel->oid)->references)
 		{
-			ForeignKey *fk = lfirst(lc2);
-
 			for (int i = 0; i < fk->nkeys; i++)
 				if (fk->columns[i] == place->column->attnum)
 					return true;
@@ -237,10 +229,8 @@ is_foreign_key_member(DataMap *map, List *places)
 static bool
 is_not_null(List *places)
 {
-	ListCell   *lc;
-
-	foreach(lc, places)
-		if (((ColumnPlace *) lfirst(lc))->column->not_null)
+	foreach_ptr(ColumnPlace, place, places)
+		if (place->column->not_null)
 			return true;
 	return false;
 }

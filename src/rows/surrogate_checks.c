@@ -48,13 +48,10 @@ EffUniqueIndexInTheWay(Surrogate *surrogate, List *places)
 		 (surrogate->kind == SURROGATE_TEXT &&
 		  (surrogate->length == 0 || surrogate->length >= strlen(TOKEN_PREFIX) + UNIQUE_DIGITS)));
 	ListCell   *lc;
-	ListCell   *lc2;
 
 	foreach(lc, places)
-		foreach(lc2, ((ColumnPlace *) lfirst(lc))->rel->indexes)
+		foreach_ptr(EffIndex, index, ((ColumnPlace *) lfirst(lc))->rel->indexes)
 		{
-			EffIndex   *index = lfirst(lc2);
-
 			if ((index->unique || index->exclusion) && index_in_the_way(lfirst(lc), index, token))
 				return get_rel_name(index->oid);
 		}
@@ -142,11 +139,9 @@ EffTableCheckInTheWay(Surrogate *surrogate, List *places)
 {
 	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
 	char	   *found = NULL;
-	ListCell   *lc;
 
-	foreach(lc, places)
+	foreach_ptr(ColumnPlace, place, places)
 	{
-		ColumnPlace *place = lfirst(lc);
 		ScanKeyData key;
 		SysScanDesc scan;
 		HeapTuple	tuple;
