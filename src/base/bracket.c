@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
+#include "base/gone.h"
 #include "base/run.h"
 #include "base/settings.h"
 
@@ -147,7 +148,7 @@ EffSpiBeginWithUser(EffBracket *bracket, Oid relid, int security)
 	Oid			owner;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
+		EffGoneRelation(relid, NULL);
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 
@@ -288,7 +289,7 @@ setting_of(Oid function, const char *name, bool *any)
 	bool		isnull;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for function %u", function);
+		EffGoneObject("function", function);
 	config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
 	if (!isnull)
 	{

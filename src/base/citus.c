@@ -55,7 +55,9 @@ EffCitusIsWorker(void)
 
 	if (!OidIsValid(relid))
 		return false;
-	relation = table_open(relid, AccessShareLock);
+	relation = try_table_open(relid, AccessShareLock);
+	if (relation == NULL)
+		return false;
 	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -96,7 +98,9 @@ EffCitusPlaceOf(Oid relid, CitusPlace *place)
 	*place = (CitusPlace) {.kind = CITUS_UNKNOWN};
 	if (!OidIsValid(metadata))
 		return;
-	relation = table_open(metadata, AccessShareLock);
+	relation = try_table_open(metadata, AccessShareLock);
+	if (relation == NULL)
+		return;
 	ScanKeyInit(&key, column_of(metadata, "logicalrelid"), BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(relation, InvalidOid, false, NULL, 1, &key);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))

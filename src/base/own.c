@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/citus.h"
+#include "base/gone.h"
 #include "base/own.h"
 #include "base/prepare.h"
 #include "base/run.h"
@@ -105,7 +106,7 @@ EffExtensionSchema(void)
 const char *
 EffExtensionSchemaSql(void)
 {
-	return quote_identifier(get_namespace_name(EffExtensionSchema()));
+	return quote_identifier(EffSchemaName(EffExtensionSchema()));
 }
 
 /*
@@ -117,7 +118,11 @@ EffOwnRelation(const char *relname)
 	Oid			relid = get_relname_relid(relname, EffExtensionSchema());
 
 	if (!OidIsValid(relid))
-		elog(ERROR, "table \"%s\" of extension effaced is missing", relname);
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("table \"%s\" of extension \"effaced\" does not exist", relname),
+				 errdetail("The extension was dropped or altered while the call ran, or its table was."),
+				 errhint("Run CREATE EXTENSION effaced;")));
 	return relid;
 }
 
@@ -128,8 +133,13 @@ EffOwnRelation(const char *relname)
 bool
 EffOwnRelationIsEmpty(const char *relname)
 {
-	Relation	relation = table_open(EffOwnRelation(relname), AccessShareLock);
-	bool		empty = RelationGetNumberOfBlocks(relation) == 0;
+	Oid			relid = EffOwnRelation(relname);
+	Relation	relation = try_table_open(relid, AccessShareLock);
+	bool		empty;
+
+	if (relation == NULL)
+		EffGoneRelation(relid, relname);
+	empty = RelationGetNumberOfBlocks(relation) == 0;
 
 	table_close(relation, AccessShareLock);
 	return empty;

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "base/gone.h"
 #include "exec/exec.h"
 #include "relations/constraints.h"
 
@@ -85,6 +86,8 @@ EffConstraintsCheck(List *constraints)
 	if (constraints == NIL)
 		return;
 	sql = command_for(constraints);
+	if (sql == NULL)
+		return;
 	EffSubBegin(&sub);
 	PG_TRY();
 	{
@@ -98,7 +101,10 @@ EffConstraintsCheck(List *constraints)
 	EffSubEnd(&sub, false);
 }
 
-/* command_for names the constraints, or all where a name would meet one that cannot be deferred. */
+/*
+ * command_for names the constraints, or all where a name would meet one that
+ * cannot be deferred; NULL where none of them is left.
+ */
 static char *
 command_for(List *constraints)
 {
@@ -110,11 +116,12 @@ command_for(List *constraints)
 		HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
 		Form_pg_constraint form;
 
+		/* it has just been dropped, and nothing is left to check */
 		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for constraint %u", oid);
+			continue;
 		form = (Form_pg_constraint) GETSTRUCT(tuple);
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "SET CONSTRAINTS ",
-						 quote_qualified_identifier(get_namespace_name(form->connamespace), NameStr(form->conname)));
+						 quote_qualified_identifier(EffSchemaName(form->connamespace), NameStr(form->conname)));
 		if (is_ambiguous(NameStr(form->conname), form->connamespace))
 		{
 			ReleaseSysCache(tuple);
@@ -122,6 +129,8 @@ command_for(List *constraints)
 		}
 		ReleaseSysCache(tuple);
 	}
+	if (sql.len == 0)
+		return NULL;
 	appendStringInfoString(&sql, " IMMEDIATE");
 	return sql.data;
 }

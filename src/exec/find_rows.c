@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "exec/exec.h"
+#include "relations/types.h"
 #include "trail/trail.h"
 
 #include "miscadmin.h"
@@ -268,7 +269,7 @@ key_arrays(RowSet *rows, uint64 n, const int *part_of, int part)
 	Datum	   *arrays = palloc(sizeof(Datum) * rows->nkey);
 
 	for (int i = 0; i < rows->nkey; i++)
-		arrays[i] = result_array(getBaseType(EffRelationColumn(rows->rel, rows->key[i])->type), i + 1, n, part_of, part);
+		arrays[i] = result_array(EffBaseType(EffRelationColumn(rows->rel, rows->key[i])->type), i + 1, n, part_of, part);
 	return arrays;
 }
 
@@ -320,7 +321,7 @@ unite_rows(ErasureCall *call, RowSet *rows)
 static Datum
 unite_arrays(ErasureCall *call, RowSet *rows, int part, int k)
 {
-	Oid			type = getBaseType(EffRelationColumn(rows->rel, rows->key[k])->type);
+	Oid			type = EffBaseType(EffRelationColumn(rows->rel, rows->key[k])->type);
 	ArrayBuildState *state = initArrayResult(type, CurrentMemoryContext, false);
 
 	for (int i = 0; i < call->nkeys; i++)
@@ -348,13 +349,12 @@ EffExecCountDistinct(RowSet *rows, const Datum *arrays)
 	{
 		ArrayType  *array = DatumGetArrayTypeP(arrays[k]);
 		Oid			output;
-		bool		varlena;
 		Datum	   *values;
 		int16		length;
 		bool		byval;
 		char		align;
 
-		getTypeOutputInfo(ARR_ELEMTYPE(array), &output, &varlena);
+		EffTypeOutput(ARR_ELEMTYPE(array), &output);
 		get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &byval, &align);
 		deconstruct_array(array, ARR_ELEMTYPE(array), length, byval, align, &values, NULL, &n);
 		if (texts == NULL)

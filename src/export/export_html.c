@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "base/gone.h"
 #include "base/own.h"
 #include "export/export_html.h"
 #include "map/graph.h"
@@ -61,7 +62,7 @@ EffExportHtml(Datum bundle)
 static Oid
 find_function(const char *name, int nargs, Oid *types)
 {
-	List	   *names = list_make2(makeString(get_namespace_name(EffExtensionSchema())), makeString(pstrdup(name)));
+	List	   *names = list_make2(makeString(EffSchemaName(EffExtensionSchema())), makeString(pstrdup(name)));
 
 	return LookupFuncName(names, nargs, types, false);
 }

@@ -8,6 +8,7 @@
 #include "base/json_text.h"
 #include "export/export_plan.h"
 #include "plan/ownership.h"
+#include "relations/types.h"
 
 #include "catalog/dependency.h"
 #include "utils/builtins.h"
@@ -444,9 +445,9 @@ static char *
 value_sql(EffRelation *rel, EffColumn *column, const char *json)
 {
 	char	   *value = EffColumnSql("t", rel, column->attnum);
-	Oid			base = getBaseType(column->type);
+	Oid			base = EffBaseType(column->type);
 	Oid			element = get_element_type(base);
-	Oid			type = OidIsValid(element) ? getBaseType(element) : base;
+	Oid			type = OidIsValid(element) ? EffBaseType(element) : base;
 	const char *array = OidIsValid(element) ? "[]" : "";
 
 	if (base == BYTEAOID)
@@ -493,7 +494,7 @@ expiry_sql(EffRelation *rel, MapColumn *column)
 	if (years < 0 || years > LAST_YEAR)
 		return NULL;
 	value = EffColumnSql("t", rel, anchor->attnum);
-	type = getBaseType(anchor->type);
+	type = EffBaseType(anchor->type);
 	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz + %s::pg_catalog.interval END",
 					value, (int) (LAST_YEAR - years), EffTypeSql(type, -1), value, EffQuoteLiteral(retention->duration));
 }

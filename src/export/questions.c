@@ -13,6 +13,7 @@
 #include "base/csv.h"
 #include "base/own.h"
 #include "export/questions.h"
+#include "relations/types.h"
 #include "subject/identifier.h"
 
 #include "catalog/namespace.h"
@@ -468,7 +469,7 @@ ask(const Question *question, const char *subject_id, Oid caller)
 			Oid			param;
 			Datum		value;
 
-			getTypeInputInfo(prepared.type, &input, &param);
+			EffTypeInput(prepared.type, &input, &param);
 			value = OidInputFunctionCall(input, pstrdup(subject_id), param, -1);
 			answer->rows = write_answer(&content, SPI_cursor_open(NULL, prepared.plan, &value, NULL, true));
 		}
@@ -629,11 +630,10 @@ write_answer(StringInfo content, Portal portal)
 	{
 		Form_pg_attribute column = TupleDescAttr(desc, i);
 		Oid			function;
-		bool		is_varlena;
 
-		getTypeOutputInfo(column->atttypid, &function, &is_varlena);
+		EffTypeOutput(column->atttypid, &function);
 		fmgr_info(function, &output[i]);
-		number[i] = is_number(getBaseType(column->atttypid));
+		number[i] = is_number(EffBaseType(column->atttypid));
 		EffCsvCell(content, i, NameStr(column->attname), false);
 	}
 	EffCsvEndLine(content);

@@ -11,8 +11,10 @@
 #include "postgres.h"
 
 #include "base/bracket.h"
+#include "base/gone.h"
 #include "base/run.h"
 #include "label/expression.h"
+#include "relations/types.h"
 
 #include "access/table.h"
 #include "catalog/dependency.h"
@@ -65,6 +67,7 @@ static void invalid(EffRelation *rel, const char *text, const char *key, MemoryC
 static bool forbidden_walker(Node *node, CheckContext *context);
 static bool moving_walker(Node *node, void *context);
 static bool forbidden_function(Oid function, void *context);
+static char *function_name(Oid function);
 static bool is_one_of(const char *name, const char *const *names, int n);
 static bool type_runs_code(Oid type, bool as_json);
 
@@ -74,7 +77,7 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 {
 	MemoryContext context = CurrentMemoryContext;
 	EffExpression *result = palloc0(sizeof(EffExpression));
-	Relation	relation = table_open(rel->oid, AccessShareLock);
+	Relation	relation = EffRelationOpen(rel);
 	Node	   *volatile node = NULL;
 	Node	   *bare;
 	CheckContext check = {InvalidOid, NULL};
@@ -297,7 +300,7 @@ analyze(Relation relation, Node *raw, EffColumn *target)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" is of type %s but the expression is of type %s",
-							target->name, format_type_be(target->type), format_type_be(type)),
+							target->name, EffTypeName(target->type), EffTypeName(type)),
 					 errhidestmt(true)));
 	}
 	assign_expr_collations(pstate, node);
@@ -316,7 +319,7 @@ forbidden_walker(Node *node, CheckContext *context)
 	{
 		case T_FuncExpr:
 			if (get_func_namespace(((FuncExpr *) node)->funcid) == PG_CATALOG_NAMESPACE &&
-				is_one_of(get_func_name(((FuncExpr *) node)->funcid), json_writers, lengthof(json_writers)))
+				is_one_of(function_name(((FuncExpr *) node)->funcid), json_writers, lengthof(json_writers)))
 			{
 				ListCell   *lc;
 
@@ -324,8 +327,8 @@ forbidden_walker(Node *node, CheckContext *context)
 					if (type_runs_code(exprType(lfirst(lc)), true))
 					{
 						context->found = psprintf("function %s on a value of type %s",
-												  get_func_name(((FuncExpr *) node)->funcid),
-												  format_type_be(exprType(lfirst(lc))));
+												  function_name(((FuncExpr *) node)->funcid),
+												  EffTypeName(exprType(lfirst(lc))));
 						return true;
 					}
 			}
@@ -340,8 +343,8 @@ forbidden_walker(Node *node, CheckContext *context)
 			if (exprType(node) != context->target_type && type_runs_code(exprType(node), false))
 			{
 				context->found = IsA(node, CoerceToDomain) ?
-					psprintf("a cast to the domain %s", format_type_be(exprType(node))) :
-					psprintf("a value of type %s, which holds a domain", format_type_be(exprType(node)));
+					psprintf("a cast to the domain %s", EffTypeName(exprType(node))) :
+					psprintf("a value of type %s, which holds a domain", EffTypeName(exprType(node)));
 				return true;
 			}
 			break;
@@ -372,7 +375,7 @@ moving_walker(Node *node, void *context)
 	if (IsA(node, FuncExpr))
 	{
 		FuncExpr   *call = (FuncExpr *) node;
-		char	   *name = get_func_name(call->funcid);
+		char	   *name = function_name(call->funcid);
 
 		if (func_volatile(call->funcid) != PROVOLATILE_IMMUTABLE &&
 			(call->args == NIL || strcmp(name, "current_setting") == 0 ||
@@ -387,7 +390,7 @@ forbidden_function(Oid function, void *arg)
 {
 	CheckContext *context = arg;
 	Oid			schema = get_func_namespace(function);
-	char	   *name = get_func_name(function);
+	char	   *name = function_name(function);
 
 	if (get_func_retset(function))
 	{
@@ -404,8 +407,19 @@ forbidden_function(Oid function, void *arg)
 	if (OidIsValid(getExtensionOfObject(ProcedureRelationId, function)))
 		return false;
 	context->found = psprintf("function %s, which is neither of pg_catalog nor of an extension",
-							  quote_qualified_identifier(get_namespace_name(schema), name));
+							  quote_qualified_identifier(EffSchemaName(schema), name));
 	return true;
+}
+
+/* function_name raises undefined_object where the function has just been dropped. */
+static char *
+function_name(Oid function)
+{
+	char	   *name = get_func_name(function);
+
+	if (name == NULL)
+		EffGoneObject("function", function);
+	return name;
 }
 
 static bool

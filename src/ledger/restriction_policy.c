@@ -16,6 +16,7 @@
 #include "label/expression.h"
 #include "ledger/ledger.h"
 #include "map/graph.h"
+#include "relations/types.h"
 #include "rows/bind.h"
 #include "rows/scope.h"
 
@@ -330,7 +331,7 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 static char *
 key_sql(EffColumn *column, int i)
 {
-	char	   *sql = psprintf("(k.keys)[%d]::%s", i + 1, EffTypeSql(getBaseType(column->type), -1));
+	char	   *sql = psprintf("(k.keys)[%d]::%s", i + 1, EffTypeSql(EffBaseType(column->type), -1));
 
 	return OidIsValid(column->collation) ? psprintf("%s COLLATE %s", sql, EffCollationSql(column->collation)) : sql;
 }
@@ -451,11 +452,10 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *rest
 			{
 				int			place = 0;
 				Oid			output;
-				bool		varlena;
 
 				while (subject->key[place] != target_columns[i])
 					place++;
-				getTypeOutputInfo(EffKeyType(subject, place), &output, &varlena);
+				EffTypeOutput(EffKeyType(subject, place), &output);
 				texts[i] = OidOutputFunctionCall(output, restricted->keys[k]->values[place]);
 			}
 			keys = lappend(keys, DatumGetPointer(EffTextArray(texts, n)));

@@ -128,7 +128,7 @@ lint_unlinked(LintRun *run, AnchoredTable *anchored)
 {
 	MapTable   *table = EffMapTable(run->map, anchored->relid);
 	MapTable   *subject = EffMapTable(run->map, anchored->subject);
-	EffRelation *rel = EffMapLoad(run->map, anchored->relid);
+	EffRelation *rel = EffMapFind(run->map, anchored->relid);
 	char	   *anchor = EffQuoteLiteral(anchored->anchor);
 
 	if (rel == NULL || subject == NULL || !subject->is_subject || table == subject)

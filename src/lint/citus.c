@@ -29,7 +29,7 @@ EffLintUnenforced(LintRun *run)
 		if (target == NULL || EffCitusKindOf(fk->target) != CITUS_DISTRIBUTED)
 			continue;
 		kind = EffCitusKindOf(fk->relid);
-		rel = EffMapLoad(run->map, fk->relid);
+		rel = EffMapFind(run->map, fk->relid);
 		if (rel == NULL || kind == CITUS_DISTRIBUTED || kind == CITUS_REFERENCE)
 			continue;
 		(void) EffLintAdd(run, LINT_UNENFORCED_REFERENCE, rel, fk->columns[0],

@@ -209,10 +209,14 @@ lint_view(LintRun *run, char **cells)
 		return;
 	for (char *word = strtok(cells[1], " "); word != NULL; word = strtok(NULL, " "))
 	{
-		EffRelation *rel = EffMapLoad(run->map, atooid(word));
+		EffRelation *rel = EffMapFind(run->map, atooid(word));
+		AttrNumber	attnum = atoi(strtok(NULL, " "));
 
-		names = lappend(names, EffLintColumnName(rel, atoi(strtok(NULL, " "))));
+		if (rel != NULL && EffRelationFindColumn(rel, attnum) != NULL)
+			names = lappend(names, EffLintColumnName(rel, attnum));
 	}
+	if (names == NIL)
+		return;
 	list = EffLintNames(names);
 	if (view->relkind == RELKIND_MATVIEW)
 		(void) EffLintAdd(run, LINT_MATVIEW_COPIES_LABELLED, view, 0,
@@ -228,12 +232,16 @@ lint_view(LintRun *run, char **cells)
 static void
 lint_trigger(LintRun *run, char **cells)
 {
-	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+	EffRelation *rel = EffMapFind(run->map, atooid(cells[0]));
 	char	   *name = pstrdup(quote_identifier(cells[1]));
-	char	   *disable = psprintf("ALTER TABLE %s DISABLE TRIGGER %s;", rel->sql, name);
+	MapTable   *source = EffMapTableOver(run->map, atooid(cells[0]));
 	EffRelation *target;
+	char	   *disable;
 	char	   *label;
 
+	if (rel == NULL || source == NULL)
+		return;
+	disable = psprintf("ALTER TABLE %s DISABLE TRIGGER %s;", rel->sql, name);
 	if (cells[3] == NULL)
 	{
 		(void) EffLintAdd(run, LINT_TRIGGER_COPIES_LABELLED, rel, 0,
@@ -248,7 +256,9 @@ lint_trigger(LintRun *run, char **cells)
 	if (!is_copy(run, atooid(cells[3]), rel->oid))
 		return;
 	target = EffRelationLoad(atooid(cells[3]));
-	label = copy_statement(run, target, EffMapTableOver(run->map, rel->oid));
+	if (target == NULL)
+		return;
+	label = copy_statement(run, target, source);
 	(void) EffLintAdd(run, LINT_TRIGGER_COPIES_LABELLED, rel, 0,
 					  psprintf("trigger %s on %s writes to %s, which has no label: an erasure leaves there what it copied",
 							   name, rel->name, target->name),
@@ -258,15 +268,18 @@ lint_trigger(LintRun *run, char **cells)
 static void
 lint_rule(LintRun *run, char **cells)
 {
-	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+	EffRelation *rel = EffMapFind(run->map, atooid(cells[0]));
 	char	   *name = pstrdup(quote_identifier(cells[1]));
+	MapTable   *source = EffMapTableOver(run->map, atooid(cells[0]));
 	EffRelation *target;
 	char	   *label;
 
-	if (!is_copy(run, atooid(cells[2]), rel->oid))
+	if (rel == NULL || source == NULL || !is_copy(run, atooid(cells[2]), rel->oid))
 		return;
 	target = EffRelationLoad(atooid(cells[2]));
-	label = copy_statement(run, target, EffMapTableOver(run->map, rel->oid));
+	if (target == NULL)
+		return;
+	label = copy_statement(run, target, source);
 	(void) EffLintAdd(run, LINT_RULE_COPIES_LABELLED, rel, 0,
 					  psprintf("rule %s on %s uses %s, which has no label: an erasure leaves there what it copied",
 							   name, rel->name, target->name),
@@ -287,11 +300,13 @@ lint_foreign_table(LintRun *run, char **cells)
 	EffRelation *rel = EffRelationLoad(atooid(cells[0]));
 	MapTable   *source = EffMapTable(run->map, atooid(cells[1]));
 	StringInfoData hint;
+	char	   *columns;
 	char	   *label;
 	char	   *own = cells[2];
 	char	   *like = cells[3];
 
-	if (rel == NULL || source == NULL)
+	columns = rel == NULL ? NULL : EffLintColumns(rel, own);
+	if (columns == NULL || source == NULL)
 		return;
 	initStringInfo(&hint);
 	label = EffMapTable(run->map, rel->oid) != NULL ? NULL : copy_statement(run, rel, source);
@@ -301,26 +316,32 @@ lint_foreign_table(LintRun *run, char **cells)
 	{
 		MapColumn  *column = EffMapColumn(source, strtol(like, &like, 10));
 
+		if (column == NULL)
+			continue;
 		appendStringInfo(&hint, "%s%s", hint.len > 0 && hint.data[hint.len - 1] != '\n' ? "\n" : "",
 						 EffLabelStatement(rel->oid, attnum,
 										   psprintf("{\"category\": \"%s\"}", column->label->category)));
 	}
 	(void) EffLintAdd(run, LINT_FOREIGN_TABLE_COPIES_LABELLED, rel, 0,
 					  psprintf("foreign table %s has columns without a label that look like labelled ones of %s: %s",
-							   rel->name, source->name, EffLintColumns(rel, cells[2])),
+							   rel->name, source->name, columns),
 					  hint.data);
 }
 
 static void
 lint_generated(LintRun *run, char **cells)
 {
-	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+	EffRelation *rel = EffMapFind(run->map, atooid(cells[0]));
+	MapTable   *table = EffMapTable(run->map, atooid(cells[0]));
 	AttrNumber	attnum = atoi(cells[1]);
+	char	   *columns = rel == NULL ? NULL : EffLintColumns(rel, cells[2]);
 
+	if (columns == NULL || table == NULL)
+		return;
 	(void) EffLintAdd(run, LINT_GENERATED_COPIES_LABELLED, rel, attnum,
 					  psprintf("column %s has no label and is generated from labelled columns (%s): %s",
-							   EffLintColumnName(rel, attnum), EffLintColumns(rel, cells[2]),
-							   EffMapTable(run->map, rel->oid)->fully_pii_owned ? "an export leaves it out" :
+							   EffLintColumnName(rel, attnum), columns,
+							   table->fully_pii_owned ? "an export leaves it out" :
 							   "an export leaves it out, and because of it the row is never deleted"),
 					  EffLintLabelLike(run, rel, attnum, strtol(cells[2], NULL, 10)));
 }

@@ -102,8 +102,10 @@ effaced_lint_unexempt(PG_FUNCTION_ARGS)
 		RangeVar   *range = makeRangeVar(list_length(parts) == 2 ? linitial(parts) : NULL, llast(parts), -1);
 		Oid			relid = RangeVarGetRelid(range, NoLock, true);
 
-		if (OidIsValid(relid))
-			name = EffRelationDisplayName(relid);
+		char	   *display = OidIsValid(relid) ? EffRelationDisplayName(relid) : NULL;
+
+		if (display != NULL)
+			name = display;
 	}
 	nulls[0] = relation == NULL ? 'n' : ' ';
 	values[0] = relation == NULL ? (Datum) 0 : CStringGetTextDatum(name);

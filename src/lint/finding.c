@@ -11,10 +11,32 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #define MAX_NAMES 10			/* named in a message */
+#define MAX_ATTEMPTS 5			/* to read the catalogs beside DDL */
+
+/* A query over the catalogs, and what it found */
+typedef struct CatalogQuery
+{
+	LintRun    *run;
+	const char *sql;
+	List	   *rows;			/* of char **, a text for each column */
+} CatalogQuery;
+
+/* A definition as text, by a function of the server */
+typedef struct Definition
+{
+	Oid			function;
+	Oid			object;
+	char	   *text;			/* NULL where the object is gone */
+} Definition;
+
+static void run_query(void *arg);
+static void call_definition(void *arg);
 
 static const char *const severity_words[] = {"error", "warning", "info"};
 
@@ -85,7 +107,12 @@ EffLintAddAs(LintRun *run, LintSeverity severity, LintCode code, EffRelation *re
 {
 	Finding    *finding;
 
+	EffColumn  *column = rel == NULL || attnum == 0 ? NULL : EffRelationFindColumn(rel, attnum);
+
 	if (rel == NULL ? run->schemas != NIL : !EffLintIsInQuestion(run, rel->oid))
+		return false;
+	/* it has just been dropped */
+	if (rel != NULL && attnum != 0 && column == NULL)
 		return false;
 	finding = palloc0(sizeof(Finding));
 	finding->code = code;
@@ -93,7 +120,7 @@ EffLintAddAs(LintRun *run, LintSeverity severity, LintCode code, EffRelation *re
 	finding->relid = rel ? rel->oid : InvalidOid;
 	finding->relation = rel ? rel->name : "";
 	finding->attnum = attnum;
-	finding->column = attnum == 0 ? NULL : EffRelationColumn(rel, attnum)->name;
+	finding->column = column == NULL ? NULL : column->name;
 	finding->message = message;
 	finding->hint = hint;
 	run->findings = lappend(run->findings, finding);
@@ -134,6 +161,9 @@ EffLintIsInQuestion(LintRun *run, Oid relid)
 	Oid			schema = get_rel_namespace(relid);
 	Oid			extension;
 
+	/* it has just been dropped */
+	if (!OidIsValid(schema))
+		return false;
 	if (run->schemas != NIL && !list_member_oid(run->schemas, schema))
 		return false;
 	if (run->schemas == NIL &&
@@ -228,20 +258,42 @@ EffLintCodeWords(void)
 }
 
 /*
- * EffLintQuery hands on the rows when the query is done, outside SPI.
+ * EffLintQuery hands on the rows when the query is done, outside SPI.  The
+ * server's functions that write definitions as text raise an internal error
+ * where a part of what they write has just been dropped: the query is run again.
  */
 void
 EffLintQuery(LintRun *run, const char *sql, LintRow row)
 {
+	CatalogQuery query = {.run = run, .sql = sql};
+	ErrorData  *error;
+	int			attempts = 0;
+	ListCell   *lc;
+
+	while ((error = EffLintTry(run_query, &query)) != NULL)
+	{
+		if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR || ++attempts == MAX_ATTEMPTS)
+			ReThrowError(error);
+		CHECK_FOR_INTERRUPTS();
+	}
+	foreach(lc, query.rows)
+		row(run, lfirst(lc));
+}
+
+/* run_query reads the rows by a snapshot of its own, which knows of no more than a moment ago. */
+static void
+run_query(void *arg)
+{
+	CatalogQuery *query = arg;
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext spi;
 	EffBracket	bracket;
-	List	   *rows = NIL;		/* of char ** */
-	ListCell   *lc;
 
+	query->rows = NIL;
+	PushActiveSnapshot(GetTransactionSnapshot());
 	EffSpiBegin(&bracket);
-	if (SPI_execute_with_args(sql, lengthof(run->labelled), (Oid[]) {OIDARRAYOID, INT4ARRAYOID, OIDARRAYOID},
-							  run->labelled, NULL, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(query->sql, lengthof(query->run->labelled), (Oid[]) {OIDARRAYOID, INT4ARRAYOID, OIDARRAYOID},
+							  query->run->labelled, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the catalogs");
 	spi = MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -250,12 +302,45 @@ EffLintQuery(LintRun *run, const char *sql, LintRow row)
 
 		for (int k = 0; k < SPI_tuptable->tupdesc->natts; k++)
 			cells[k] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, k + 1);
-		rows = lappend(rows, cells);
+		query->rows = lappend(query->rows, cells);
 	}
 	MemoryContextSwitchTo(spi);
 	EffSpiEnd(&bracket);
-	foreach(lc, rows)
-		row(run, lfirst(lc));
+	PopActiveSnapshot();
+}
+
+/*
+ * EffLintDefinition calls one of the server's functions that give a definition
+ * for an OID, such as pg_get_indexdef; NULL where the object, or a part of it,
+ * has just been dropped.
+ */
+char *
+EffLintDefinition(Oid function, Oid object)
+{
+	Definition	definition = {.function = function, .object = object};
+	ErrorData  *error = EffLintTry(call_definition, &definition);
+
+	if (error != NULL && error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
+		ReThrowError(error);
+	return definition.text;
+}
+
+/* call_definition calls by hand, since the result is NULL where the object is gone. */
+static void
+call_definition(void *arg)
+{
+	Definition *definition = arg;
+	LOCAL_FCINFO(fcinfo, 1);
+	FmgrInfo	flinfo;
+	Datum		result;
+
+	fmgr_info(definition->function, &flinfo);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = ObjectIdGetDatum(definition->object);
+	fcinfo->args[0].isnull = false;
+	result = FunctionCallInvoke(fcinfo);
+	if (!fcinfo->isnull)
+		definition->text = TextDatumGetCString(result);
 }
 
 /*
@@ -340,6 +425,10 @@ EffLintNames(List *names)
 	return buf.data;
 }
 
+/*
+ * EffLintColumns returns the names of columns given as "1 2 3"; NULL where all
+ * of them have just been dropped.
+ */
 char *
 EffLintColumns(EffRelation *rel, const char *attnums)
 {
@@ -348,16 +437,20 @@ EffLintColumns(EffRelation *rel, const char *attnums)
 
 	for (long attnum = strtol(attnums, &end, 10); end != attnums; attnum = strtol(attnums, &end, 10))
 	{
-		names = lappend(names, pstrdup(quote_identifier(EffRelationColumn(rel, attnum)->name)));
+		EffColumn  *column = EffRelationFindColumn(rel, attnum);
+
+		if (column != NULL)
+			names = lappend(names, pstrdup(quote_identifier(column->name)));
 		attnums = end;
 	}
-	return EffLintNames(names);
+	return names == NIL ? NULL : EffLintNames(names);
 }
 
+/* EffLintColumnName: what has just been dropped makes no finding, and is "?" until then. */
 char *
 EffLintColumnName(EffRelation *rel, AttrNumber attnum)
 {
-	return psprintf("%s.%s", rel->name, quote_identifier(EffRelationColumn(rel, attnum)->name));
+	return psprintf("%s.%s", rel->name, EffJoinNames(rel, &attnum, 1));
 }
 
 /* EffLintCompare sorts by severity, relation, column and code. */

@@ -58,14 +58,18 @@ EffLintJsonString(const char *text)
 
 /*
  * EffLintLabelLike takes over what is about the value, and leaves out what is
- * about the column.
+ * about the column.  NULL where the other column has lost its label.
  */
 char *
 EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber like)
 {
 	static const char *const own_keys[] = {"surrogate", "ref", "description"};
-	Datum		label = DirectFunctionCall1(jsonb_in, CStringGetDatum(stored_json(run, rel->oid, like)));
+	const char *json = stored_json(run, rel->oid, like);
+	Datum		label;
 
+	if (json == NULL)
+		return NULL;
+	label = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 	for (int i = 0; i < lengthof(own_keys); i++)
 		label = DirectFunctionCall2(jsonb_delete, label, CStringGetTextDatum(own_keys[i]));
 	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));

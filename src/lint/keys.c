@@ -76,7 +76,7 @@ EffLintReferences(LintRun *run)
 			continue;
 		foreach_ptr(ForeignKey, fk, references_to(run, table))
 		{
-			EffRelation *rel = EffMapLoad(run->map, fk->relid);
+			EffRelation *rel = EffMapFind(run->map, fk->relid);
 
 			/* a foreign key is not inherited, but partitions have it */
 			if (rel != NULL && without_index(run, rel, fk->columns, fk->nkeys, false, false) != NIL)
@@ -114,7 +114,7 @@ EffLintPrimaryKeys(LintRun *run)
 		/* partitions have the key of their table, other children their own */
 		foreach_oid(oid, run->map->tables[i]->rel->inheritors)
 		{
-			EffRelation *rel = EffMapLoad(run->map, oid);
+			EffRelation *rel = EffMapFind(run->map, oid);
 			char	   *hint;
 
 			if (rel == NULL || rel->relkind == RELKIND_FOREIGN_TABLE || EffRelationPrimaryKey(rel) != NULL ||
@@ -150,7 +150,7 @@ EffLintAnchors(LintRun *run)
 				continue;
 			foreach_ptr(EffRelation, part, without_index(run, table->rel, &anchor->attnum, 1, true, true))
 			{
-				(void) EffLintAdd(run, LINT_UNINDEXED_ANCHOR, part, EffRelationColumnByName(part, anchor->name)->attnum,
+				(void) EffLintAdd(run, LINT_UNINDEXED_ANCHOR, part, EffRelationColumnNamed(part, anchor->name)->attnum,
 								  psprintf("every search for expired rows reads all of %s (%s), since the anchor %s has no index",
 										   part->name, size_of(part), quote_identifier(anchor->name)),
 								  psprintf("CREATE INDEX ON %s (%s);", part->sql, quote_identifier(anchor->name)));
@@ -199,7 +199,7 @@ lint_lookup(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n)
 	foreach_ptr(EffRelation, part, without_index(run, rel, columns, n, true, false))
 	{
 		(void) EffLintAdd(run, LINT_UNINDEXED_PATH, part,
-						  EffRelationColumnByName(part, EffRelationColumn(rel, columns[0])->name)->attnum,
+						  EffRelationColumnNamed(part, EffRelationColumn(rel, columns[0])->name)->attnum,
 						  psprintf("every request reads all of %s (%s) to find a subject's rows by %s, which has no index",
 								   part->name, size_of(part), EffJoinNames(rel, columns, n)),
 						  psprintf("CREATE INDEX ON %s (%s);", part->sql, EffJoinNames(rel, columns, n)));
@@ -221,13 +221,13 @@ without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, 
 	children |= rel->relkind == RELKIND_PARTITIONED_TABLE;
 	foreach_oid(oid, children ? rel->inheritors : list_make1_oid(rel->oid))
 	{
-		EffRelation *part = EffMapLoad(run->map, oid);
+		EffRelation *part = EffMapFind(run->map, oid);
 		AttrNumber *own = palloc(sizeof(AttrNumber) * n);
 
 		if (part == NULL || part->relkind != RELKIND_RELATION)
 			continue;
 		for (int i = 0; i < n; i++)
-			own[i] = EffRelationColumnByName(part, EffRelationColumn(rel, columns[i])->name)->attnum;
+			own[i] = EffRelationColumnNamed(part, EffRelationColumn(rel, columns[i])->name)->attnum;
 		if (has_index(part, own, n, range))
 			continue;
 		if (rel->relkind == RELKIND_PARTITIONED_TABLE)
@@ -348,11 +348,11 @@ lint_cascades(LintRun *run, MapTable *subject, MapTable *target)
 	foreach_ptr(ForeignKey, fk, references_to(run, target))
 	{
 		MapTable   *source = EffMapTableOver(run->map, fk->relid);
-		EffRelation *rel = EffMapLoad(run->map, fk->relid);
+		EffRelation *rel = EffMapFind(run->map, fk->relid);
 		bool		known = source != NULL && belongs_to(source, subject);
 		char	   *hint = NULL;
 
-		if (fk->on_delete != FKCONSTR_ACTION_CASCADE || (known && EffLintDeletes(source)))
+		if (rel == NULL || fk->on_delete != FKCONSTR_ACTION_CASCADE || (known && EffLintDeletes(source)))
 			continue;
 		if (source == NULL)
 			hint = own_statement(run, rel);
@@ -379,13 +379,16 @@ own_statement(LintRun *run, EffRelation *rel)
 												EffLintJsonString(EffGraphInferredPath(run->map, link)))));
 }
 
-/* without_cascade writes a foreign key anew that refuses instead. */
+/* without_cascade writes a foreign key anew that refuses instead; NULL where it is gone. */
 static char *
 without_cascade(EffRelation *rel, ForeignKey *fk)
 {
 	static const char action[] = " ON DELETE CASCADE";
-	char	   *definition = TextDatumGetCString(DirectFunctionCall1(pg_get_constraintdef, ObjectIdGetDatum(fk->oid)));
+	char	   *definition = EffLintDefinition(F_PG_GET_CONSTRAINTDEF_OID, fk->oid);
 	char	   *at = NULL;
+
+	if (definition == NULL)
+		return NULL;
 
 	/* the last one is no column's name */
 	for (char *p = strstr(definition, action); p != NULL; p = strstr(p + 1, action))

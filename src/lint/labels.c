@@ -8,6 +8,7 @@
 #include "lint/lint_int.h"
 #include "map/provider.h"
 #include "outbox/resolver.h"
+#include "relations/types.h"
 
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -86,12 +87,14 @@ EffLintShadowedComments(LintRun *run)
 	foreach_ptr(StoredLabel, label, run->labels)
 	{
 		MapTable   *table = EffMapTable(run->map, label->relid);
+		char	   *statement = table == NULL || !label->shadowed ? NULL :
+			EffCommentStatement(table->rel, label->attnum);
 
-		if (table != NULL && label->shadowed)
+		if (statement != NULL)
 			(void) EffLintAdd(run, LINT_SHADOWED_COMMENT, table->rel, label->attnum,
 							  psprintf("the label in the comment on %s does not count: a security label stands before it",
 									   label->attnum == 0 ? table->name : EffLintColumnName(table->rel, label->attnum)),
-							  EffCommentStatement(table->rel, label->attnum));
+							  statement);
 	}
 }
 
@@ -151,7 +154,7 @@ EffLintUnlabelledTables(LintRun *run)
 		previous = relid;
 		if (hash_search(run->reaching, &relid, HASH_FIND, NULL) == NULL ||
 			EffMapTableOver(run->map, relid) != NULL ||
-			(rel = EffMapLoad(run->map, relid)) == NULL || parts_are_labelled(run, rel))
+			(rel = EffMapFind(run->map, relid)) == NULL || parts_are_labelled(run, rel))
 			continue;
 		link = EffGraphInfer(run->map, rel, run->reaching);
 		if (link->error != NULL)
@@ -272,7 +275,7 @@ lint_added_columns(LintRun *run, MapTable *table)
 {
 	foreach_oid(oid, table->rel->inheritors)
 	{
-		EffRelation *child = EffMapLoad(run->map, oid);
+		EffRelation *child = EffMapFind(run->map, oid);
 
 		for (int i = 0; child != NULL && i < child->ncolumns; i++)
 		{
@@ -352,7 +355,7 @@ anchor_candidate(EffRelation *rel)
 
 	for (int i = 0; i < rel->ncolumns; i++)
 	{
-		Oid			type = getBaseType(rel->columns[i].type);
+		Oid			type = EffBaseType(rel->columns[i].type);
 
 		if ((type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID) &&
 			(found == NULL || (rel->columns[i].not_null && !found->not_null)))

@@ -48,6 +48,8 @@ lint_lost(LintRun *run, const char *ledger, LintSeverity severity, const char *k
 	finding->severity = severity;
 	finding->relid = EffRelationByName(psprintf("%s.%s", EffExtensionSchemaSql(), ledger));
 	finding->relation = EffRelationDisplayName(finding->relid);
+	if (finding->relation == NULL)
+		return;
 	finding->message = psprintf("no table has subjects of kind %s any more, of which %s: they count for nobody",
 								EffQuoteLiteral(kind), severity == SEVERITY_ERROR ?
 								"restrictions are in force" : "consents are recorded");

@@ -150,7 +150,7 @@ collect_labelled(LintRun *run)
 		tables = lappend_oid(tables, table->rel->oid);
 		foreach_oid(oid, table->rel->inheritors)
 		{
-			EffRelation *rel = EffMapLoad(run->map, oid);
+			EffRelation *rel = EffMapFind(run->map, oid);
 
 			foreach_ptr(MapColumn, each_column, rel ? table->columns : NIL)
 			{

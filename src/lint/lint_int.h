@@ -189,6 +189,9 @@ extern const char *EffLintCodeWord(LintCode code);
  */
 extern void EffLintQuery(LintRun *run, const char *sql, LintRow row);
 
+/* The definition of an index or a constraint, by one of the server's functions; NULL where it is gone */
+extern char *EffLintDefinition(Oid function, Oid object);
+
 /* Run something that may fail, in a subtransaction; NULL where it did not */
 extern ErrorData *EffLintTry(void (*body) (void *arg), void *arg);
 

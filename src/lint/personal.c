@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "lint/lint_int.h"
+#include "relations/types.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -345,16 +346,16 @@ lint_column(LintRun *run, LooseColumn *column, Company *company)
 	}
 	else
 	{
-		Oid			element = get_element_type(getBaseType(column->type));
+		Oid			element = get_element_type(EffBaseType(column->type));
 		Oid			type = OidIsValid(element) ? element : column->type;
-		char	   *bare = bare_type(getBaseType(type));
+		char	   *bare = bare_type(EffBaseType(type));
 
 		code = LINT_PERSONAL_TYPE;
 		if (get_typtype(type) == TYPTYPE_DOMAIN)
 		{
 			words = match_name(bare_type(type), kinds, WORD_STRONG);
 			category = words ? words->category : NULL;
-			why = psprintf("its domain %s", format_type_be(type));
+			why = psprintf("its domain %s", EffTypeName(type));
 		}
 		for (int i = 0; words == NULL && i < lengthof(personal_types); i++)
 		{
@@ -536,18 +537,17 @@ bare_type(Oid type)
 static int
 kinds_of(Oid type)
 {
-	Oid			base = getBaseType(type);
+	Oid			base = EffBaseType(type);
 	Oid			element = get_element_type(base);
 	char		category;
-	bool		preferred;
 
 	if (OidIsValid(element) && element != CHAROID)
-		base = getBaseType(element);
+		base = EffBaseType(element);
 	if (base == JSONOID || base == JSONBOID || base == XMLOID || base == CHAROID || base == NAMEOID)
 		return KIND_TEXT;
 	if (base == BYTEAOID || base == UUIDOID)
 		return KIND_OTHER;
-	get_type_category_preferred(base, &category, &preferred);
+	category = EffTypeCategory(base);
 	switch (category)
 	{
 		case TYPCATEGORY_BOOLEAN:

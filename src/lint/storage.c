@@ -10,6 +10,7 @@
 #include "catalog/dependency.h"
 #include "catalog/pg_statistic.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -112,7 +113,7 @@ static void lint_extended(LintRun *run, char **cells);
 static void lint_index(LintRun *run, MapTable *table, EffRelation *rel, EffIndex *index);
 static List *labelled_of(MapTable *table, EffRelation *rel, List *attnums);
 static char *names_of(EffRelation *rel, List *attnums);
-static char *index_statement(EffRelation *rel, EffIndex *index, List *labelled);
+static char *index_statement(EffRelation *rel, EffIndex *index, const char *name, List *labelled);
 static void lint_publication(LintRun *run, char **cells);
 static void lint_identity(LintRun *run, char **cells);
 static void lint_readers(LintRun *run, char **cells);
@@ -148,7 +149,7 @@ EffLintIndexes(LintRun *run)
 
 		foreach_oid(oid, table->rel->inheritors)
 		{
-			EffRelation *rel = EffMapLoad(run->map, oid);
+			EffRelation *rel = EffMapFind(run->map, oid);
 			ListCell   *lc2;
 
 			foreach(lc2, rel ? rel->indexes : NIL)
@@ -191,7 +192,7 @@ lint_statistics(LintRun *run, MapTable *table, EffColumn *labelled)
 	initStringInfo(&indexes);
 	foreach_oid(oid, table->rel->inheritors)
 	{
-		EffRelation *rel = EffMapLoad(run->map, oid);
+		EffRelation *rel = EffMapFind(run->map, oid);
 		EffColumn  *column = rel ? EffRelationColumnByName(rel, labelled->name) : NULL;
 
 		if (column == NULL)
@@ -203,8 +204,11 @@ lint_statistics(LintRun *run, MapTable *table, EffColumn *labelled)
 		}
 		foreach_ptr(EffIndex, index, rel->indexes)
 		{
-			char	   *name = quote_qualified_identifier(rel->schema, get_rel_name(index->oid));
+			char	   *name = get_rel_name(index->oid);
 
+			if (name == NULL)
+				continue;
+			name = quote_qualified_identifier(rel->schema, name);
 			for (int i = 0; list_member_int(index->expr_columns, column->attnum) && i < index->nkeys; i++)
 			{
 				if (index->keys[i] != 0 || !keeps_values(index->oid, i + 1))
@@ -261,11 +265,14 @@ append_statistics(StringInfo rows, const char *name, AttrNumber attnum)
 static void
 lint_extended(LintRun *run, char **cells)
 {
-	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+	EffRelation *rel = EffMapFind(run->map, atooid(cells[0]));
+	char	   *columns = rel == NULL ? NULL : EffLintColumns(rel, cells[2]);
 
+	if (columns == NULL)
+		return;
 	(void) EffLintAdd(run, LINT_EXTENDED_STATISTICS_COPY_LABELLED, rel, 0,
 					  psprintf("statistics %s of %s collect values of labelled columns, and keep erased ones until the next ANALYZE: %s",
-							   cells[1], rel->name, EffLintColumns(rel, cells[2])),
+							   cells[1], rel->name, columns),
 					  psprintf("DROP STATISTICS %s;", cells[1]));
 }
 
@@ -274,19 +281,23 @@ lint_index(LintRun *run, MapTable *table, EffRelation *rel, EffIndex *index)
 {
 	List	   *computed = labelled_of(table, rel, index->expr_columns);
 	List	   *included = labelled_of(table, rel, index->included);
-	char	   *name;
+	char	   *name = get_rel_name(index->oid);
+	char	   *statement;
 
 	/* indexes of partitions go with the table's */
-	if ((computed == NIL && included == NIL) || get_rel_relispartition(index->oid))
+	if (name == NULL || (computed == NIL && included == NIL) || get_rel_relispartition(index->oid))
 		return;
-	name = pstrdup(quote_identifier(get_rel_name(index->oid)));
+	statement = index_statement(rel, index, name, computed != NIL ? NIL : included);
+	if (statement == NULL)
+		return;
+	name = pstrdup(quote_identifier(name));
 	(void) EffLintAdd(run, LINT_INDEX_COPIES_LABELLED, rel, 0,
 					  computed != NIL ?
 					  psprintf("index %s on %s stores what it computes from labelled columns, and keeps erased values until VACUUM: %s",
 							   name, rel->name, names_of(rel, computed)) :
 					  psprintf("index %s on %s carries labelled columns along (INCLUDE), and keeps erased values until VACUUM: %s",
 							   name, rel->name, names_of(rel, included)),
-					  index_statement(rel, index, computed != NIL ? NIL : included));
+					  statement);
 }
 
 /* labelled_of keeps those of some columns that are labelled. */
@@ -297,7 +308,7 @@ labelled_of(MapTable *table, EffRelation *rel, List *attnums)
 
 	foreach_int(number, attnums)
 	{
-		EffColumn  *column = EffRelationColumn(rel, number);
+		EffColumn  *column = EffRelationFindColumn(rel, number);
 		EffColumn  *own = column ? EffRelationColumnByName(table->rel, column->name) : NULL;
 
 		if (own != NULL && EffMapColumn(table, own->attnum) != NULL)
@@ -317,20 +328,17 @@ names_of(EffRelation *rel, List *attnums)
 }
 
 /*
- * index_statement drops an index, and makes it anew without the labelled
- * columns if it only carries them along.
+ * index_statement drops an index of that name, and makes it anew without the
+ * labelled columns if it only carries them along.  NULL where it is gone.
  */
 static char *
-index_statement(EffRelation *rel, EffIndex *index, List *labelled)
+index_statement(EffRelation *rel, EffIndex *index, const char *name, List *labelled)
 {
 	Oid			constraint = get_index_constraint(index->oid);
-	char	   *definition = TextDatumGetCString(OidIsValid(constraint) ?
-												 DirectFunctionCall1(pg_get_constraintdef, ObjectIdGetDatum(constraint)) :
-												 DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(index->oid)));
-	char	   *name = pstrdup(quote_identifier(get_rel_name(index->oid)));
-	char	   *constraint_name = OidIsValid(constraint) ? pstrdup(quote_identifier(get_constraint_name(constraint))) : NULL;
-	char	   *drop = constraint_name ? psprintf("ALTER TABLE %s DROP CONSTRAINT %s", rel->sql, constraint_name) :
-	psprintf("DROP INDEX %s.%s", quote_identifier(rel->schema), name);
+	char	   *definition = EffLintDefinition(OidIsValid(constraint) ? F_PG_GET_CONSTRAINTDEF_OID : F_PG_GET_INDEXDEF_OID,
+											   OidIsValid(constraint) ? constraint : index->oid);
+	char	   *constraint_name = OidIsValid(constraint) ? get_constraint_name(constraint) : NULL;
+	char	   *drop;
 	AttrNumber *left = palloc(sizeof(AttrNumber) * Max(list_length(index->included), 1));
 	AttrNumber *all = palloc(sizeof(AttrNumber) * Max(list_length(index->included), 1));
 	char	   *clause;
@@ -344,6 +352,12 @@ index_statement(EffRelation *rel, EffIndex *index, List *labelled)
 		if (!list_member_int(labelled, lfirst_int(lc)))
 			left[n++] = lfirst_int(lc);
 	}
+	if (definition == NULL || (OidIsValid(constraint) && constraint_name == NULL))
+		return NULL;
+	if (constraint_name != NULL)
+		constraint_name = pstrdup(quote_identifier(constraint_name));
+	drop = constraint_name ? psprintf("ALTER TABLE %s DROP CONSTRAINT %s", rel->sql, constraint_name) :
+		psprintf("DROP INDEX %s", quote_qualified_identifier(rel->schema, name));
 	clause = psprintf(" INCLUDE (%s)", EffJoinNames(rel, all, list_length(index->included)));
 	/* the last one is no column's name */
 	for (char *p = strstr(definition, clause); p != NULL; p = strstr(p + 1, clause))
@@ -364,10 +378,12 @@ index_statement(EffRelation *rel, EffIndex *index, List *labelled)
 static void
 lint_publication(LintRun *run, char **cells)
 {
-	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
-	char	   *columns = EffLintColumns(rel, cells[3]);
+	EffRelation *rel = EffMapFind(run->map, atooid(cells[0]));
+	char	   *columns = rel == NULL ? NULL : EffLintColumns(rel, cells[3]);
 	char	   *hint;
 
+	if (columns == NULL)
+		return;
 	if (strcmp(cells[5], "t") != 0)
 	{
 		(void) EffLintAdd(run, LINT_PUBLICATION_KEEPS_LABELLED, rel, 0,
@@ -393,8 +409,10 @@ lint_publication(LintRun *run, char **cells)
 static void
 lint_identity(LintRun *run, char **cells)
 {
-	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+	EffRelation *rel = EffMapFind(run->map, atooid(cells[0]));
 
+	if (rel == NULL)
+		return;
 	(void) EffLintAdd(run, LINT_REPLICA_IDENTITY_FULL, rel, 0,
 					  psprintf("replica identity FULL of %s writes every erased value to the WAL once more, for subscribers to read",
 							   rel->name),
@@ -404,10 +422,12 @@ lint_identity(LintRun *run, char **cells)
 static void
 lint_readers(LintRun *run, char **cells)
 {
-	EffRelation *rel = EffMapLoad(run->map, atooid(cells[0]));
+	EffRelation *rel = EffMapFind(run->map, atooid(cells[0]));
 	char	   *granted = cells[1];
 	char	   *all_data = cells[2];
 
+	if (rel == NULL)
+		return;
 	(void) EffLintAdd(run, LINT_READABLE_IN_BULK, rel, 0,
 					  psprintf("labelled columns of all rows of %s may be read by %s%s%s%s", rel->name,
 							   granted ? granted : "", granted && all_data ? ", and " : "",

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "relations/types.h"
+
 #include <arpa/inet.h>
 #include <math.h>
 
@@ -368,10 +370,9 @@ share(int64 matches, int64 values)
 static ValueForm
 form_of(Oid type)
 {
-	Oid			base = getBaseType(type);
+	Oid			base = EffBaseType(type);
 	Oid			element = get_element_type(base);
 	char		category;
-	bool		preferred;
 
 	if (base == JSONOID || base == JSONBOID || base == XMLOID)
 		return FORM_DOCUMENT;
@@ -379,7 +380,7 @@ form_of(Oid type)
 		return FORM_DIGITS;
 	if (base == CHAROID || element == CHAROID || base == NAMEOID)
 		return FORM_NONE;
-	get_type_category_preferred(OidIsValid(element) ? getBaseType(element) : base, &category, &preferred);
+	category = EffTypeCategory(OidIsValid(element) ? EffBaseType(element) : base);
 	if (category != TYPCATEGORY_STRING)
 		return FORM_NONE;
 	return OidIsValid(element) ? FORM_DOCUMENT : FORM_TEXT;

@@ -26,7 +26,7 @@ EffDetachColumns(DataMap *map, ForeignKey *fk)
 
 	for (int i = 0; i < fk->nkeys; i++)
 	{
-		EffColumn  *column = EffRelationColumn(rel, fk->columns[i]);
+		EffColumn  *column = EffRelationFindColumn(rel, fk->columns[i]);
 		bool		shared = false;
 
 		if (column == NULL || column->not_null || column->generated)

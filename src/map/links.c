@@ -9,6 +9,7 @@
 
 #include "label/path.h"
 #include "map/map_int.h"
+#include "relations/types.h"
 
 #include "parser/parse_oper.h"
 #include "utils/builtins.h"
@@ -104,7 +105,7 @@ resolve_hops(DataMap *map, TableLink *link)
 		if (!OidIsValid(target) && strchr(label->target_table, '.') == NULL)
 			target = EffRelationByName(psprintf("%s.%s", quote_identifier(current->schema), label->target_table));
 		hop->source = current;
-		hop->target = OidIsValid(target) ? EffMapLoad(map, target) : NULL;
+		hop->target = OidIsValid(target) ? EffMapFind(map, target) : NULL;
 		if (hop->target == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
@@ -200,7 +201,7 @@ match_segment(DataMap *map, EffRelation *from, PathSegment *segment)
 			bool		fits = false;
 
 			fk = lfirst(lc);
-			column = fk->nkeys == 1 ? EffRelationColumn(from, fk->columns[0]) : NULL;
+			column = fk->nkeys == 1 ? EffRelationFindColumn(from, fk->columns[0]) : NULL;
 			switch (rule)
 			{
 				case 0:
@@ -216,7 +217,7 @@ match_segment(DataMap *map, EffRelation *from, PathSegment *segment)
 					break;
 				case 3:
 					{
-						EffRelation *target = EffMapLoad(map, fk->target);
+						EffRelation *target = EffMapFind(map, fk->target);
 
 						fits = target && strcmp(target->relname, segment->name) == 0;
 					}
@@ -249,7 +250,7 @@ match_reverse(DataMap *map, EffRelation *from, PathSegment *segment)
 		ListCell   *lc2;
 
 		fk = lfirst(lc);
-		child = EffMapLoad(map, fk->relid);
+		child = EffMapFind(map, fk->relid);
 		if (child == NULL || strcmp(child->relname, segment->name) != 0 ||
 			fk->nkeys != list_length(segment->columns))
 			continue;
@@ -311,7 +312,7 @@ describe_candidates(DataMap *map, EffRelation *from)
 	}
 	foreach_ptr(ForeignKey, fk, entry->referenced_by)
 	{
-		EffRelation *child = EffMapLoad(map, fk->relid);
+		EffRelation *child = EffMapFind(map, fk->relid);
 
 		if (child != NULL)
 			appendStringInfo(&buf, "%s%s(%s)", n++ > 0 ? ", " : "",
@@ -338,8 +339,8 @@ all_columns(EffRelation *rel)
 static bool
 comparable(EffColumn *source, EffColumn *target)
 {
-	Oid			left = getBaseType(source->type);
-	Oid			right = getBaseType(target->type);
+	Oid			left = EffBaseType(source->type);
+	Oid			right = EffBaseType(target->type);
 
 	if (left == right)
 		return OidIsValid(lookup_type_cache(left, TYPECACHE_EQ_OPR)->eq_opr);

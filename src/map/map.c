@@ -4,8 +4,10 @@
  */
 #include "postgres.h"
 
+#include "base/gone.h"
 #include "base/settings.h"
 #include "map/map.h"
+#include "relations/types.h"
 
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -36,11 +38,25 @@ EffMapRelation(DataMap *map, Oid relid)
 }
 
 /*
- * EffMapLoad returns the columns and indexes of a relation, NULL where it is
- * gone.  From then on a change of the relation makes the map stale.
+ * EffMapLoad returns the columns and indexes of a relation that the map knows
+ * of; it raises undefined_table where the relation was dropped in between.
  */
 EffRelation *
 EffMapLoad(DataMap *map, Oid relid)
+{
+	EffRelation *rel = EffMapFind(map, relid);
+
+	if (rel == NULL)
+		EffGoneRelation(relid, NULL);
+	return rel;
+}
+
+/*
+ * EffMapFind returns the columns and indexes of a relation, NULL where it is
+ * gone.  From then on a change of the relation makes the map stale.
+ */
+EffRelation *
+EffMapFind(DataMap *map, Oid relid)
 {
 	MapRelation *entry = EffMapRelation(map, relid);
 
@@ -134,7 +150,7 @@ EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum)
 bool
 EffTypeIsAnchor(Oid type)
 {
-	Oid			base = getBaseType(type);
+	Oid			base = EffBaseType(type);
 
 	return base == DATEOID || base == TIMESTAMPOID || base == TIMESTAMPTZOID;
 }

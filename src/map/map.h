@@ -118,7 +118,11 @@ extern DataMap *EffMapGet(void);
 extern bool EffMapHold(DataMap *map, List *relations);
 
 extern MapRelation *EffMapRelation(DataMap *map, Oid relid);
+
+/* Columns and indexes of a relation: raise undefined_table where it has been dropped, or return NULL */
 extern EffRelation *EffMapLoad(DataMap *map, Oid relid);
+extern EffRelation *EffMapFind(DataMap *map, Oid relid);
+
 extern MapTable *EffMapTable(DataMap *map, Oid relid);
 extern MapTable *EffMapTableOver(DataMap *map, Oid relid);
 extern MapColumn *EffMapColumn(MapTable *table, AttrNumber attnum);

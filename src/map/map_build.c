@@ -6,6 +6,7 @@
 
 #include "base/own.h"
 #include "map/map_int.h"
+#include "relations/types.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -93,7 +94,7 @@ static void
 add_label(DataMap *map, List **tables, StoredLabel *stored)
 {
 	MapRelation *entry;
-	EffRelation *rel = EffMapLoad(map, stored->relid);
+	EffRelation *rel = EffMapFind(map, stored->relid);
 	MapTable   *table;
 	MemoryContext context = CurrentMemoryContext;
 
@@ -131,7 +132,7 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 		}
 		else
 		{
-			EffColumn  *column = EffRelationColumn(rel, stored->attnum);
+			EffColumn  *column = EffRelationFindColumn(rel, stored->attnum);
 
 			if (column != NULL)
 			{
@@ -152,7 +153,7 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 		error->message = psprintf("label of %s cannot be read: %s",
 								  stored->attnum == 0 ? rel->name :
 								  psprintf("%s.%s", rel->name,
-										   quote_identifier(get_attname(rel->oid, stored->attnum, false))),
+										   EffJoinNames(rel, &stored->attnum, 1)),
 								  error->message);
 		if (table->error == NULL)
 			table->error = error;
@@ -210,7 +211,7 @@ check_family(DataMap *map, List *tables)
 					table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
 												   psprintf("label key \"anchor\" of %s.%s names the %s column \"%s\"",
 															table->name, quote_identifier(column->column->name),
-															anchor == NULL ? "unknown" : format_type_be(anchor->type),
+															anchor == NULL ? "unknown" : EffTypeName(anchor->type),
 															retention->anchor),
 												   NULL,
 												   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON COLUMN %s.%s IS '...';",
@@ -322,7 +323,7 @@ set_fully_owned(DataMap *map, MapTable *table)
 	/* columns that an inheritance child adds have nowhere to be labelled */
 	foreach_oid(oid, table->rel->relkind == RELKIND_PARTITIONED_TABLE ? NIL : table->rel->inheritors)
 	{
-		EffRelation *child = EffMapLoad(map, oid);
+		EffRelation *child = EffMapFind(map, oid);
 
 		for (int i = 0; child != NULL && i < child->ncolumns; i++)
 			table->fully_pii_owned &= EffRelationColumnByName(table->rel, child->columns[i].name) != NULL;

@@ -64,7 +64,7 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 	foreach(lc, relids)
 	{
 		Oid			relid = lfirst_oid(lc);
-		EffRelation *rel = EffMapLoad(map, relid);
+		EffRelation *rel = EffMapFind(map, relid);
 
 		if (rel == NULL)
 			ereport(ERROR,

@@ -11,6 +11,7 @@
 #include "base/run.h"
 #include "label/expression.h"
 #include "map/provider.h"
+#include "relations/types.h"
 
 #include "commands/event_trigger.h"
 #include "commands/seclabel.h"
@@ -66,7 +67,11 @@ effaced_remove_labels(PG_FUNCTION_ARGS)
 		{
 			EffRelation *rel = EffRelationLoad(label->relid);
 
-			if (SPI_execute(EffCommentStatement(rel, label->attnum), false, 0) != SPI_OK_UTILITY)
+			char	   *statement = rel == NULL ? NULL : EffCommentStatement(rel, label->attnum);
+
+			if (statement == NULL)
+				continue;
+			if (SPI_execute(statement, false, 0) != SPI_OK_UTILITY)
 				elog(ERROR, "could not change a comment");
 		}
 		n++;
@@ -151,7 +156,7 @@ check_relation(EffRelation *rel, AttrNumber attnum)
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("%s is not a table and takes no label", rel->name),
 				 errhint("Label the tables that it reads.")));
-	if (attnum < 0 || (attnum > 0 && EffRelationColumn(rel, attnum) == NULL))
+	if (attnum < 0 || (attnum > 0 && EffRelationFindColumn(rel, attnum) == NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("system columns of %s take no label", rel->name),
@@ -189,7 +194,7 @@ check_column_label(EffRelation *rel, AttrNumber attnum, const char *json)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("label key \"anchor\" names column %s.%s of type %s",
-							rel->name, quote_identifier(anchor->name), format_type_be(anchor->type)),
+							rel->name, quote_identifier(anchor->name), EffTypeName(anchor->type)),
 					 errhint("Allowed: a column of type date, timestamp or timestamptz.")));
 	}
 	if (label->surrogate != NULL)

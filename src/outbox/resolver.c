@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/bracket.h"
+#include "base/gone.h"
 #include "base/own.h"
 #include "outbox/resolver.h"
 
@@ -85,7 +86,10 @@ EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char
 		EffPinBegin(&bracket);
 		oid = DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(function)));
 		EffPinEnd(&bracket);
-		name = quote_qualified_identifier(get_namespace_name(get_func_namespace(oid)), get_func_name(oid));
+		name = get_func_name(oid);
+		if (name == NULL)
+			EffGoneObject("function", oid);
+		name = quote_qualified_identifier(EffSchemaName(get_func_namespace(oid)), name);
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "could not connect to SPI");
 		if (SPI_execute_with_args(psprintf("SELECT %s($1%s)", name, nargs > 1 ? ", $2" : ""),

@@ -188,7 +188,7 @@ EffDecideSurrogates(PlanBuild *build, PlannedTable *planned)
 		foreach(lc, planned->table->label->set)
 		{
 			SetLabel   *set = lfirst(lc);
-			EffColumn  *column = EffRelationColumnByName(planned->table->rel, set->column);
+			EffColumn  *column = EffRelationColumnNamed(planned->table->rel, set->column);
 
 			if (EffMapColumn(planned->table, column->attnum) != NULL)
 				ereport(ERROR,

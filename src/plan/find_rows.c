@@ -7,6 +7,7 @@
 #include "base/citus.h"
 #include "plan/ownership.h"
 #include "plan/plan_int.h"
+#include "relations/types.h"
 
 #include "utils/lsyscache.h"
 
@@ -239,7 +240,7 @@ EffPlanParents(PlanBuild *build, TableLink *link)
 			return lfirst(lc);
 	parents = palloc0(sizeof(ParentSet));
 	parents->id = list_length(build->plan->parents);
-	parents->type = getBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type);
+	parents->type = EffBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type);
 	parents->find = find;
 	parents->locked = lock ? hop->target->oid : InvalidOid;
 	build->plan->parents = lappend(build->plan->parents, parents);

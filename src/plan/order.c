@@ -90,7 +90,8 @@ EffPlanOperations(PlanBuild *build)
 				{
 					/* a foreign key of a partition writes to the table that it is part of */
 					EffRelation *part = EffMapLoad(build->map, operation->fk->relid);
-					EffRelation *whole = EffMapTableOver(build->map, part->oid)->rel;
+					MapTable   *over = EffMapTableOver(build->map, part->oid);
+					EffRelation *whole = over != NULL ? over->rel : part;
 
 					operation->changes = whole->oid;
 					foreach_int(number, operation->set_null)

@@ -149,7 +149,7 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 	if (planned->has_set)
 		foreach_ptr(SetLabel, each_label, planned->table->label->set)
 			step->columns = lappend(step->columns,
-									EffRelationColumnByName(rel, each_label->column)->name);
+									EffRelationColumnNamed(rel, each_label->column)->name);
 	step->reason = part == ROWS_PINNED ?
 		"rows that cannot go reference the row: it is anonymized in place" : planned->why;
 	EffPlanAddCheck(step, rel, "", where);
@@ -192,7 +192,7 @@ append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
 		foreach(lc, planned->table->label->set)
 		{
 			SetLabel   *set = lfirst(lc);
-			EffColumn  *column = EffRelationColumnByName(rel, set->column);
+			EffColumn  *column = EffRelationColumnNamed(rel, set->column);
 			EffExpression *expression;
 
 			expression = EffExpressionAnalyze(rel, "t", set->expression, column, "set");
@@ -220,7 +220,7 @@ rewrites_owner(MapTable *subject, PlannedTable *planned)
 	foreach_ptr(Surrogate, each_surrogate, planned->anonymize)
 		written = bms_add_member(written, each_surrogate->column->column->attnum);
 	foreach_ptr(SetLabel, each_label, planned->has_set ? planned->table->label->set : NIL)
-		written = bms_add_member(written, EffRelationColumnByName(planned->table->rel,
+		written = bms_add_member(written, EffRelationColumnNamed(planned->table->rel,
 																  each_label->column)->attnum);
 	for (int i = 0; i < (first ? first->n : subject->nkey); i++)
 		if (bms_is_member(reference[i], written) ||

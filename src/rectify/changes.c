@@ -127,7 +127,7 @@ as_labelled(DataMap *map, Oid *relid, AttrNumber *attnum)
 
 	if (over == NULL || over->rel->oid == *relid)
 		return;
-	*attnum = EffRelationColumnByName(over->rel, EffRelationColumn(EffMapLoad(map, *relid), *attnum)->name)->attnum;
+	*attnum = EffRelationColumnNamed(over->rel, EffRelationColumn(EffMapLoad(map, *relid), *attnum)->name)->attnum;
 	*relid = over->rel->oid;
 }
 

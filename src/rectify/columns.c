@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "rectify/columns.h"
+#include "relations/types.h"
 
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -150,7 +151,7 @@ is_chosen(DataMap *map, RectifyColumn *column, RectifyStep *step)
 	{
 		EffRelation *part = EffMapLoad(map, oid);
 		MapRelation *relation = EffMapRelation(map, part->oid);
-		EffColumn  *same = EffRelationColumnByName(part, column->column->column->name);
+		EffColumn  *same = EffRelationColumnNamed(part, column->column->column->name);
 
 		foreach(lc2, list_concat_copy(relation->references, relation->referenced_by))
 			is_key |= EffForeignKeyHas(lfirst(lc2), part->oid, same->attnum);
@@ -196,11 +197,10 @@ static bool
 may_be_left_by_others(MapTable *table, Surrogate *surrogate)
 {
 	char		category;
-	bool		preferred;
 
 	if (surrogate->kind == SURROGATE_TEXT || surrogate->kind == SURROGATE_UUID)
 		return true;
-	get_type_category_preferred(surrogate->column->column->type, &category, &preferred);
+	category = EffTypeCategory(surrogate->column->column->type);
 	if (surrogate->kind == SURROGATE_EXPRESSION && category == TYPCATEGORY_STRING)
 		return true;
 	foreach_ptr(TableLink, link, table->links)

@@ -252,11 +252,9 @@ check_generated(RectifyColumn *column, List *columns)
 {
 	EffColumn  *c = column->column->column;
 	EffRelation *rel = column->table->rel;
-	Relation	relation = table_open(rel->oid, AccessShareLock);
 	Bitmapset  *attnums = NULL;
 
-	pull_varattnos(build_column_default(relation, c->attnum), 1, &attnums);
-	table_close(relation, AccessShareLock);
+	pull_varattnos(EffGenerationExpression(rel, c->attnum), 1, &attnums);
 	foreach_ptr(RectifyColumn, other, columns)
 	{
 		if (other->table == column->table && !other->column->column->generated &&

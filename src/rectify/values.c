@@ -7,6 +7,7 @@
 #include "rectify/corrections.h"
 #include "rectify/plan.h"
 #include "rectify/values.h"
+#include "relations/types.h"
 
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -121,15 +122,15 @@ is_true(const char *query, Jsonb *json)
 static Oid
 date_type(Oid type)
 {
-	Oid			base = getBaseType(type);
+	Oid			base = EffBaseType(type);
 	Oid			inner = get_element_type(base);
 
 	if (OidIsValid(inner))
-		base = getBaseType(inner);
+		base = EffBaseType(inner);
 	if (OidIsValid(inner = get_multirange_range(base)))
 		base = inner;
 	if (OidIsValid(inner = get_range_subtype(base)))
-		base = getBaseType(inner);
+		base = EffBaseType(inner);
 	return base == DATEOID || base == TIMESTAMPOID || base == TIMESTAMPTZOID ? base : InvalidOid;
 }
 
@@ -172,7 +173,7 @@ dates_hint(Oid type)
 static const char *
 json_sql(Oid type)
 {
-	Oid			base = getBaseType(type);
+	Oid			base = EffBaseType(type);
 	Oid			element = get_element_type(base);
 
 #define HEX(json) \
@@ -181,7 +182,7 @@ json_sql(Oid type)
 
 	if (base == BYTEAOID)
 		return HEX("$1");
-	if (OidIsValid(element) && getBaseType(element) == BYTEAOID)
+	if (OidIsValid(element) && EffBaseType(element) == BYTEAOID)
 		return "CASE WHEN pg_catalog.jsonb_typeof($1) = 'array' THEN (SELECT coalesce(pg_catalog.jsonb_agg("
 			HEX("e.v") " ORDER BY e.n), '[]') FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e (v, n)) ELSE $1 END";
 	return "$1";

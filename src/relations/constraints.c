@@ -25,13 +25,16 @@ static List *add_constraint(List *result, Oid relid, const char *name, const int
 List *
 EffConstraintsOn(Oid relid, List *columns)
 {
-	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
-	Relation	relation = table_open(relid, AccessShareLock);
+	Relation	pg_constraint;
+	Relation	relation = try_table_open(relid, AccessShareLock);
 	List	   *result = NIL;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	if (relation == NULL)
+		return NIL;
+	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(pg_constraint, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -51,14 +54,15 @@ EffConstraintsOn(Oid relid, List *columns)
 	foreach_oid(oid, RelationGetIndexList(relation))
 	{
 		Form_pg_index index;
+		char	   *name;
 
 		tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(oid));
 		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for index %u", oid);
+			continue;
 		index = (Form_pg_index) GETSTRUCT(tuple);
-		if (index->indisunique)
-			result = add_constraint(result, relid, get_rel_name(oid),
-									index->indkey.values, index->indnkeyatts, columns);
+		name = get_rel_name(oid);
+		if (index->indisunique && name != NULL)
+			result = add_constraint(result, relid, name, index->indkey.values, index->indnkeyatts, columns);
 		ReleaseSysCache(tuple);
 	}
 	table_close(relation, AccessShareLock);
@@ -78,7 +82,9 @@ add_constraint(List *result, Oid relid, const char *name, const int16 *attnums, 
 		for (int i = 0; i < n; i++)
 		{
 			/* 0 stands for an expression of an index */
-			if (attnums[i] == 0 || strcmp(get_attname(relid, attnums[i], false), lfirst(lc)) != 0)
+			char	   *name_of_key = attnums[i] == 0 ? NULL : get_attname(relid, attnums[i], true);
+
+			if (name_of_key == NULL || strcmp(name_of_key, lfirst(lc)) != 0)
 				continue;
 			if (constraint->column == NULL)
 				constraint->column = lfirst(lc);

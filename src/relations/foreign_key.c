@@ -46,6 +46,9 @@ EffForeignKeysLoad(void)
 		fk->oid = form->oid;
 		fk->name = pstrdup(NameStr(form->conname));
 		fk->schema = get_namespace_name(form->connamespace);
+		/* it is being dropped, with all that is in it */
+		if (fk->schema == NULL)
+			continue;
 		fk->relid = form->conrelid;
 		fk->target = form->confrelid;
 		fk->on_delete = form->confdeltype;
@@ -127,7 +130,7 @@ has_namesake(ForeignKey *fk)
 
 	ScanKeyInit(&keys[0], Anum_pg_constraint_conname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(fk->name));
 	ScanKeyInit(&keys[1], Anum_pg_constraint_connamespace, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(get_namespace_oid(fk->schema, false)));
+				ObjectIdGetDatum(get_namespace_oid(fk->schema, true)));
 	scan = systable_beginscan(pg_constraint, ConstraintNameNspIndexId, true, NULL, 2, keys);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 		found = ((Form_pg_constraint) GETSTRUCT(tuple))->oid != fk->oid;

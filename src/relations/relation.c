@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "base/gone.h"
 #include "relations/relations.h"
 
 #include "access/genam.h"
@@ -66,8 +67,24 @@ EffRelationLoad(Oid relid)
 	return rel;
 }
 
+/*
+ * EffRelationColumn returns a column that a key, an index or a label of the
+ * relation is about.  These are read apart from the columns: it raises
+ * undefined_column where the column was dropped in between.
+ */
 EffColumn *
 EffRelationColumn(EffRelation *rel, AttrNumber attnum)
+{
+	EffColumn  *column = EffRelationFindColumn(rel, attnum);
+
+	if (column == NULL)
+		EffGoneColumn(rel->relname, attnum);
+	return column;
+}
+
+/* EffRelationFindColumn returns NULL where the relation has no such column. */
+EffColumn *
+EffRelationFindColumn(EffRelation *rel, AttrNumber attnum)
 {
 	for (int i = 0; i < rel->ncolumns; i++)
 		if (rel->columns[i].attnum == attnum)
@@ -82,6 +99,35 @@ EffRelationColumnByName(EffRelation *rel, const char *name)
 		if (strcmp(rel->columns[i].name, name) == 0)
 			return &rel->columns[i];
 	return NULL;
+}
+
+/*
+ * EffRelationColumnNamed returns a column that the relation must have, since
+ * its parent has it or its label names it; it raises undefined_column where
+ * the column was dropped or renamed in between.
+ */
+EffColumn *
+EffRelationColumnNamed(EffRelation *rel, const char *name)
+{
+	EffColumn  *column = EffRelationColumnByName(rel, name);
+
+	if (column == NULL)
+		EffGoneColumnNamed(rel->relname, name);
+	return column;
+}
+
+/*
+ * EffRelationOpen opens a relation that was read earlier, with AccessShareLock;
+ * it raises undefined_table where the relation was dropped in between.
+ */
+Relation
+EffRelationOpen(EffRelation *rel)
+{
+	Relation	relation = try_table_open(rel->oid, AccessShareLock);
+
+	if (relation == NULL)
+		EffGoneRelation(rel->oid, rel->relname);
+	return relation;
 }
 
 /*
@@ -161,7 +207,7 @@ EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n)
 	initStringInfo(&buf);
 	for (int i = 0; i < n; i++)
 	{
-		EffColumn  *column = EffRelationColumn(rel, attnums[i]);
+		EffColumn  *column = EffRelationFindColumn(rel, attnums[i]);
 
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "",
 						 column ? quote_identifier(column->name) : "?");
@@ -256,15 +302,20 @@ load_triggers(EffRelation *rel, Oid relid)
 	table_close(pg_trigger, AccessShareLock);
 }
 
+/*
+ * EffGenerationExpression returns the expression of a generated column; it
+ * raises undefined_column where the column is none any more.
+ */
 Node *
 EffGenerationExpression(EffRelation *rel, AttrNumber attnum)
 {
-	Relation	relation = table_open(rel->oid, AccessShareLock);
-	Node	   *node = build_column_default(relation, attnum);
+	Relation	relation = EffRelationOpen(rel);
+	Node	   *node = attnum > RelationGetNumberOfAttributes(relation) ? NULL :
+		build_column_default(relation, attnum);
 
 	table_close(relation, AccessShareLock);
 	if (node == NULL)
-		elog(ERROR, "column %d of relation %u has no generation expression", attnum, rel->oid);
+		EffGoneColumn(rel->relname, attnum);
 	return node;
 }
 
@@ -272,13 +323,11 @@ EffGenerationExpression(EffRelation *rel, AttrNumber attnum)
 Bitmapset *
 EffGeneratedFrom(EffRelation *rel, EffColumn *column)
 {
-	Relation	relation = table_open(rel->oid, AccessShareLock);
 	Bitmapset  *read = NULL;
 	Bitmapset  *attnums = NULL;
 	int			member = -1;
 
-	pull_varattnos(build_column_default(relation, column->attnum), 1, &read);
-	table_close(relation, AccessShareLock);
+	pull_varattnos(EffGenerationExpression(rel, column->attnum), 1, &read);
 	while ((member = bms_next_member(read, member)) >= 0)
 		if (member + FirstLowInvalidHeapAttributeNumber > 0)
 			attnums = bms_add_member(attnums, member + FirstLowInvalidHeapAttributeNumber);

@@ -12,6 +12,7 @@
 #include "nodes/bitmapset.h"
 #include "access/attnum.h"
 #include "nodes/pg_list.h"
+#include "utils/relcache.h"
 
 /* One column of a relation; dropped columns are left out */
 typedef struct EffColumn
@@ -97,8 +98,15 @@ typedef struct StoredLabel
 
 
 extern EffRelation *EffRelationLoad(Oid relid); /* NULL where it is gone */
+
+/* A column by number or name: raise undefined_column where it has been dropped, or return NULL */
 extern EffColumn *EffRelationColumn(EffRelation *rel, AttrNumber attnum);
+extern EffColumn *EffRelationFindColumn(EffRelation *rel, AttrNumber attnum);
+extern EffColumn *EffRelationColumnNamed(EffRelation *rel, const char *name);
 extern EffColumn *EffRelationColumnByName(EffRelation *rel, const char *name);
+
+/* Open a relation, locked as by a SELECT; raises undefined_table where it has been dropped */
+extern Relation EffRelationOpen(EffRelation *rel);
 extern EffIndex *EffRelationPrimaryKey(EffRelation *rel);
 extern bool EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n);
 extern bool EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n);

@@ -4,7 +4,9 @@
  */
 #include "postgres.h"
 
+#include "base/gone.h"
 #include "relations/relations.h"
+#include "relations/types.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_collation.h"
@@ -18,17 +20,18 @@
 char *
 EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum)
 {
-	EffColumn  *column = EffRelationColumn(rel, attnum);
-
-	if (column == NULL)
-		elog(ERROR, "column %d of relation %u is missing", attnum, rel->oid);
-	return psprintf("%s.%s", alias, quote_identifier(column->name));
+	return psprintf("%s.%s", alias, quote_identifier(EffRelationColumn(rel, attnum)->name));
 }
 
 char *
 EffTypeSql(Oid type, int32 typmod)
 {
-	return format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+	char	   *sql = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
+										   FORMAT_TYPE_FORCE_QUALIFY | FORMAT_TYPE_INVALID_AS_NULL);
+
+	if (sql == NULL)
+		EffGoneObject("type", type);
+	return sql;
 }
 
 char *
@@ -39,9 +42,9 @@ EffCollationSql(Oid collation)
 	char	   *sql;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for collation %u", collation);
+		EffGoneObject("collation", collation);
 	form = (Form_pg_collation) GETSTRUCT(tuple);
-	sql = quote_qualified_identifier(get_namespace_name(form->collnamespace), NameStr(form->collname));
+	sql = quote_qualified_identifier(EffSchemaName(form->collnamespace), NameStr(form->collname));
 	ReleaseSysCache(tuple);
 	return sql;
 }
@@ -49,7 +52,7 @@ EffCollationSql(Oid collation)
 const char *
 EffEqualitySchema(Oid type)
 {
-	Oid			eq = lookup_type_cache(getBaseType(type), TYPECACHE_EQ_OPR)->eq_opr;
+	Oid			eq = lookup_type_cache(EffBaseType(type), TYPECACHE_EQ_OPR)->eq_opr;
 	HeapTuple	tuple;
 	Oid			schema;
 
@@ -57,11 +60,11 @@ EffEqualitySchema(Oid type)
 		return NULL;
 	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(eq));
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for operator %u", eq);
+		EffGoneObject("operator", eq);
 	schema = ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace;
 	ReleaseSysCache(tuple);
 	return schema == PG_CATALOG_NAMESPACE ? NULL :
-		quote_identifier(get_namespace_name(schema));
+		quote_identifier(EffSchemaName(schema));
 }
 
 /* EffDistinctSql compares by text where the type has no equality. */
@@ -71,7 +74,7 @@ EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value)
 	char	   *current = EffColumnSql("t", rel, column->attnum);
 	const char *schema;
 
-	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
+	if (!OidIsValid(lookup_type_cache(EffBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
 		return psprintf("%s::text IS DISTINCT FROM %s::text", current, value);
 	if ((schema = EffEqualitySchema(column->type)) != NULL)
 		return psprintf("((%s OPERATOR(%s.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))",

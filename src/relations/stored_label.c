@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "base/gone.h"
 #include "relations/relations.h"
 
 #include "access/genam.h"
@@ -130,30 +131,43 @@ EffLabelsOf(Oid relid)
 }
 
 /*
- * EffLabelStatement writes the statement that sets a label.
+ * EffLabelStatement writes the statement that sets a label; it raises
+ * undefined_table or undefined_column where the object has just been dropped.
  */
 char *
 EffLabelStatement(Oid relid, AttrNumber attnum, const char *json)
 {
-	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	char	   *relname = get_rel_name(relid);
+	char	   *column = attnum == 0 ? NULL : get_attname(relid, attnum, true);
+	char	   *name;
 
+	if (relname == NULL)
+		EffGoneRelation(relid, NULL);
+	if (attnum != 0 && column == NULL)
+		EffGoneColumn(relname, attnum);
+	name = quote_qualified_identifier(EffSchemaName(get_rel_namespace(relid)), relname);
 	return psprintf("SECURITY LABEL FOR " EFF_PROVIDER " ON %s %s%s%s IS %s;",
 					attnum == 0 ? (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE") : "COLUMN",
 					name, attnum == 0 ? "" : ".",
-					attnum == 0 ? "" : quote_identifier(get_attname(relid, attnum, false)),
+					attnum == 0 ? "" : quote_identifier(column),
 					json == NULL ? "NULL" : quote_literal_cstr(json));
 }
 
 /*
  * EffCommentStatement writes the statement that takes the label out of
- * a comment and leaves its free text.
+ * a comment and leaves its free text; NULL where the comment has no label any
+ * more.
  */
 char *
 EffCommentStatement(EffRelation *rel, AttrNumber attnum)
 {
 	char	   *comment = GetComment(rel->oid, RelationRelationId, attnum);
-	int			length = EffLabelFromComment(comment) - comment - strlen(EFF_COMMENT_TAG);
+	const char *json = comment == NULL ? NULL : EffLabelFromComment(comment);
+	int			length;
 
+	if (json == NULL)
+		return NULL;
+	length = json - comment - strlen(EFF_COMMENT_TAG);
 	while (length > 0 && strchr(" \t\r\n", comment[length - 1]) != NULL)
 		length--;
 	comment[length] = '\0';

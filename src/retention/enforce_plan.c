@@ -176,13 +176,13 @@ list_references(DataMap *map, MapTable *table)
 
 	foreach_oid(oid, table->rel->inheritors)
 	{
-		EffRelation *rel = EffMapLoad(map, oid);
+		EffRelation *rel = EffMapFind(map, oid);
 
 		if (rel == NULL)
 			continue;
 		foreach_ptr(ForeignKey, fk, EffMapRelation(map, rel->oid)->referenced_by)
 		{
-			EffRelation *source = EffMapLoad(map, fk->relid);
+			EffRelation *source = EffMapFind(map, fk->relid);
 
 			if (source != NULL && (!EffForeignKeyLetsGo(fk, source) || is_hop(map, fk)))
 				references = add_reference(references, rel, fk->target_columns, source, fk->columns, fk->nkeys);

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "relations/types.h"
 #include "rows/bind.h"
 #include "retention/enforce_rows.h"
 
@@ -34,7 +35,7 @@ EffEnforceRewind(EnforcementStep *step)
 	Oid			input;
 	Oid			ioparam;
 
-	getTypeInputInfo(anchor_type(step), &input, &ioparam);
+	EffTypeInput(anchor_type(step), &input, &ioparam);
 	ItemPointerSet(&nowhere, 0, 0);
 	set_place(step, OidInputFunctionCall(input, "-infinity", ioparam, -1), InvalidOid, &nowhere);
 }
@@ -140,7 +141,7 @@ EffEnforceRest(EnforcementStep *step, List *steps, const RetentionValues *values
 static Oid
 anchor_type(EnforcementStep *step)
 {
-	return getBaseType(((RetentionTerm *) linitial(step->terms))->anchor->type);
+	return EffBaseType(((RetentionTerm *) linitial(step->terms))->anchor->type);
 }
 
 /* set_place keeps the anchor as long as the step. */

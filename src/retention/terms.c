@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "relations/types.h"
 #include "retention/terms.h"
 #include "rows/bind.h"
 
@@ -87,7 +88,7 @@ EffRetentionExpired(RetentionTerm *term, Statement *st)
 		return NULL;
 	anchor = EffColumnSql("t", term->table->rel, term->anchor->attnum);
 	sql = psprintf("%s <= %s", anchor,
-				   EffStatementParam(st, PARAM_CUTOFF, 0, term->policy, 0, getBaseType(term->anchor->type)));
+				   EffStatementParam(st, PARAM_CUTOFF, 0, term->policy, 0, EffBaseType(term->anchor->type)));
 	residual = term->anchor_surrogate && !term->anchor_surrogate->error ?
 		EffSurrogateResidualSql(term->anchor_surrogate, st, "t") : NULL;
 	return residual ? psprintf("(%s AND %s)", sql, residual) : sql;

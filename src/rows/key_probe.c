@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "relations/types.h"
 #include "rows/key_probe.h"
 #include "rows/statement.h"
 
@@ -135,7 +136,7 @@ fits(KeyProbe *probe, EffIndex *candidate)
 		return false;
 	for (; n < probe->n && index->rd_rel->relkind == RELKIND_INDEX && index->rd_rel->relam == BTREE_AM_OID; n++)
 	{
-		EffColumn  *column = EffRelationColumn(probe->rel, candidate->keys[n]);
+		EffColumn  *column = EffRelationFindColumn(probe->rel, candidate->keys[n]);
 		int			place = 0;
 		Oid			type;
 		Oid			operator;
@@ -148,7 +149,7 @@ fits(KeyProbe *probe, EffIndex *candidate)
 		if (place == probe->n || column == NULL)
 			break;
 		type = EffKeyType(probe->subject, place);
-		operator = equality(getBaseType(column->type), type);
+		operator = equality(EffBaseType(column->type), type);
 		if (op_in_opfamily(operator, index->rd_opfamily[n]))
 			get_op_opfamily_properties(operator, index->rd_opfamily[n], false, &strategy, &left, &right);
 		if (strategy != BTEqualStrategyNumber || left != index->rd_opcintype[n] ||

@@ -21,7 +21,7 @@ EffRowKey(MapTable *table, AttrNumber **key)
 
 		for (int i = 0; usable && i < index->nkeys; i++)
 		{
-			EffColumn  *column = EffRelationColumn(table->rel, index->keys[i]);
+			EffColumn  *column = EffRelationFindColumn(table->rel, index->keys[i]);
 
 			usable = column != NULL && column->not_null && !EffErasureChanges(table, column);
 		}

@@ -7,6 +7,7 @@
 #include "base/citus.h"
 #include "label/expression.h"
 #include "map/graph.h"
+#include "relations/types.h"
 #include "rows/scope_int.h"
 
 #include "utils/builtins.h"
@@ -71,7 +72,7 @@ EffScopeHasParents(TableLink *link)
 	JoinHop    *hop = linitial(link->hops);
 
 	return hop->n == 1 && !hop->reverse && !(list_length(link->hops) == 1 && EffLinkCarriesKey(link)) &&
-		OidIsValid(get_array_type(getBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type)));
+		OidIsValid(get_array_type(EffBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type)));
 }
 
 Statement *
@@ -233,14 +234,14 @@ append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffP
 	if (rows->nkey == 1)
 	{
 		EffScopeAppendEqual(&st->text, EffColumnSql(alias, rows->rel, rows->key[0]),
-					 psprintf("ANY (%s)", EffStatementParam(st, kind, 0, rows, part, getBaseType(column->type))),
+					 psprintf("ANY (%s)", EffStatementParam(st, kind, 0, rows, part, EffBaseType(column->type))),
 					 column->type);
 		return;
 	}
 	for (int i = 0; i < rows->nkey; i++)
 	{
 		column = EffRelationColumn(rows->rel, rows->key[i]);
-		param[i] = EffStatementParam(st, kind, i, rows, part, getBaseType(column->type));
+		param[i] = EffStatementParam(st, kind, i, rows, part, EffBaseType(column->type));
 	}
 	append_tuples(st, alias, rows->rel, rows->key, rows->rel, rows->key, param, rows->nkey);
 }
@@ -431,7 +432,7 @@ static const char *
 key_param(Statement *st, EffParamKind kind, MapTable *subject, int place)
 {
 	return EffStatementParam(st, kind, place, kind == PARAM_ERASED || kind == PARAM_RESTRICTED ? subject : NULL, 0,
-							 getBaseType(EffRelationColumn(subject->rel, subject->key[place])->type));
+							 EffBaseType(EffRelationColumn(subject->rel, subject->key[place])->type));
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/prepare.h"
+#include "relations/types.h"
 #include "rows/statement.h"
 
 #include "utils/builtins.h"
@@ -49,7 +50,7 @@ EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
 	if (!OidIsValid(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("type %s of a key has no array type", format_type_be(element_type)),
+				 errmsg("type %s of a key has no array type", EffTypeName(element_type)),
 				 errhint("Use a key of a built-in type."),
 				 errhidestmt(true)));
 	foreach(lc, st->params)

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "label/expression.h"
+#include "relations/types.h"
 #include "rows/surrogate_int.h"
 
 #include "parser/parse_coerce.h"
@@ -68,7 +69,7 @@ EffSurrogateChoose(DataMap *map, MapTable *table, MapColumn *column)
 	{
 		surrogate->error = must_give(table, column,
 									 psprintf("its type %s has no default surrogate",
-											  format_type_with_typemod(att->type, att->typmod)));
+											  EffTypeNameWithTypmod(att->type, att->typmod)));
 		return surrogate;
 	}
 	if ((name = EffUniqueIndexInTheWay(surrogate, places)) != NULL)
@@ -116,9 +117,8 @@ static bool
 choose_default(Surrogate *surrogate, EffColumn *column)
 {
 	int32		typmod = column->typmod;
-	Oid			base = getBaseTypeAndTypmod(column->type, &typmod);
+	Oid			base = EffBaseTypeAndTypmod(column->type, &typmod);
 	char		category;
-	bool		preferred;
 
 	surrogate->kind = SURROGATE_CONSTANT;
 	switch (base)
@@ -174,7 +174,7 @@ choose_default(Surrogate *surrogate, EffColumn *column)
 			surrogate->constant = "0.0.0.0";
 			return true;
 	}
-	get_type_category_preferred(base, &category, &preferred);
+	category = EffTypeCategory(base);
 	if (type_is_array(base) || get_typtype(base) == TYPTYPE_MULTIRANGE)
 		surrogate->constant = "{}";
 	else if (get_typtype(base) == TYPTYPE_RANGE)
@@ -197,7 +197,7 @@ column_places(DataMap *map, MapTable *table, EffColumn *column)
 
 	foreach_oid(oid, table->rel->inheritors)
 	{
-		EffRelation *rel = EffMapLoad(map, oid);
+		EffRelation *rel = EffMapFind(map, oid);
 		ColumnPlace *place = palloc(sizeof(ColumnPlace));
 
 		if (rel == NULL)

@@ -4,9 +4,12 @@
  */
 #include "postgres.h"
 
+#include "base/gone.h"
+#include "relations/types.h"
 #include "rows/surrogate_int.h"
 
 #include "access/genam.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
@@ -61,11 +64,15 @@ EffUniqueIndexInTheWay(Surrogate *surrogate, List *places)
 static bool
 index_in_the_way(ColumnPlace *place, EffIndex *index, bool token)
 {
-	Relation	relation = index_open(index->oid, AccessShareLock);
-	List	   *parts = list_copy(RelationGetIndexExpressions(relation));
+	Relation	relation = try_relation_open(index->oid, AccessShareLock);
+	List	   *parts;
 	ListCell   *lc;
 
-	index_close(relation, AccessShareLock);
+	/* it has just been dropped */
+	if (relation == NULL)
+		return false;
+	parts = list_copy(RelationGetIndexExpressions(relation));
+	relation_close(relation, AccessShareLock);
 	for (int i = 0; i < index->nkeys; i++)
 		if (index->keys[i] != 0)
 			parts = lappend(parts, makeVar(1, index->keys[i], InvalidOid, -1, InvalidOid, 0));
@@ -86,7 +93,7 @@ reads_column(ColumnPlace *place, Node *node)
 	while ((i = bms_next_member(attnums, i)) >= 0)
 	{
 		AttrNumber	attnum = i + FirstLowInvalidHeapAttributeNumber;
-		EffColumn  *column = EffRelationColumn(place->rel, attnum);
+		EffColumn  *column = EffRelationFindColumn(place->rel, attnum);
 
 		if (attnum == 0 || attnum == place->column->attnum)
 			return true;
@@ -123,7 +130,7 @@ stays_distinct(ColumnPlace *place, Node *node)
 	if (IsA(node, Var))
 	{
 		AttrNumber	attnum = ((Var *) node)->varattno;
-		EffColumn  *column = EffRelationColumn(place->rel, attnum);
+		EffColumn  *column = EffRelationFindColumn(place->rel, attnum);
 
 		if (attnum == place->column->attnum)
 			return true;
@@ -199,7 +206,7 @@ EffDomainCheckInTheWay(Surrogate *surrogate, ColumnPlace *place)
 
 		tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for type %u", type);
+			EffGoneObject("type", type);
 		type = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
 		ReleaseSysCache(tuple);
 	}
@@ -228,7 +235,7 @@ check_may_fail(const char *conbin, Surrogate *surrogate, ColumnPlace *place)
 		!constant_datum(surrogate, type, &value))
 		return true;
 
-	walk.value = makeConst(getBaseType(type), -1, get_typcollation(type), get_typlen(type),
+	walk.value = makeConst(EffBaseType(type), -1, get_typcollation(type), get_typlen(type),
 						   value, false, get_typbyval(type));
 	PG_TRY();
 	{
@@ -295,7 +302,7 @@ constant_datum(Surrogate *surrogate, Oid type, Datum *value)
 	Oid			input;
 	Oid			ioparam;
 
-	getTypeInputInfo(getBaseTypeAndTypmod(type, &typmod), &input, &ioparam);
+	EffTypeInput(EffBaseTypeAndTypmod(type, &typmod), &input, &ioparam);
 	*value = OidInputFunctionCall(input, unconstify(char *, surrogate->constant), ioparam, typmod);
 	return true;
 }

@@ -4,7 +4,9 @@
  */
 #include "postgres.h"
 
+#include "base/gone.h"
 #include "label/expression.h"
+#include "relations/types.h"
 #include "rows/surrogate_int.h"
 
 #include "nodes/nodeFuncs.h"
@@ -69,7 +71,7 @@ EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias)
 	if (surrogate->kind == SURROGATE_NULL)
 		return psprintf("%s IS NOT NULL", value);
 	sql = EffSurrogateSql(surrogate, st, alias);
-	if (!OidIsValid(lookup_type_cache(getBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
+	if (!OidIsValid(lookup_type_cache(EffBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
 		return psprintf("(%s IS NOT NULL AND %s::text IS DISTINCT FROM %s::text)", value, value, sql);
 	schema = EffEqualitySchema(column->type);
 	if (schema != NULL)
@@ -147,7 +149,7 @@ is_identifier(const Surrogate *surrogate)
 
 	if (surrogate->nkey != 1 || table->nkey != 1 || surrogate->key[0] != table->key[0])
 		return false;
-	type = getBaseType(EffRelationColumn(table->rel, table->key[0])->type);
+	type = EffBaseType(EffRelationColumn(table->rel, table->key[0])->type);
 	return type == INT8OID || type == INT4OID || type == INT2OID || type == UUIDOID;
 }
 
@@ -196,14 +198,13 @@ static char *
 key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain)
 {
 	EffColumn  *column = EffRelationColumn(rel, attnum);
-	Oid			base = getBaseType(column->type);
+	Oid			base = EffBaseType(column->type);
 	char		category;
-	bool		preferred;
 	bool		number;
 	Oid			send;
-	bool		varlena;
+	char	   *name;
 
-	get_type_category_preferred(base, &category, &preferred);
+	category = EffTypeCategory(base);
 	number = base == INT2OID || base == INT4OID || base == INT8OID || base == NUMERICOID || base == OIDOID;
 	if (!number && base != UUIDOID)
 		*plain = false;
@@ -212,8 +213,11 @@ key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain
 		category == TYPCATEGORY_NETWORK || category == TYPCATEGORY_BITSTRING || base == UUIDOID || number ||
 		(category == TYPCATEGORY_NUMERIC && base >= FirstNormalObjectId))
 		return psprintf("%s::text", EffColumnSql(alias, rel, attnum));
-	getTypeBinaryOutputInfo(base, &send, &varlena);
+	EffTypeSend(base, &send);
+	name = get_func_name(send);
+	if (name == NULL)
+		EffGoneObject("function", send);
 	return psprintf("pg_catalog.encode(%s(%s), 'hex')",
-					quote_qualified_identifier(get_namespace_name(get_func_namespace(send)), get_func_name(send)),
+					quote_qualified_identifier(EffSchemaName(get_func_namespace(send)), name),
 					EffColumnSql(alias, rel, attnum));
 }

@@ -9,6 +9,7 @@
 
 #include "base/arrays.h"
 #include "base/run.h"
+#include "relations/types.h"
 #include "subject/identifier.h"
 
 #include "catalog/dependency.h"
@@ -121,7 +122,7 @@ EffIdentifierArgument(FunctionCallInfo fcinfo, int argno)
 	else if (!OidIsValid(type) || type == TEXTOID)
 		identifier->serialized = text_to_cstring(PG_GETARG_TEXT_PP(argno));
 	else
-		identifier->serialized = canonical_text(getBaseType(type), PG_GETARG_DATUM(argno));
+		identifier->serialized = canonical_text(EffBaseType(type), PG_GETARG_DATUM(argno));
 	return identifier;
 }
 
@@ -231,7 +232,7 @@ EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b)
 Oid
 EffKeyType(MapTable *subject, int i)
 {
-	return getBaseType(EffRelationColumn(subject->rel, subject->key[i])->type);
+	return EffBaseType(EffRelationColumn(subject->rel, subject->key[i])->type);
 }
 
 Datum
@@ -343,7 +344,7 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 {
 	MemoryContext context = CurrentMemoryContext;
 	int32		typmod = column->typmod;
-	Oid			base = getBaseTypeAndTypmod(column->type, &typmod);
+	Oid			base = EffBaseTypeAndTypmod(column->type, &typmod);
 	Datum		volatile value = 0;
 	bool		volatile fits = true;
 
@@ -352,14 +353,14 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 		Oid			input;
 		Oid			ioparam;
 
-		getTypeInputInfo(column->type, &input, &ioparam);
+		EffTypeInput(column->type, &input, &ioparam);
 		value = OidInputFunctionCall(input, unconstify(char *, part), ioparam, column->typmod);
 		if (typmod >= 0 && base != BPCHAROID)
 		{
 			TypeCacheEntry *type = lookup_type_cache(base, TYPECACHE_EQ_OPR_FINFO);
 			Datum		exact;
 
-			getTypeInputInfo(base, &input, &ioparam);
+			EffTypeInput(base, &input, &ioparam);
 			exact = OidInputFunctionCall(input, unconstify(char *, part), ioparam, -1);
 			fits = DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, column->collation, value, exact));
 		}
@@ -377,7 +378,7 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("subject identifier does not fit the key of table %s", subject->name),
 				 errdetail("Column %s is of type %s.", quote_identifier(column->name),
-						   format_type_with_typemod(column->type, column->typmod)),
+						   EffTypeNameWithTypmod(column->type, column->typmod)),
 				 errhint("Give a value of that type."),
 				 errhidestmt(true)));
 	return value;
@@ -390,14 +391,13 @@ canonical_text(Oid type, Datum value)
 	bool		pinned = type != INT4OID && type != INT8OID && type != UUIDOID && type != TEXTOID;
 	EffBracket	bracket;
 	Oid			output;
-	bool		varlena;
 	char	   *text;
 
 	if (type == NUMERICOID)
 		value = DirectFunctionCall1(numeric_trim_scale, value);
 	if (pinned)
 		EffPinBegin(&bracket);
-	getTypeOutputInfo(type, &output, &varlena);
+	EffTypeOutput(type, &output);
 	text = OidOutputFunctionCall(output, value);
 	if (pinned)
 		EffPinEnd(&bracket);
@@ -419,7 +419,7 @@ is_case_insensitive(Oid type)
 {
 	Oid			extension = type < FirstNormalObjectId ? InvalidOid : getExtensionOfObject(TypeRelationId, type);
 
-	return OidIsValid(extension) && strcmp(get_extension_name(extension), "citext") == 0;
+	return OidIsValid(extension) && extension == get_extension_oid("citext", true);
 }
 
 static int
