@@ -8,7 +8,17 @@
 #include "exec/subject_state.h"
 #include "trail/trail.h"
 
-static Statement *used_anew_statement(DataMap *map, MapTable *subject);
+/* How it is found out whether the row of a subject is used anew; kept with the map */
+typedef struct UsedAnew
+{
+	MapTable   *subject;
+	Statement  *statement;		/* one row for the subject's */
+} UsedAnew;
+
+static bool is_about(const void *entry, const void *key);
+static void *make_used_anew(DataMap *map, const void *key);
+
+static const MapCacheSlot used_anew_slot = {"rows used anew", is_about, make_used_anew};
 
 /*
  * EffSubjectState: a recorded erasure counts until the subject's row holds
@@ -19,6 +29,7 @@ EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
 {
 	ErasureRecord record = EffTrailErasures(subject->kind, &key->text, 1)[0];
 	ErasurePlan plan = {.subject = subject};
+	UsedAnew   *query;
 	ErasureCall *call;
 	EffBracket	bracket;
 	bool		used_anew;
@@ -28,7 +39,8 @@ EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
 		return SUBJECT_LIVING;
 	EffSpiBegin(&bracket);
 	call = EffExecNew(map, &plan, &key, 1);
-	used_anew = EffExecStatement(call->runs[0], used_anew_statement(map, subject)) > 0 &&
+	query = EffMapCacheGet(map, &used_anew_slot, subject);
+	used_anew = EffExecStatement(call->runs[0], query->statement) > 0 &&
 		(record == ERASURE_OF_NOBODY ||
 		 DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
 	EffSpiEnd(&bracket);
@@ -59,21 +71,23 @@ EffMayHoldSurrogate(MapTable *table, MapColumn *column)
 	return false;
 }
 
-/* used_anew_statement: one row for the subject's, made once per map. */
-static Statement *
-used_anew_statement(DataMap *map, MapTable *subject)
+static bool
+is_about(const void *entry, const void *key)
 {
-	MemoryContext previous;
+	return ((const UsedAnew *) entry)->subject == key;
+}
+
+static void *
+make_used_anew(DataMap *map, const void *key)
+{
+	UsedAnew   *query = palloc0(sizeof(UsedAnew));
 	Statement  *st;
 
-	if (subject->used_anew != NULL)
-		return subject->used_anew;
-	previous = MemoryContextSwitchTo(map->context);
-	st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", subject->rel);
-	appendStringInfo(&st->text, "SELECT (%s) IS TRUE", EffPlanSubjectResidual(map, subject, st));
-	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
-	EffScopeSubject(map, st, "t", subject, &EffScopeMine);
-	MemoryContextSwitchTo(previous);
-	subject->used_anew = st;
-	return st;
+	query->subject = (MapTable *) key;
+	st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", query->subject->rel);
+	appendStringInfo(&st->text, "SELECT (%s) IS TRUE", EffPlanSubjectResidual(map, query->subject, st));
+	appendStringInfo(&st->text, " FROM %s t WHERE ", query->subject->rel->sql);
+	EffScopeSubject(map, st, "t", query->subject, &EffScopeMine);
+	query->statement = st;
+	return query;
 }

@@ -33,6 +33,15 @@ typedef struct ExportReach
 	bool		several;		/* some rows are owned, and some may only be accessed */
 } ExportReach;
 
+/* What tells one plan of a map from another */
+typedef struct ExportKey
+{
+	MapTable   *subject;
+	SubjectState state;
+} ExportKey;
+
+static bool is_plan_of(const void *entry, const void *key);
+static void *build_plan(DataMap *map, const void *key);
 static ExportSource *make_source(DataMap *map, ExportPlan *plan, MapTable *table);
 static void describe_column(MapTable *table, ExportColumn *column);
 static void set_text(ExportColumn *column, int place, const char *text);
@@ -57,6 +66,8 @@ static char *expiry_sql(EffRelation *rel, MapColumn *column);
 static bool names_column(const char *sql, const char *column);
 static void append_named(Statement *st, EffRelation *rel, const char *sql);
 
+static const MapCacheSlot export_slot = {"export", is_plan_of, build_plan};
+
 /*
  * EffExportPlanGet makes the statements once per map, kind, and whether
  * surrogates count.
@@ -64,33 +75,31 @@ static void append_named(Statement *st, EffRelation *rel, const char *sql);
 ExportPlan *
 EffExportPlanGet(DataMap *map, MapTable *subject, SubjectKey *key)
 {
-	SubjectState state = EffSubjectState(map, subject, key);
-	ExportPlan *plan;
-	MemoryContext context;
-	MemoryContext previous;
-	EffBracket	bracket;
-	ListCell   *lc;
+	ExportKey	wanted = {subject, EffSubjectState(map, subject, key)};
 
-	foreach(lc, map->exports)
-	{
-		plan = lfirst(lc);
-		if (plan->base.subject == subject && plan->state == state)
-			return plan;
-	}
-	context = AllocSetContextCreate(CurrentMemoryContext, "effaced export", ALLOCSET_DEFAULT_SIZES);
-	previous = MemoryContextSwitchTo(context);
-	EffPinBegin(&bracket);
-	plan = palloc0(sizeof(ExportPlan));
-	plan->base.subject = subject;
-	plan->state = state;
-	foreach(lc, EffGraphTables(map, subject))
-		if (((MapTable *) lfirst(lc))->columns != NIL)
-			plan->sources = lappend(plan->sources, make_source(map, plan, lfirst(lc)));
-	EffPinEnd(&bracket);
-	MemoryContextSetParent(context, map->context);
-	MemoryContextSwitchTo(map->context);
-	map->exports = lappend(map->exports, plan);
-	MemoryContextSwitchTo(previous);
+	return EffMapCacheGet(map, &export_slot, &wanted);
+}
+
+static bool
+is_plan_of(const void *entry, const void *key)
+{
+	const ExportPlan *plan = entry;
+	const ExportKey *wanted = key;
+
+	return plan->base.subject == wanted->subject && plan->state == wanted->state;
+}
+
+static void *
+build_plan(DataMap *map, const void *key)
+{
+	const ExportKey *wanted = key;
+	ExportPlan *plan = palloc0(sizeof(ExportPlan));
+
+	plan->base.subject = wanted->subject;
+	plan->state = wanted->state;
+	foreach_ptr(MapTable, table, EffGraphTables(map, wanted->subject))
+		if (table->columns != NIL)
+			plan->sources = lappend(plan->sources, make_source(map, plan, table));
 	return plan;
 }
 

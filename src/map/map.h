@@ -76,7 +76,6 @@ typedef struct MapTable
 	AttrNumber *key;			/* identifier columns of a subject table */
 	bool		fully_pii_owned;
 	List	   *links;			/* of TableLink, resolved by graph.c */
-	struct Statement *used_anew;	/* of a subject table, kept by subject_state.c */
 	MapError   *error;			/* a label cannot be read */
 } MapTable;
 
@@ -103,19 +102,28 @@ typedef struct DataMap
 	Oid			sentinel;		/* stands for all labels: whoever changes one invalidates it */
 	List	   *watched_types;	/* of int: hash values of TYPEOID */
 	bool		resolved;		/* graph.c has been here */
-	List	   *plans;			/* of ErasurePlan, kept by plan.c */
-	List	   *exports;		/* of ExportPlan, kept by export_plan.c */
-	List	   *rectifications;	/* of RectifyPlan, kept by rectify_plan.c */
-	List	   *enforcement;	/* of EnforcementStep, kept by enforce_plan.c */
-	List	   *refs_of_one;	/* of ErasurePlan, kept by ref_plan.c */
-	List	   *refs_of_any;	/* likewise */
+	List	   *caches;			/* what other modules made of it; see EffMapCacheGet() */
 } DataMap;
+
+/*
+ * What a module makes of a map and keeps for as long as the map lives.  The
+ * address of the slot tells one module's entries from another's.
+ */
+typedef struct MapCacheSlot
+{
+	const char *name;			/* of the memory contexts of its entries */
+	bool		(*matches) (const void *entry, const void *key);	/* NULL: there is one entry */
+	void	   *(*build) (DataMap *map, const void *key);
+} MapCacheSlot;
 
 extern void EffMapInit(void);
 extern DataMap *EffMapGet(void);
 
 /* Lock relations (EffRelation) for writing; false where the map is no longer true, and is to be fetched again */
 extern bool EffMapHold(DataMap *map, List *relations);
+
+/* The entry of a slot for a key, built where the map does not have it yet */
+extern void *EffMapCacheGet(DataMap *map, const MapCacheSlot *slot, const void *key);
 
 extern MapRelation *EffMapRelation(DataMap *map, Oid relid);
 

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "base/bracket.h"
 #include "base/own.h"
 #include "map/map_int.h"
 
@@ -15,12 +16,20 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+/* The entries of one slot of a map */
+typedef struct MapCache
+{
+	const MapCacheSlot *slot;
+	List	   *entries;
+} MapCache;
+
 static DataMap *current_map = NULL;
 static List *stale_maps = NIL;	/* of DataMap, in TopMemoryContext */
 static bool building = false;
 static bool changed_while_building = false;
 static bool constraints_changed = false;	/* of some table, perhaps foreign keys */
 
+static MapCache *cache_of(DataMap *map, const MapCacheSlot *slot);
 static bool foreign_keys_changed(void);
 static bool same_foreign_key(const ForeignKey *a, const ForeignKey *b);
 static void mark_stale(void);
@@ -106,6 +115,40 @@ EffMapHold(DataMap *map, List *relations)
 }
 
 /*
+ * EffMapCacheGet returns the entry of a slot for a key.  Where the map has none
+ * yet, the slot's build() makes it, with the settings pinned and in a memory
+ * context that lives as long as the map.  An entry holds what matches() compares
+ * with a key: the key itself may be the caller's.  Where build() raises an error
+ * nothing is kept, so that the next caller gets the error too.
+ */
+void *
+EffMapCacheGet(DataMap *map, const MapCacheSlot *slot, const void *key)
+{
+	MapCache   *cache = cache_of(map, slot);
+	MemoryContext context;
+	MemoryContext previous;
+	EffBracket	bracket;
+	void	   *entry;
+	ListCell   *lc;
+
+	foreach(lc, cache->entries)
+		if (slot->matches == NULL || slot->matches(lfirst(lc), key))
+			return lfirst(lc);
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced map entry", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSetIdentifier(context, slot->name);
+	previous = MemoryContextSwitchTo(context);
+	EffPinBegin(&bracket);
+	entry = slot->build(map, key);
+	EffPinEnd(&bracket);
+	MemoryContextSetParent(context, map->context);
+	MemoryContextSwitchTo(map->context);
+	cache->entries = lappend(cache->entries, entry);
+	MemoryContextSwitchTo(previous);
+	return entry;
+}
+
+/*
  * EffMapInvalidate makes the map of every session stale when the transaction
  * commits, and that of this session at once.  relid is the relation that the
  * change is about, InvalidOid where it is about none.
@@ -125,6 +168,24 @@ EffMapInvalidate(Oid relid)
 			CacheInvalidateRelcacheByRelid(own);
 	}
 	mark_stale();
+}
+
+/* cache_of returns the entries of a slot, made empty where the slot is new to the map. */
+static MapCache *
+cache_of(DataMap *map, const MapCacheSlot *slot)
+{
+	MemoryContext previous;
+	MapCache   *made;
+
+	foreach_ptr(MapCache, cache, map->caches)
+		if (cache->slot == slot)
+			return cache;
+	previous = MemoryContextSwitchTo(map->context);
+	made = palloc0(sizeof(MapCache));
+	made->slot = slot;
+	map->caches = lappend(map->caches, made);
+	MemoryContextSwitchTo(previous);
+	return made;
 }
 
 /*

@@ -11,11 +11,28 @@
 
 #include "utils/memutils.h"
 
+/* What tells one plan of a map from another */
+typedef struct RefKey
+{
+	MapTable   *subject;
+	RefOwner	owner;
+} RefKey;
+
+typedef struct RefPlan
+{
+	ErasurePlan base;
+	RefOwner	owner;
+} RefPlan;
+
+static bool is_plan_of(const void *entry, const void *key);
+static void *build_plan(DataMap *map, const void *key);
 static List *add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owner);
 static void add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner);
 static char *condition_of(PlanBuild *build, Statement *st, PlannedTable *planned, MapColumn *column, RefOwner owner);
 static char *mine_by_link(PlanBuild *build, Statement *st, PlannedTable *planned, const char *name);
 static char *mine_by_row(PlanBuild *build, Statement *st, PlannedTable *planned, RefOwner owner);
+
+static const MapCacheSlot ref_slot = {"references to external systems", is_plan_of, build_plan};
 
 /*
  * EffRefPlanForErasure is called once for each plan; it lives as long.
@@ -50,36 +67,40 @@ EffRefPlanForErasure(DataMap *map, ErasurePlan *plan)
 ErasurePlan *
 EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner)
 {
-	PlanBuild	build = {.map = map};
-	List	  **plans = owner == REF_ANY ? &map->refs_of_any : &map->refs_of_one;
-	MemoryContext context;
-	MemoryContext previous;
-	EffBracket	bracket;
-	ListCell   *lc;
+	RefKey		key = {subject, owner};
+	RefPlan    *plan = EffMapCacheGet(map, &ref_slot, &key);
 
-	foreach(lc, *plans)
-		if (((ErasurePlan *) lfirst(lc))->subject == subject)
-			return lfirst(lc);
-	context = AllocSetContextCreate(CurrentMemoryContext, "effaced references", ALLOCSET_DEFAULT_SIZES);
-	previous = MemoryContextSwitchTo(context);
-	EffPinBegin(&bracket);
-	build.plan = palloc0(sizeof(ErasurePlan));
-	build.plan->subject = subject;
+	return &plan->base;
+}
+
+static bool
+is_plan_of(const void *entry, const void *key)
+{
+	const RefPlan *plan = entry;
+	const RefKey *wanted = key;
+
+	return plan->base.subject == wanted->subject && plan->owner == wanted->owner;
+}
+
+static void *
+build_plan(DataMap *map, const void *key)
+{
+	MapTable   *subject = ((const RefKey *) key)->subject;
+	RefPlan    *plan = palloc0(sizeof(RefPlan));
+	PlanBuild	build = {.map = map, .plan = &plan->base};
+
+	plan->base.subject = subject;
+	plan->owner = ((const RefKey *) key)->owner;
 	foreach_ptr(MapTable, table, EffGraphTables(map, subject))
 	{
 		bool		linked = EffGraphRoleLinks(table, subject, ROLE_OWNER) != NIL;
 
 		if (table == subject)
-			add_table(&build, table, false, owner);
+			add_table(&build, table, false, plan->owner);
 		if (linked)
-			add_table(&build, table, table == subject, owner);
+			add_table(&build, table, table == subject, plan->owner);
 	}
-	EffPinEnd(&bracket);
-	MemoryContextSetParent(context, map->context);
-	MemoryContextSwitchTo(map->context);
-	*plans = lappend(*plans, build.plan);
-	MemoryContextSwitchTo(previous);
-	return build.plan;
+	return plan;
 }
 
 void

@@ -6,9 +6,17 @@
 
 #include "plan/plan_int.h"
 
-#include "utils/memutils.h"
+/* What tells one plan of a map from another */
+typedef struct PlanKey
+{
+	MapTable   *subject;
+	List	   *tables;			/* of Oid, sorted; NIL for all */
+} PlanKey;
 
-static ErasurePlan *build_plan(DataMap *map, MapTable *subject, List *tables);
+static bool is_plan_of(const void *entry, const void *key);
+static void *build_plan(DataMap *map, const void *key);
+
+static const MapCacheSlot plan_slot = {"erasure plan", is_plan_of, build_plan};
 
 /*
  * EffPlanGet returns the plan, from the map's own list where it is known.
@@ -17,37 +25,27 @@ static ErasurePlan *build_plan(DataMap *map, MapTable *subject, List *tables);
 ErasurePlan *
 EffPlanGet(DataMap *map, MapTable *subject, List *tables)
 {
-	ErasurePlan *plan;
-	MemoryContext context;
-	MemoryContext previous;
-	EffBracket	bracket;
-	ListCell   *lc;
+	PlanKey		key = {subject, list_copy(tables)};
 
-	tables = list_copy(tables);
-	list_sort(tables, list_oid_cmp);
-	list_deduplicate_oid(tables);
-	foreach(lc, map->plans)
-	{
-		plan = lfirst(lc);
-		if (plan->subject == subject && equal(plan->restricted, tables))
-			return plan;
-	}
-
-	context = AllocSetContextCreate(CurrentMemoryContext, "effaced plan", ALLOCSET_DEFAULT_SIZES);
-	previous = MemoryContextSwitchTo(context);
-	EffPinBegin(&bracket);
-	plan = build_plan(map, subject, list_copy(tables));
-	EffPinEnd(&bracket);
-	MemoryContextSetParent(context, map->context);
-	MemoryContextSwitchTo(map->context);
-	map->plans = lappend(map->plans, plan);
-	MemoryContextSwitchTo(previous);
-	return plan;
+	list_sort(key.tables, list_oid_cmp);
+	list_deduplicate_oid(key.tables);
+	return EffMapCacheGet(map, &plan_slot, &key);
 }
 
-static ErasurePlan *
-build_plan(DataMap *map, MapTable *subject, List *tables)
+static bool
+is_plan_of(const void *entry, const void *key)
 {
+	const ErasurePlan *plan = entry;
+	const PlanKey *wanted = key;
+
+	return plan->subject == wanted->subject && equal(plan->restricted, wanted->tables);
+}
+
+static void *
+build_plan(DataMap *map, const void *key)
+{
+	MapTable   *subject = ((const PlanKey *) key)->subject;
+	List	   *tables = list_copy(((const PlanKey *) key)->tables);
 	ErasurePlan *plan = palloc0(sizeof(ErasurePlan));
 	PlanBuild	build = {.map = map, .plan = plan};
 	List	   *own_links;

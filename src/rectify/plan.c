@@ -17,7 +17,16 @@
 
 #include "utils/memutils.h"
 
-static RectifyPlan *build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns);
+/* What tells one plan of a map from another */
+typedef struct RectifyKey
+{
+	MapTable   *subject;
+	SubjectState state;
+	List	   *columns;		/* of RectifyColumn */
+} RectifyKey;
+
+static bool is_plan_of(const void *entry, const void *key);
+static void *build_plan(DataMap *map, const void *key);
 static List *tables_in_order(DataMap *map, List *columns);
 static bool nothing_is_deleted(Oid relid, void *arg);
 static PlannedTable *plan_rows(DataMap *map, RectifyPlan *plan, MapTable *table, bool own_links);
@@ -26,46 +35,42 @@ static void add_table(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned
 static void add_steps(DataMap *map, RectifyPlan *plan, RectifyTable *table, PlannedTable *planned,
 					  RectifyPart part, TableLink *link);
 
+static const MapCacheSlot rectify_slot = {"rectification", is_plan_of, build_plan};
+
 /*
  * EffRectifyPlanGet makes a plan once per map, kind, state and set of columns.
- * Call with the settings pinned.
  */
 RectifyPlan *
 EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state, List *columns)
 {
-	RectifyPlan *plan;
-	MemoryContext context;
-	MemoryContext previous;
-	ListCell   *lc;
-	ListCell   *lc2;
-	ListCell   *lc3;
+	RectifyKey	key = {subject, state, columns};
 
-	foreach(lc, map->rectifications)
-	{
-		bool		same;
-
-		plan = lfirst(lc);
-		same = plan->base.subject == subject && plan->state == state &&
-			list_length(plan->columns) == list_length(columns);
-		if (same)
-			forboth(lc2, plan->columns, lc3, columns)
-				same &= ((RectifyColumn *) lfirst(lc2))->column == ((RectifyColumn *) lfirst(lc3))->column;
-		if (same)
-			return plan;
-	}
-	context = AllocSetContextCreate(CurrentMemoryContext, "effaced rectification", ALLOCSET_DEFAULT_SIZES);
-	previous = MemoryContextSwitchTo(context);
-	plan = build_plan(map, subject, state, columns);
-	MemoryContextSetParent(context, map->context);
-	MemoryContextSwitchTo(map->context);
-	map->rectifications = lappend(map->rectifications, plan);
-	MemoryContextSwitchTo(previous);
-	return plan;
+	return EffMapCacheGet(map, &rectify_slot, &key);
 }
 
-static RectifyPlan *
-build_plan(DataMap *map, MapTable *subject, SubjectState state, List *columns)
+static bool
+is_plan_of(const void *entry, const void *key)
 {
+	const RectifyPlan *plan = entry;
+	const RectifyKey *wanted = key;
+	ListCell   *a;
+	ListCell   *b;
+
+	if (plan->base.subject != wanted->subject || plan->state != wanted->state ||
+		list_length(plan->columns) != list_length(wanted->columns))
+		return false;
+	forboth(a, plan->columns, b, wanted->columns)
+		if (((RectifyColumn *) lfirst(a))->column != ((RectifyColumn *) lfirst(b))->column)
+			return false;
+	return true;
+}
+
+static void *
+build_plan(DataMap *map, const void *key)
+{
+	MapTable   *subject = ((const RectifyKey *) key)->subject;
+	SubjectState state = ((const RectifyKey *) key)->state;
+	List	   *columns = ((const RectifyKey *) key)->columns;
 	RectifyPlan *plan = palloc0(sizeof(RectifyPlan));
 	PlanBuild	build = {.map = map, .plan = &plan->base};
 	ListCell   *lc;

@@ -8,9 +8,8 @@
 #include "retention/enforce_plan.h"
 
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
-static List *make_steps(DataMap *map);
+static void *make_steps(DataMap *map, const void *key);
 static void require_local(RetentionTerm *term);
 static void require_replaceable(DataMap *map, RetentionTerm *term);
 static EnforcementStep *step_of_group(List *steps, RetentionTerm *term);
@@ -19,32 +18,23 @@ static List *add_reference(List *references, EffRelation *rel, AttrNumber *colum
 						   EffRelation *source, AttrNumber *source_columns, int n);
 static bool is_hop(DataMap *map, ForeignKey *fk);
 
+static const MapCacheSlot enforcement_slot = {"enforcement", NULL, make_steps};
+
 /*
  * EffEnforcePlanGet makes the steps where the map has none yet.
  */
 List *
 EffEnforcePlanGet(DataMap *map)
 {
-	MemoryContext context;
-	MemoryContext previous;
-
-	if (map->enforcement != NIL)
-		return map->enforcement;
-	context = AllocSetContextCreate(CurrentMemoryContext, "effaced enforcement", ALLOCSET_SMALL_SIZES);
-	previous = MemoryContextSwitchTo(context);
-	map->enforcement = make_steps(map);
-	MemoryContextSwitchTo(previous);
-	if (map->enforcement != NIL)
-		MemoryContextSetParent(context, map->context);
-	return map->enforcement;
+	return EffMapCacheGet(map, &enforcement_slot, NULL);
 }
 
 /*
  * make_steps: rows that go first, then values to be replaced.  A term without
  * an anchor or a duration is never over.
  */
-static List *
-make_steps(DataMap *map)
+static void *
+make_steps(DataMap *map, const void *key)
 {
 	List	   *deletions = NIL;
 	List	   *anonymizations = NIL;
