@@ -5,6 +5,8 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
+#include "erase/erase.h"
+#include "map/graph.h"
 #include "outbox/outbox.h"
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
@@ -20,10 +22,14 @@
 PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
 
-static List *enqueue(ErasureCall *call, List *refs);
-static List *run_events(ErasureRun *run, TimestampTz requested_at);
+static EraseRequest arguments_of(FunctionCallInfo fcinfo, const char *function);
+static Jsonb *finish_result(EffObject *result, Erasure *erasure);
+static ErasureCall *begin_call(const EraseRequest *request);
+static void erase_rows(Erasure *erasure);
+static void enqueue(Erasure *erasure, List *refs);
+static void append_events(Erasure *erasure, TimestampTz requested_at);
+static List *events_of(ErasedSubject *subject, TimestampTz requested_at);
 static Jsonb *step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows);
-static void write_totals(EffObject *result, ErasurePlan *plan, const uint64 *counts);
 static void write_counts(EffObject *result, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
 static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
 static void write_restriction(EffObject *payload, ErasurePlan *plan);
@@ -35,174 +41,238 @@ static void write_restriction(EffObject *payload, ErasurePlan *plan);
 Datum
 effaced_erase(PG_FUNCTION_ARGS)
 {
-	DataMap    *map;
-	MapTable   *subject;
-	ErasurePlan *plan;
-	SubjectKey *key;
-	ErasureCall *call;
-	TimestampTz requested_at = GetCurrentTimestamp();
-	List	   *resolvers;
-	List	   *refs;
-	List	   *entries;
-	EffBracket	pin;
-	EffBracket	bracket;
+	EraseRequest request = arguments_of(fcinfo, "effaced_erase");
+	Erasure    *erasure;
 	EffObject	result;
 
-	EffExecRequireReadCommitted("effaced_erase");
-	do
-	{
-		map = EffGraphGet();
-		subject = EffGraphSubjectArgument(map, fcinfo, 2);
-		key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
-		plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
-	} while (!EffMapHold(map, plan->written));
-	EffPinBegin(&pin);			/* once for all brackets in it */
-	resolvers = EffResolvers();
-	EffRefPlanForErasure(map, plan);
-	EffRefPlanCheck(plan, resolvers);
-	refs = EffRefsArgument(fcinfo, 1, resolvers);
-
-	call = EffExecNew(map, plan, &key, 1);
-	EffSpiBegin(&bracket);
-	EffExecRun(call);
-	EffSpiEnd(&bracket);
-	entries = enqueue(call, refs);
-	(void) EffTrailAppend(run_events(call->runs[0], requested_at));
-	EffPinEnd(&pin);
-
+	request.identifiers = list_make1(EffIdentifierArgument(fcinfo, 0));
+	erasure = EffErase(&request);
 	EffObjectBegin(&result);
-	EffObjectText(&result, "subject_id", key->text);
-	EffObjectText(&result, "subject", subject->kind);
-	EffObjectBool(&result, "subject_found", call->runs[0]->found > 0);
-	write_totals(&result, plan, call->runs[0]->counts);
-	EffOutboxWrite(&result, entries, resolvers);
-	PG_RETURN_JSONB_P(EffObjectDone(&result));
+	EffObjectText(&result, "subject_id", erasure->call->keys[0]->text);
+	EffObjectText(&result, "subject", erasure->call->plan->subject->kind);
+	EffObjectBool(&result, "subject_found", erasure->not_found == 0);
+	PG_RETURN_JSONB_P(finish_result(&result, erasure));
 }
 
 /*
  * effaced_erase_many(subject_ids, refs, subject, tables) erases several
- * subjects, all or none; their rows are locked in the order of the key.
+ * subjects, all or none, and returns what was done in sum.
  */
 Datum
 effaced_erase_many(PG_FUNCTION_ARGS)
 {
-	DataMap    *map;
-	MapTable   *subject;
-	ErasurePlan *plan;
-	SubjectKey **keys;
+	EraseRequest request = arguments_of(fcinfo, "effaced_erase_many");
+	Erasure    *erasure;
+	EffObject	result;
 	char	  **texts;
 	int			n;
-	int			nkeys;
-	uint64	   *totals;
-	uint64		not_found = 0;
-	ErasureCall *call;
-	TimestampTz requested_at = GetCurrentTimestamp();
-	List	   *resolvers;
-	List	   *refs;
-	List	   *entries;
-	EffBracket	pin;
-	EffBracket	bracket;
-	MemoryContext chunk;
-	EffObject	result;
 
-	EffExecRequireReadCommitted("effaced_erase_many");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("subject identifiers must not be NULL"),
 				 errhint("Give an array of identifiers, which may be empty.")));
 	texts = EffTextArrayRead(PG_GETARG_DATUM(0), &n);
-	keys = palloc(sizeof(SubjectKey *) * Max(n, 1));
-	do
-	{
-		map = EffGraphGet();
-		subject = EffGraphSubjectArgument(map, fcinfo, 2);
-		for (int i = 0; i < n; i++)
-			keys[i] = EffIdentifierResolve(subject, EffIdentifierFromText(texts[i]));
-		plan = EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 3));
-	} while (!EffMapHold(map, plan->written));
-	nkeys = EffIdentifierUnique(keys, n);
-	EffPinBegin(&pin);			/* once for all brackets in it */
-	resolvers = EffResolvers();
-	EffRefPlanForErasure(map, plan);
-	EffRefPlanCheck(plan, resolvers);
-	refs = EffRefsArgument(fcinfo, 1, resolvers);
-
-	totals = palloc(sizeof(uint64) * Max(list_length(plan->steps), 1));
-	call = EffExecNew(map, plan, keys, nkeys);
-	EffSpiBegin(&bracket);
-	EffExecRun(call);
-	for (int step = 0; step < list_length(plan->steps); step++)
-		totals[step] = EffExecTotal(call, step);
-	EffSpiEnd(&bracket);
-	entries = enqueue(call, refs);
-
-	/* as many at a time as are written for little memory */
-	chunk = AllocSetContextCreate(CurrentMemoryContext, "effaced events", ALLOCSET_DEFAULT_SIZES);
-	for (int first = 0; first < nkeys; first += EVENTS_OF_SUBJECTS)
-	{
-		MemoryContext previous = MemoryContextSwitchTo(chunk);
-		List	   *events = NIL;
-
-		for (int i = first; i < Min(first + EVENTS_OF_SUBJECTS, nkeys); i++)
-		{
-			not_found += call->runs[i]->found == 0 ? 1 : 0;
-			events = list_concat(events, run_events(call->runs[i], requested_at));
-		}
-		(void) EffTrailAppend(events);
-		MemoryContextSwitchTo(previous);
-		MemoryContextReset(chunk);
-	}
-	EffPinEnd(&pin);
-
+	for (int i = 0; i < n; i++)
+		request.identifiers = lappend(request.identifiers, EffIdentifierFromText(texts[i]));
+	erasure = EffErase(&request);
 	EffObjectBegin(&result);
-	EffObjectNumber(&result, "subjects", nkeys);
-	EffObjectNumber(&result, "not_found", not_found);
-	write_totals(&result, plan, totals);
-	EffOutboxWrite(&result, entries, resolvers);
-	PG_RETURN_JSONB_P(EffObjectDone(&result));
+	EffObjectNumber(&result, "subjects", erasure->call->nkeys);
+	EffObjectNumber(&result, "not_found", erasure->not_found);
+	PG_RETURN_JSONB_P(finish_result(&result, erasure));
+}
+
+/* arguments_of reads the arguments that both SQL functions have after the identifiers. */
+static EraseRequest
+arguments_of(FunctionCallInfo fcinfo, const char *function)
+{
+	EraseRequest request = {.function = function};
+
+	EffExecRequireReadCommitted(function);
+	if (!PG_ARGISNULL(1))
+		request.refs = PG_GETARG_JSONB_P(1);
+	if (!PG_ARGISNULL(2))
+		request.subject = PG_GETARG_OID(2);
+	request.tables = EffPlanTablesArgument(fcinfo, 3);
+	return request;
+}
+
+/* finish_result adds what both SQL functions report after the subjects. */
+static Jsonb *
+finish_result(EffObject *result, Erasure *erasure)
+{
+	ErasurePlan *plan = erasure->call->plan;
+
+	write_counts(result, "deleted", plan, erasure->totals, STEP_DELETE);
+	write_counts(result, "anonymized", plan, erasure->totals, STEP_ANONYMIZE);
+	write_counts(result, "retained", plan, erasure->totals, STEP_RETAIN);
+	write_counts(result, "shared", plan, erasure->totals, STEP_SHARED);
+	EffOutboxWrite(result, erasure->entries, erasure->resolvers);
+	return EffObjectDone(result);
 }
 
 /*
- * enqueue makes the entries of a call; the references that are given are those
- * of each of its subjects.
+ * EffErase returns, in the current memory context, what the erasure of all
+ * subjects of the request did; it has then changed their rows, made the entries
+ * of the outbox and appended the events to the trail.  ERROR of the class ZE
+ * where the labels, the identifiers or the references do not allow it, or where
+ * something kept rows from being written as planned: then nothing is changed.
+ *
+ * Tables and identifiers are given unresolved, because the map may become
+ * another one while the locks on the tables are waited for; they are resolved
+ * again by that one.
  */
-static List *
-enqueue(ErasureCall *call, List *refs)
+Erasure *
+EffErase(const EraseRequest *request)
 {
-	List	   *entries = NIL;
-	List	   *subjects = NIL;
-	int			n;
+	Erasure    *erasure = palloc0(sizeof(Erasure));
+	TimestampTz requested_at = GetCurrentTimestamp();
+	ErasureCall *call;
+	ErasurePlan *plan;
+	List	   *refs;
+	EffBracket	pin;
+
+	EffExecRequireReadCommitted(request->function);
+	call = erasure->call = begin_call(request);
+	plan = call->plan;
+	EffPinBegin(&pin);			/* once for all brackets in it */
+	erasure->resolvers = EffResolvers();
+	EffRefPlanForErasure(call->map, plan);
+	EffRefPlanCheck(plan, erasure->resolvers);
+	refs = EffRefsRead(request->refs, erasure->resolvers);
+
+	erase_rows(erasure);
+	enqueue(erasure, refs);
+	append_events(erasure, requested_at);
+	EffPinEnd(&pin);
+	return erasure;
+}
+
+/*
+ * begin_call returns the call of a request, with the plan, and holds the locks
+ * on the tables that the plan may write into.  The subjects are in the order of
+ * their canonical identifiers: two calls lock the subjects of both in one order.
+ */
+static ErasureCall *
+begin_call(const EraseRequest *request)
+{
+	SubjectKey **keys = palloc(sizeof(SubjectKey *) * Max(list_length(request->identifiers), 1));
+	DataMap    *map;
+	ErasurePlan *plan;
+	ListCell   *lc;
+
+	do
+	{
+		MapTable   *subject;
+
+		map = EffGraphGet();
+		subject = EffGraphSubject(map, request->subject);
+		foreach(lc, request->identifiers)
+			keys[foreach_current_index(lc)] = EffIdentifierResolve(subject, lfirst(lc));
+		plan = EffPlanGet(map, subject, request->tables);
+	} while (!EffMapHold(map, plan->written));
+	return EffExecNew(map, plan, keys, EffIdentifierUnique(keys, list_length(request->identifiers)));
+}
+
+/*
+ * erase_rows deletes, anonymizes and retains.  References to external systems
+ * are read once the subjects' rows are locked and before any row changes.
+ */
+static void
+erase_rows(Erasure *erasure)
+{
+	ErasureCall *call = erasure->call;
+	ErasurePlan *plan = call->plan;
+	EffBracket	bracket;
+
+	erasure->subjects = palloc0(sizeof(ErasedSubject) * Max(call->nkeys, 1));
+	erasure->totals = palloc(sizeof(uint64) * Max(list_length(plan->steps), 1));
+	EffSpiBegin(&bracket);
+	EffExecLockRows(call);
+	foreach_ptr(RefSource, source, plan->refs)
+		for (int i = 0; i < call->nkeys; i++)
+			erasure->subjects[i].refs = EffRefPlanReadSource(erasure->subjects[i].refs, source, call->runs[i]);
+	EffExecRunSteps(call);
+	for (int step = 0; step < list_length(plan->steps); step++)
+		erasure->totals[step] = EffExecTotal(call, step);
+	EffSpiEnd(&bracket);
+	for (int i = 0; i < call->nkeys; i++)
+	{
+		erasure->subjects[i].run = call->runs[i];
+		erasure->not_found += call->runs[i]->found == 0 ? 1 : 0;
+	}
+}
+
+/*
+ * enqueue makes the entries of the outbox: for each subject those of the
+ * references that its rows held, and of those that the request gives.
+ */
+static void
+enqueue(Erasure *erasure, List *refs)
+{
+	ErasureCall *call = erasure->call;
+	List	   *finished = NIL;	/* subjects that may have nothing left to be done */
+	int			asked_for;
 	bool	   *waiting;
 	ListCell   *lc;
 
 	for (int i = 0; i < call->nkeys; i++)
 	{
-		ErasureRun *run = call->runs[i];
-		List	   *mine = EffRefsUnite(refs, run->refs);
+		ErasedSubject *subject = &erasure->subjects[i];
+		List	   *united = EffRefsUnite(refs, subject->refs);
 
-		run->enqueued = list_length(mine);
-		entries = EffOutboxEntries(entries, run->key->text, mine);
+		subject->enqueued = list_length(united);
+		erasure->entries = EffOutboxEntries(erasure->entries, call->keys[i]->text, united);
 		if (call->plan->restricted == NIL)
-			subjects = lappend(subjects, run->key->text);
+			finished = lappend(finished, call->keys[i]->text);
 	}
-	n = list_length(entries);
-	waiting = EffOutboxEnqueue("erase", call->plan->subject->kind, &entries, NULL, subjects);
-	for (int i = 0; i < list_length(subjects); i++)
-		call->runs[i]->waits = waiting[i];
-	/* those that were added */
-	for_each_from(lc, entries, n)
-		EffExecRunOf(call, ((OutboxEntry *) lfirst(lc))->subject_id)->enqueued++;
-	return entries;
+	asked_for = list_length(erasure->entries);
+	waiting = EffOutboxEnqueue("erase", call->plan->subject->kind, &erasure->entries, NULL, finished);
+	for (int i = 0; i < list_length(finished); i++)
+		erasure->subjects[i].waits = waiting[i];
+	/* the outbox adds entries of corrections that did not reach a system */
+	for_each_from(lc, erasure->entries, asked_for)
+	{
+		int			i = EffExecPlaceOf(call, ((OutboxEntry *) lfirst(lc))->subject_id);
+
+		if (i >= 0)
+			erasure->subjects[i].enqueued++;
+	}
 }
 
 /*
- * run_events makes the events of one subject's erasure, in order: one alone
- * where there was nothing of that subject.
+ * append_events appends the events of all subjects to the trail, those of
+ * EVENTS_OF_SUBJECTS subjects at a time: they stay in memory until they are
+ * written.
+ */
+static void
+append_events(Erasure *erasure, TimestampTz requested_at)
+{
+	int			n = erasure->call->nkeys;
+	MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "effaced events", ALLOCSET_DEFAULT_SIZES);
+
+	for (int first = 0; first < n; first += EVENTS_OF_SUBJECTS)
+	{
+		MemoryContext previous = MemoryContextSwitchTo(chunk);
+		List	   *events = NIL;
+
+		for (int i = first; i < Min(first + EVENTS_OF_SUBJECTS, n); i++)
+			events = list_concat(events, events_of(&erasure->subjects[i], requested_at));
+		(void) EffTrailAppend(events);
+		MemoryContextSwitchTo(previous);
+		MemoryContextReset(chunk);
+	}
+	MemoryContextDelete(chunk);
+}
+
+/*
+ * events_of returns the events of one subject's erasure, in order; only the last
+ * of them where there was no row of that subject.
  */
 static List *
-run_events(ErasureRun *run, TimestampTz requested_at)
+events_of(ErasedSubject *subject, TimestampTz requested_at)
 {
+	ErasureRun *run = subject->run;
 	ErasurePlan *plan = run->plan;
 	const char *kind = plan->subject->kind;
 	const char *ref = run->key->text;
@@ -238,7 +308,7 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 	EffObjectNumber(&payload, "anonymized", anonymized);
 	EffObjectNumber(&payload, "retained", retained);
 	EffObjectNumber(&payload, "shared", shared);
-	EffObjectNumber(&payload, "enqueued", run->enqueued);
+	EffObjectNumber(&payload, "enqueued", subject->enqueued);
 	write_restriction(&payload, plan);
 	completed = EffTrailEvent("erasure_local_completed", kind, ref, EffObjectDone(&payload));
 
@@ -247,7 +317,7 @@ run_events(ErasureRun *run, TimestampTz requested_at)
 		return list_make1(completed);
 	events = lappend(events, completed);
 	/* a part of the tables is not the whole erasure */
-	if (plan->restricted == NIL && !run->waits)
+	if (plan->restricted == NIL && !subject->waits)
 	{
 		EffObjectBegin(&payload);
 		events = lappend(events, EffTrailEvent("erasure_completed", kind, ref, EffObjectDone(&payload)));
@@ -280,15 +350,6 @@ step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows)
 	if (kept)
 		step->payloads[rows] = payload;
 	return payload;
-}
-
-static void
-write_totals(EffObject *result, ErasurePlan *plan, const uint64 *counts)
-{
-	write_counts(result, "deleted", plan, counts, STEP_DELETE);
-	write_counts(result, "anonymized", plan, counts, STEP_ANONYMIZE);
-	write_counts(result, "retained", plan, counts, STEP_RETAIN);
-	write_counts(result, "shared", plan, counts, STEP_SHARED);
 }
 
 /* write_counts writes {table: rows} for every step of a strategy, zeros too. */

@@ -4,9 +4,9 @@
  */
 #include "postgres.h"
 
-#include "base/arrays.h"
 #include "base/jsonb.h"
 #include "base/own.h"
+#include "erase/erase.h"
 #include "map/graph.h"
 #include "trail/trail.h"
 
@@ -16,8 +16,6 @@
 #include "utils/json.h"
 
 PG_FUNCTION_INFO_V1(effaced_replay);
-
-extern Datum effaced_erase_many(PG_FUNCTION_ARGS);
 
 /* A row of effaced_replay_plan() */
 typedef struct ReplayedSubject
@@ -142,27 +140,16 @@ replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at)
 	return events;
 }
 
-/* erase_kind calls effaced_erase_many() for the subjects of a kind. */
+/* erase_kind erases the replayable subjects of a kind, from all tables. */
 static void
 erase_kind(MapTable *table, List *subjects)
 {
-	LOCAL_FCINFO(erase, 4);
-	List	   *identifiers = NIL;
+	EraseRequest request = {.function = "effaced_erase_many", .subject = table->rel->oid};
 
 	foreach_ptr(ReplayedSubject, subject, subjects)
 	{
 		if (subject->replayable && strcmp(subject->kind, table->kind) == 0)
-			identifiers = lappend(identifiers, subject->identifier);
+			request.identifiers = lappend(request.identifiers, EffIdentifierFromText(subject->identifier));
 	}
-	InitFunctionCallInfoData(*erase, NULL, 4, InvalidOid, NULL, NULL);
-	for (int i = 0; i < 4; i++)
-	{
-		erase->args[i].value = (Datum) 0;
-		erase->args[i].isnull = true;
-	}
-	erase->args[0].value = EffTextArrayOfList(identifiers);
-	erase->args[0].isnull = false;
-	erase->args[2].value = ObjectIdGetDatum(table->rel->oid);
-	erase->args[2].isnull = false;
-	(void) effaced_erase_many(erase);
+	(void) EffErase(&request);
 }

@@ -81,9 +81,9 @@ new_run(ErasureCall *call, SubjectKey *key)
 	return run;
 }
 
-/* EffExecRunOf: the call's subjects are in order of their text. */
-ErasureRun *
-EffExecRunOf(ErasureCall *call, const char *text)
+/* EffExecPlaceOf searches by halves: the call's subjects are in order of their text. */
+int
+EffExecPlaceOf(ErasureCall *call, const char *text)
 {
 	int			low = 0;
 	int			high = call->nkeys;
@@ -97,7 +97,7 @@ EffExecRunOf(ErasureCall *call, const char *text)
 		else
 			high = middle;
 	}
-	return low < call->nkeys && strcmp(call->keys[low]->text, text) == 0 ? call->runs[low] : NULL;
+	return low < call->nkeys && strcmp(call->keys[low]->text, text) == 0 ? low : -1;
 }
 
 /* EffExecErased returns the erased subjects of a kind; none where nobody asked. */

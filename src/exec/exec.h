@@ -71,9 +71,6 @@ typedef struct ErasureRun
 	FoundParents *found_parents;	/* by parent set */
 	uint64		found;			/* subject rows */
 	uint64	   *counts;			/* rows, by step */
-	List	   *refs;			/* of ExternalRef: what columns with "ref" held */
-	int			enqueued;		/* entries for external systems */
-	bool		waits;			/* for one of them, or for an earlier one */
 } ErasureRun;
 
 /* ERROR ZE005 where the snapshot would hide what is committed meanwhile */
@@ -81,14 +78,15 @@ extern void EffExecRequireReadCommitted(const char *function);
 
 extern ErasureCall *EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
 
-/* Run every step, inside the SPI bracket; ERROR leaves nothing half done */
-extern void EffExecRun(ErasureCall *call);
+/* Inside one SPI bracket: lock the rows and find those that must be known; then run every step */
+extern void EffExecLockRows(ErasureCall *call);
+extern void EffExecRunSteps(ErasureCall *call);
 
 /* Find the rows that must be known beforehand, and what becomes of them */
 extern void EffExecFindRows(ErasureCall *call, bool lock);
 
-/* The run of a subject of the call by its canonical identifier, NULL where it is none */
-extern ErasureRun *EffExecRunOf(ErasureCall *call, const char *text);
+/* The place of a subject of the call by its canonical identifier, -1 where it is none */
+extern int	EffExecPlaceOf(ErasureCall *call, const char *text);
 
 /* The parts of it: lock rows and count them, keep the keys of a row set, find out which owners are erased */
 extern uint64 EffExecLock(ErasureRun *run, Statement *st);
@@ -104,9 +102,6 @@ extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
 
 /* Find a parent set, if that was not done; false where it is too large, or the caller may not lock it */
 extern bool EffExecFindParents(ErasureRun *run, ParentSet *parents);
-
-/* Add what columns with "ref" hold to the run's references; ERROR ZE006 where it is too long */
-extern void EffExecReadRefs(ErasureRun *run, RefSource *source);
 
 /* Before changes and after them: what is deferrable is checked before the call returns */
 extern void EffExecDeferConstraints(ErasurePlan *plan);

@@ -5,10 +5,8 @@
 #include "postgres.h"
 
 #include "exec/exec.h"
-#include "outbox/refs.h"
 #include "trail/trail.h"
 
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -139,38 +137,4 @@ EffExecLock(ErasureRun *run, Statement *st)
 
 	SPI_freetuptable(SPI_tuptable);
 	return rows;
-}
-
-/*
- * EffExecReadRefs keeps what columns with "ref" hold, as long as the run.
- */
-void
-EffExecReadRefs(ErasureRun *run, RefSource *source)
-{
-	uint64		n = EffExecStatement(run, source->read);
-	SPITupleTable *rows = SPI_tuptable;
-	MemoryContext previous = MemoryContextSwitchTo(GetMemoryChunkContext(run));
-
-	for (uint64 row = 0; row < n; row++)
-	{
-		ExternalRef *ref = palloc0(sizeof(ExternalRef));
-		bool		isnull;
-		MapColumn  *column = list_nth(source->columns,
-									  DatumGetInt32(SPI_getbinval(rows->vals[row], rows->tupdesc, 1, &isnull)));
-		char	   *value = SPI_getvalue(rows->vals[row], rows->tupdesc, 2);
-
-		if (pg_mbstrlen(value) > EFF_REF_LENGTH)
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_RESOLVER),
-					 errmsg("column %s of %s holds a reference of more than %d characters",
-							quote_identifier(column->column->name), source->table->name, EFF_REF_LENGTH),
-					 errdetail("Its label says that it is an identifier in the external system \"%s\".", column->label->ref),
-					 errhint("Take \"ref\" out of the label, or correct the row."),
-					 errhidestmt(true)));
-		ref->kind = column->label->ref;
-		ref->value = value;
-		run->refs = lappend(run->refs, ref);
-	}
-	MemoryContextSwitchTo(previous);
-	SPI_freetuptable(rows);
 }

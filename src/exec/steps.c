@@ -26,17 +26,12 @@ static void erase_what_triggers_wrote(ErasureRun *run);
 static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_noreturn();
 
 /*
- * EffExecRun: locks from the subjects outward, rows that must be found before
- * anything changes, what may stop the call, and then the steps in their order.
- * Each step runs for every subject before the next one does: rows of one may
- * reference rows of another.
+ * EffExecLockRows locks from the subjects outward and finds the rows that must
+ * be known before anything changes.  Call inside the SPI bracket.
  */
 void
-EffExecRun(ErasureCall *call)
+EffExecLockRows(ErasureCall *call)
 {
-	ErasurePlan *plan = call->plan;
-	ListCell   *lc;
-
 	/* Citus locks rows of one shard at a time; the keys are in order */
 	if (call->nkeys == 1 || EffCitusPresent())
 		for (int i = 0; i < call->nkeys; i++)
@@ -44,9 +39,19 @@ EffExecRun(ErasureCall *call)
 	else
 		lock_rows(call, call->all);
 	EffExecFindRows(call, true);
-	foreach(lc, plan->refs)
-		for (int i = 0; i < call->nkeys; i++)
-			EffExecReadRefs(call->runs[i], lfirst(lc));
+}
+
+/*
+ * EffExecRunSteps runs the steps in their order, after EffExecLockRows() and in
+ * the same SPI bracket.  Each step runs for every subject before the next one
+ * does: rows of one subject may reference rows of another.  ERROR where
+ * something kept rows from being written as planned.
+ */
+void
+EffExecRunSteps(ErasureCall *call)
+{
+	ErasurePlan *plan = call->plan;
+	ListCell   *lc;
 
 	EffExecDeferConstraints(plan);
 	foreach(lc, plan->steps)
@@ -175,6 +180,7 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
 	MemoryContext previous;
 	SubjectKey *key;
 	ErasureRun *run;
+	int			place;
 
 	if (call->nkeys == 1)
 		return call->runs[0];
@@ -189,7 +195,8 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
 	}
 	previous = MemoryContextSwitchTo(call->scratch);
 	key = EffExecKeyOfRow(subject, rows, row);
-	run = EffExecRunOf(call, key->text);
+	place = EffExecPlaceOf(call, key->text);
+	run = place >= 0 ? call->runs[place] : NULL;
 	for (int i = 0; run == NULL && i < call->nkeys; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

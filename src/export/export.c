@@ -87,7 +87,7 @@ effaced_export(PG_FUNCTION_ARGS)
 				 errhint("Allowed: access, portability."),
 				 errhidestmt(true)));
 	EffRefPlanCheck(ref_plan, resolvers);
-	refs = EffRefsArgument(fcinfo, 1, resolvers);
+	refs = EffRefsRead(PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), resolvers);
 
 	EffObjectBegin(&payload);
 	EffObjectText(&payload, "scope", scope);

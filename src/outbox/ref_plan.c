@@ -9,6 +9,8 @@
 #include "plan/ownership.h"
 #include "plan/plan_int.h"
 
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 /* What tells one plan of a map from another */
@@ -26,6 +28,7 @@ typedef struct RefPlan
 
 static bool is_plan_of(const void *entry, const void *key);
 static void *build_plan(DataMap *map, const void *key);
+static void reference_too_long(MapTable *table, MapColumn *column) pg_attribute_noreturn();
 static List *add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owner);
 static void add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner);
 static char *condition_of(PlanBuild *build, Statement *st, PlannedTable *planned, MapColumn *column, RefOwner owner);
@@ -113,27 +116,74 @@ EffRefPlanCheck(ErasurePlan *plan, List *resolvers)
 			EffRefsRequireResolver(resolvers, source->table, lfirst(lc2));
 }
 
+/*
+ * EffRefPlanRead returns the references that a subject's rows hold, as a list of
+ * ExternalRef.  It opens an SPI bracket of its own and locks no row.  ERROR
+ * ZE006 where a column holds a text that is longer than a reference may be.
+ */
 List *
 EffRefPlanRead(DataMap *map, ErasurePlan *plan, SubjectKey *key)
 {
-	ErasureCall *call;
 	ErasureRun *run;
+	List	   *refs = NIL;
 	EffBracket	bracket;
-	ListCell   *lc;
 
 	if (plan->refs == NIL)
 		return NIL;
-	call = EffExecNew(map, plan, &key, 1);
-	run = call->runs[0];
+	run = EffExecNew(map, plan, &key, 1)->runs[0];
 	EffSpiBegin(&bracket);
-	foreach(lc, plan->rowsets)
-		EffExecFind(run, lfirst(lc), false);
+	foreach_ptr(RowSet, rows, plan->rowsets)
+		EffExecFind(run, rows, false);
 	if (plan->owners != NIL)
 		EffExecFindErased(run);
-	foreach(lc, plan->refs)
-		EffExecReadRefs(run, lfirst(lc));
+	foreach_ptr(RefSource, source, plan->refs)
+		refs = EffRefPlanReadSource(refs, source, run);
 	EffSpiEnd(&bracket);
-	return run->refs;
+	return refs;
+}
+
+/*
+ * EffRefPlanReadSource appends to refs the references that the rows of the run's
+ * subject hold in one table, and returns the list, which lives as long as the
+ * run.  It is called inside an SPI bracket.  ERROR ZE006 where a column holds a
+ * text that is longer than a reference may be.
+ */
+List *
+EffRefPlanReadSource(List *refs, RefSource *source, ErasureRun *run)
+{
+	uint64		n = EffExecStatement(run, source->read);
+	SPITupleTable *rows = SPI_tuptable;
+	MemoryContext previous = MemoryContextSwitchTo(GetMemoryChunkContext(run));
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		ExternalRef *ref = palloc0(sizeof(ExternalRef));
+		bool		isnull;
+		MapColumn  *column = list_nth(source->columns,
+									  DatumGetInt32(SPI_getbinval(rows->vals[row], rows->tupdesc, 1, &isnull)));
+
+		ref->kind = column->label->ref;
+		ref->value = SPI_getvalue(rows->vals[row], rows->tupdesc, 2);
+		if (pg_mbstrlen(ref->value) > EFF_REF_LENGTH)
+			reference_too_long(source->table, column);
+		refs = lappend(refs, ref);
+	}
+	MemoryContextSwitchTo(previous);
+	SPI_freetuptable(rows);
+	return refs;
+}
+
+static void
+reference_too_long(MapTable *table, MapColumn *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_RESOLVER),
+			 errmsg("column %s of %s holds a reference of more than %d characters",
+					quote_identifier(column->column->name), table->name, EFF_REF_LENGTH),
+			 errdetail("Its label says that it is an identifier in the external system \"%s\".",
+					   column->label->ref),
+			 errhint("Take \"ref\" out of the label, or correct the row."),
+			 errhidestmt(true)));
 }
 
 /* add_table: own_links are other rows of the subject table, that belong to the subject. */

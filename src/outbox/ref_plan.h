@@ -29,4 +29,7 @@ extern void EffRefPlanCheck(ErasurePlan *plan, List *resolvers);
 /* The references that a subject's rows hold, as a list of ExternalRef; opens an SPI bracket */
 extern List *EffRefPlanRead(DataMap *map, ErasurePlan *plan, SubjectKey *key);
 
+/* Append those of one table, inside an SPI bracket; the list lives as long as the run */
+extern List *EffRefPlanReadSource(List *refs, RefSource *source, ErasureRun *run);
+
 #endif							/* EFF_REF_PLAN_H */

@@ -28,17 +28,18 @@ static void refuse(int place, const char *what) pg_attribute_noreturn();
 static char *registered(List *resolvers);
 
 /*
- * EffRefsArgument: neither a kind nor a value is shown in an error.
+ * EffRefsRead returns the references that a request is given, as a list of
+ * ExternalRef in the current memory context; NULL is none.  ERROR ZE006 where
+ * refs is no list of references, or where no resolver is registered for a kind.
+ * No error shows a kind or a value, for both identify a person.
  */
 List *
-EffRefsArgument(FunctionCallInfo fcinfo, int argno, List *resolvers)
+EffRefsRead(Jsonb *refs, List *resolvers)
 {
 	List	   *list = NIL;
-	Jsonb	   *refs;
 
-	if (PG_ARGISNULL(argno))
+	if (refs == NULL)
 		return NIL;
-	refs = PG_GETARG_JSONB_P(argno);
 	if (!JB_ROOT_IS_ARRAY(refs) || JB_ROOT_IS_SCALAR(refs))
 		refuse(0, "refs is not a JSON array");
 	for (int i = 0; i < JsonContainerSize(&refs->root); i++)

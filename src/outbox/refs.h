@@ -7,8 +7,8 @@
 #define EFF_REFS_H
 
 #include "effaced.h"
-#include "fmgr.h"
 #include "map/map.h"
+#include "utils/jsonb.h"
 
 #define EFF_REF_LENGTH 255		/* characters of a kind, and of a value */
 
@@ -20,11 +20,8 @@ typedef struct ExternalRef
 	const char *extra;			/* JSON text, NULL where none */
 } ExternalRef;
 
-/*
- * Argument argno of a function, as a list of ExternalRef.  ERROR ZE006 where it
- * is no list of references, or where no resolver is registered for a kind.
- */
-extern List *EffRefsArgument(FunctionCallInfo fcinfo, int argno, List *resolvers);
+/* "refs" of a request as a list of ExternalRef, NULL is none; ERROR ZE006 where it is no such list */
+extern List *EffRefsRead(Jsonb *refs, List *resolvers);
 
 /* ERROR ZE006 where the system that a column with "ref" names is not registered */
 extern void EffRefsRequireResolver(List *resolvers, MapTable *table, MapColumn *column);

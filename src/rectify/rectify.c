@@ -88,7 +88,7 @@ rectify(FunctionCallInfo fcinfo)
 	resolvers = EffResolvers();
 	ref_plan = EffRefPlanGet(map, subject, REF_ALONE);
 	EffRefPlanCheck(ref_plan, resolvers);
-	refs = EffRefsArgument(fcinfo, 2, resolvers);
+	refs = EffRefsRead(PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2), resolvers);
 
 	EffSpiBegin(&bracket);
 	if (columns != NIL || refs != NIL || ref_plan->refs != NIL)

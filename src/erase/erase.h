@@ -1,0 +1,46 @@
+/*
+ * erase.h (public)
+ *	  Erasure (Art. 17) for callers in C: effaced_erase(), effaced_erase_many()
+ *	  and effaced_replay() are shells around EffErase().
+ */
+#ifndef EFF_ERASE_H
+#define EFF_ERASE_H
+
+#include "effaced.h"
+#include "exec/exec.h"
+#include "utils/jsonb.h"
+
+/* What an erasure is asked for; a member that is zero asks for nothing special */
+typedef struct EraseRequest
+{
+	const char *function;		/* SQL function that errors name */
+	Oid			subject;		/* subject table; InvalidOid: the only one of the map */
+	List	   *identifiers;	/* of SubjectIdentifier; a subject that is named twice is erased once */
+	Jsonb	   *refs;			/* references to external systems, of each of the subjects; NULL: none */
+	List	   *tables;			/* of Oid: erase from these tables alone; NIL: from all */
+} EraseRequest;
+
+/* A subject of an erasure, and what of its erasure is still to be done in external systems */
+typedef struct ErasedSubject
+{
+	ErasureRun *run;			/* subject and rows by step */
+	List	   *refs;			/* of ExternalRef: what its rows held in columns with "ref" */
+	int			enqueued;		/* entries of the outbox that were made for the subject */
+	bool		waits;			/* some entry of the outbox is left, be it of an earlier request */
+} ErasedSubject;
+
+/* What an erasure did */
+typedef struct Erasure
+{
+	ErasureCall *call;			/* map, plan and subjects */
+	ErasedSubject *subjects;	/* call->nkeys of them, in order of their canonical identifiers */
+	uint64	   *totals;			/* rows by step of the plan; a row of several subjects counts once */
+	uint64		not_found;		/* subjects without a row of their own */
+	List	   *entries;		/* of OutboxEntry */
+	List	   *resolvers;		/* of Resolver: all that are registered */
+} Erasure;
+
+/* Erase the subjects of a request, all or none, in the caller's transaction */
+extern Erasure *EffErase(const EraseRequest *request);
+
+#endif							/* EFF_ERASE_H */
