@@ -40,60 +40,17 @@ static void call_definition(void *arg);
 
 static const char *const severity_words[] = {"error", "warning", "info"};
 
+/* Indexed by LintCode */
+#define LINT_CODE(code, word, severity) {word, severity},
 static const struct
 {
 	const char *word;
 	LintSeverity severity;
 }			codes[] =
 {
-	[LINT_AMBIGUOUS_LINK] = {"ambiguous_link", SEVERITY_ERROR},
-	[LINT_ANCHOR_TABLE_GONE] = {"anchor_table_gone", SEVERITY_ERROR},
-	[LINT_ANCHOR_WITHOUT_LINK] = {"anchor_without_link", SEVERITY_ERROR},
-	[LINT_BLOCKING_REFERENCE] = {"blocking_reference", SEVERITY_WARNING},
-	[LINT_BROKEN_LABEL] = {"broken_label", SEVERITY_ERROR},
-	[LINT_CASCADE_INTO_KEPT] = {"cascade_into_kept", SEVERITY_ERROR},
-	[LINT_EXTENDED_STATISTICS_COPY_LABELLED] = {"extended_statistics_copy_labelled", SEVERITY_WARNING},
-	[LINT_FOREIGN_TABLE_COPIES_LABELLED] = {"foreign_table_copies_labelled", SEVERITY_WARNING},
-	[LINT_GENERATED_COPIES_LABELLED] = {"generated_copies_labelled", SEVERITY_WARNING},
-	[LINT_HOP_WITHOUT_FOREIGN_KEY] = {"hop_without_foreign_key", SEVERITY_WARNING},
-	[LINT_INDEX_COPIES_LABELLED] = {"index_copies_labelled", SEVERITY_INFO},
-	[LINT_INFERRED_LINK] = {"inferred_link", SEVERITY_INFO},
-	[LINT_LOST_KIND] = {"lost_kind", SEVERITY_ERROR},
-	[LINT_MATVIEW_COPIES_LABELLED] = {"matview_copies_labelled", SEVERITY_WARNING},
-	[LINT_NO_PRIMARY_KEY] = {"no_primary_key", SEVERITY_WARNING},
-	[LINT_NOT_SAMPLED] = {"not_sampled", SEVERITY_INFO},
-	[LINT_ONLY_ACCESSORS] = {"only_accessors", SEVERITY_WARNING},
-	[LINT_PATH_BEYOND_SUBJECT] = {"path_beyond_subject", SEVERITY_WARNING},
-	[LINT_PERSONAL_NAME] = {"personal_name", SEVERITY_WARNING},
-	[LINT_PERSONAL_TYPE] = {"personal_type", SEVERITY_WARNING},
-	[LINT_PERSONAL_VALUES] = {"personal_values", SEVERITY_WARNING},
-	[LINT_PLAN_CONFLICT] = {"plan_conflict", SEVERITY_ERROR},
-	[LINT_PRODUCER_FUNCTION_GONE] = {"producer_function_gone", SEVERITY_ERROR},
-	[LINT_PUBLICATION_COPIES_LABELLED] = {"publication_copies_labelled", SEVERITY_INFO},
-	[LINT_PUBLICATION_KEEPS_LABELLED] = {"publication_keeps_labelled", SEVERITY_WARNING},
-	[LINT_READABLE_IN_BULK] = {"readable_in_bulk", SEVERITY_INFO},
-	[LINT_REPLICA_IDENTITY_FULL] = {"replica_identity_full", SEVERITY_WARNING},
-	[LINT_RETENTION_WITHOUT_ANCHOR] = {"retention_without_anchor", SEVERITY_WARNING},
-	[LINT_RULE_COPIES_LABELLED] = {"rule_copies_labelled", SEVERITY_WARNING},
-	[LINT_SHADOWED_COMMENT] = {"shadowed_comment", SEVERITY_WARNING},
-	[LINT_SHARED_WITHOUT_LINK] = {"shared_without_link", SEVERITY_WARNING},
-	[LINT_STALE_EXEMPTION] = {"stale_exemption", SEVERITY_INFO},
-	[LINT_STATISTICS_COPY_LABELLED] = {"statistics_copy_labelled", SEVERITY_WARNING},
-	[LINT_SURROGATE_MISSING] = {"surrogate_missing", SEVERITY_ERROR},
-	[LINT_TIED_TO_ACCESSOR] = {"tied_to_accessor", SEVERITY_WARNING},
-	[LINT_TRIGGER_COPIES_LABELLED] = {"trigger_copies_labelled", SEVERITY_WARNING},
-	[LINT_UNENFORCED_REFERENCE] = {"unenforced_reference", SEVERITY_WARNING},
-	[LINT_UNINDEXED_ANCHOR] = {"unindexed_anchor", SEVERITY_WARNING},
-	[LINT_UNINDEXED_PATH] = {"unindexed_path", SEVERITY_WARNING},
-	[LINT_UNINDEXED_REFERENCE] = {"unindexed_reference", SEVERITY_WARNING},
-	[LINT_UNLABELLED_COLUMN] = {"unlabelled_column", SEVERITY_WARNING},
-	[LINT_UNLABELLED_TABLE] = {"unlabelled_table", SEVERITY_WARNING},
-	[LINT_UNREACHABLE_TABLE] = {"unreachable_table", SEVERITY_ERROR},
-	[LINT_UNREGISTERED_RESOLVER] = {"unregistered_resolver", SEVERITY_ERROR},
-	[LINT_VIEW_COPIES_LABELLED] = {"view_copies_labelled", SEVERITY_INFO},
-	[LINT_WHERE_EXCLUDES_ROWS] = {"where_excludes_rows", SEVERITY_WARNING},
+#include "lint/codes.h"
 };
-
+#undef LINT_CODE
 
 bool
 EffLintAdd(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum, char *message, char *hint)
