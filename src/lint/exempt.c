@@ -214,7 +214,6 @@ static void
 lint_exemption(LintRun *run, Exemption *exemption)
 {
 	Oid			relid = EffRelationByName(exemption->relation);
-	Finding    *finding;
 	char	   *what;
 
 	if (!OidIsValid(relid))
@@ -227,21 +226,16 @@ lint_exemption(LintRun *run, Exemption *exemption)
 		return;
 	if (!names_schema(run, exemption->relation))
 		return;
-	finding = palloc0(sizeof(Finding));
-	finding->code = LINT_STALE_EXEMPTION;
-	finding->severity = SEVERITY_INFO;
-	finding->relid = relid;
-	finding->relation = exemption->relation;
-	finding->column = exemption->column;
-	finding->message = psprintf("the exemption of %s%s%s from \"%s\" is about nothing: there is no %s",
-								exemption->relation, exemption->column ? "." : "",
-								exemption->column ? quote_identifier(exemption->column) : "",
-								exemption->code, what);
-	finding->hint = psprintf("SELECT %s.effaced_lint_unexempt(%s, %s, %s);", EffExtensionSchemaSql(),
+	EffLintAddNamed(run, SEVERITY_INFO, LINT_STALE_EXEMPTION, relid,
+					exemption->relation, exemption->column,
+					psprintf("the exemption of %s%s%s from \"%s\" is about nothing: there is no %s",
+							 exemption->relation, exemption->column ? "." : "",
+							 exemption->column ? quote_identifier(exemption->column) : "",
+							 exemption->code, what),
+					psprintf("SELECT %s.effaced_lint_unexempt(%s, %s, %s);", EffExtensionSchemaSql(),
 							 quote_literal_cstr(exemption->relation),
 							 exemption->column ? quote_literal_cstr(exemption->column) : "NULL",
-							 quote_literal_cstr(exemption->code));
-	run->findings = lappend(run->findings, finding);
+							 quote_literal_cstr(exemption->code)));
 }
 
 /* names_schema tells whether a name, of a relation or of none, is in a schema asked for. */

@@ -84,6 +84,27 @@ EffLintAddAs(LintRun *run, LintSeverity severity, LintCode code, EffRelation *re
 	return true;
 }
 
+/*
+ * EffLintAddNamed files a finding about a relation that is known by name alone:
+ * one of effaced's own, or one that may be gone.  Whether it is asked for, the
+ * caller has seen to.
+ */
+void
+EffLintAddNamed(LintRun *run, LintSeverity severity, LintCode code, Oid relid, char *relation,
+				char *column, char *message, char *hint)
+{
+	Finding    *finding = palloc0(sizeof(Finding));
+
+	finding->code = code;
+	finding->severity = severity;
+	finding->relid = relid;
+	finding->relation = relation;
+	finding->column = column;
+	finding->message = message;
+	finding->hint = hint;
+	run->findings = lappend(run->findings, finding);
+}
+
 bool
 EffLintAddError(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum,
 				const MapError *error, char *hint)

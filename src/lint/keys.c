@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "base/citus.h"
 #include "lint/lint_int.h"
 
 #include "catalog/pg_partitioned_table.h"
@@ -27,6 +28,7 @@ static char *partition_columns(EffRelation *rel);
 static char *size_of(EffRelation *rel);
 static List *references_to(LintRun *run, MapTable *table);
 static bool belongs_to(MapTable *table, MapTable *subject);
+static char *distribute_statement(EffRelation *rel, EffRelation *target, ForeignKey *fk);
 static void lint_cascades(LintRun *run, MapTable *subject, MapTable *target);
 static char *own_statement(LintRun *run, EffRelation *rel);
 static char *without_cascade(EffRelation *rel, ForeignKey *fk);
@@ -86,6 +88,34 @@ EffLintReferences(LintRun *run)
 								  psprintf("CREATE INDEX ON %s (%s);", rel->sql,
 										   EffJoinNames(rel, fk->columns, fk->nkeys)));
 		}
+	}
+}
+
+/*
+ * EffLintUnenforced finds foreign keys whose other end is in shards: nothing
+ * looks at them when a row there goes, nor sets them to NULL.
+ */
+void
+EffLintUnenforced(LintRun *run)
+{
+	if (!EffCitusPresent())
+		return;
+	foreach_ptr(ForeignKey, fk, run->map->foreign_keys)
+	{
+		MapTable   *target = EffMapTableOver(run->map, fk->target);
+		CitusKind	kind;
+		EffRelation *rel;
+
+		if (target == NULL || EffCitusKindOf(fk->target) != CITUS_DISTRIBUTED)
+			continue;
+		kind = EffCitusKindOf(fk->relid);
+		rel = EffMapFind(run->map, fk->relid);
+		if (rel == NULL || kind == CITUS_DISTRIBUTED || kind == CITUS_REFERENCE)
+			continue;
+		(void) EffLintAdd(run, LINT_UNENFORCED_REFERENCE, rel, fk->columns[0],
+						  psprintf("%s is on this server and constraint %s references the distributed table %s: Citus does not enforce it, and what it says ON DELETE is not done",
+								   rel->name, quote_identifier(fk->name), target->name),
+						  distribute_statement(rel, EffMapLoad(run->map, fk->target), fk));
 	}
 }
 
@@ -339,6 +369,16 @@ static bool
 belongs_to(MapTable *table, MapTable *subject)
 {
 	return table == subject || EffGraphLinks(table, subject) != NIL;
+}
+
+/* distribute_statement puts the rows beside those that they reference. */
+static char *
+distribute_statement(EffRelation *rel, EffRelation *target, ForeignKey *fk)
+{
+	return psprintf("SELECT create_distributed_table(%s, %s, colocate_with => %s);",
+					quote_literal_cstr(rel->sql),
+					quote_literal_cstr(EffRelationColumn(rel, fk->columns[0])->name),
+					quote_literal_cstr(target->sql));
 }
 
 /* lint_cascades looks at the keys onto one table that a subject's erasure deletes from. */

@@ -7,7 +7,6 @@
 #include "label/expression.h"
 #include "lint/lint_int.h"
 #include "map/provider.h"
-#include "outbox/resolver.h"
 #include "relations/types.h"
 
 #include "utils/builtins.h"
@@ -207,31 +206,6 @@ choose_surrogate(void *arg)
 	SurrogateChoice *choice = arg;
 
 	choice->surrogate = EffSurrogateChoose(choice->map, choice->table, choice->column);
-}
-
-/*
- * EffLintResolvers: no request goes through while a column holds references to
- * a system that nobody knows.
- */
-void
-EffLintResolvers(LintRun *run)
-{
-	List	   *resolvers = EffResolvers();
-
-	for (int i = 0; i < run->map->ntables; i++)
-	{
-		MapTable   *table = run->map->tables[i];
-
-		foreach_ptr(MapColumn, column, table->columns)
-		{
-			const char *ref = column->label->ref;
-
-			if (ref != NULL && EffResolverByName(resolvers, ref) == NULL)
-				(void) EffLintAdd(run, LINT_UNREGISTERED_RESOLVER, table->rel, column->column->attnum,
-								  psprintf("no resolver is registered under the name \"%s\", in which the label says that the column's values are known", ref),
-								  psprintf("SELECT %s.effaced_register_resolver(%s);", EffExtensionSchemaSql(), EffQuoteLiteral(ref)));
-		}
-	}
 }
 
 /*

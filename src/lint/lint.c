@@ -1,6 +1,7 @@
 /*
  * lint.c
- *	  FIXME
+ *	  effaced_lint(): its arguments, what all checks are given, the order of the
+ *	  checks, and the rows of the result.
  */
 #include "postgres.h"
 
@@ -15,20 +16,54 @@
 PG_FUNCTION_INFO_V1(effaced_lint);
 
 /*
- * Columns without a label are told by the check that knows most of them, so
- * EffLintUnlabelledColumns comes after those.  EffLintPlans leaves out what the
- * others have told, and EffLintExemptions takes out what has been judged.
+ * The checks in the order in which they run.  A check that knows less about a
+ * column or an error stands behind those that know more, and leaves out what
+ * they have told.
  */
 static const LintCheck checks[] = {
-	EffLintBrokenLabels, EffLintShadowedComments,
-	EffLintGenerated, EffLintPersonal, EffLintUnlabelledColumns, EffLintUnlabelledTables, EffLintValues,
-	EffLintRetention, EffLintSurrogates, EffLintResolvers,
-	EffLintLinks, EffLintHops, EffLintOwners, EffLintWhere,
-	EffLintPaths, EffLintReferences, EffLintUnenforced, EffLintCascades, EffLintPrimaryKeys, EffLintAnchors,
-	EffLintViews, EffLintTriggers, EffLintRules, EffLintForeignTables,
-	EffLintStatistics, EffLintIndexes, EffLintReplication, EffLintReaders,
-	EffLintLedgers, EffLintDeletionAnchors, EffLintProducers,
-	EffLintPlans, EffLintExemptions
+	EffLintBrokenLabels,
+	EffLintShadowedComments,
+
+	/* a column without a label gets one finding, from the check that knows most of it */
+	EffLintGenerated,
+	EffLintPersonal,
+	EffLintUnlabelledColumns,
+	EffLintUnlabelledTables,
+	EffLintValues,
+
+	EffLintRetention,
+	EffLintSurrogates,
+	EffLintResolvers,
+
+	EffLintLinks,
+	EffLintHops,
+	EffLintOwners,
+	EffLintWhere,
+
+	EffLintPaths,
+	EffLintReferences,
+	EffLintUnenforced,
+	EffLintCascades,
+	EffLintPrimaryKeys,
+	EffLintAnchors,
+
+	EffLintViews,
+	EffLintTriggers,
+	EffLintRules,
+	EffLintForeignTables,
+	EffLintStatistics,
+	EffLintIndexes,
+	EffLintReplication,
+	EffLintReaders,
+
+	EffLintLedgers,
+	EffLintDeletionAnchors,
+	EffLintProducers,
+
+	/* the error that stops a plan may have a finding already */
+	EffLintPlans,
+	/* takes out of all findings those that have been exempted */
+	EffLintExemptions
 };
 
 static List *schemas_argument(FunctionCallInfo fcinfo, int argno);
@@ -39,7 +74,7 @@ static bool connect_over(HTAB *connected, DataMap *map);
 static void put_finding(ReturnSetInfo *rsinfo, Finding *finding);
 
 /*
- * effaced_lint(schemas, sample) gives a row per finding.
+ * effaced_lint(schemas, sample) returns a row per finding, gravest first.
  */
 Datum
 effaced_lint(PG_FUNCTION_ARGS)

@@ -1,10 +1,13 @@
 /*
- * batches.c
- *	  Checks of what deletion batches are registered with, and no longer find.
+ * registered.c
+ *	  Checks of what was registered or recorded under a name and is gone: tables of
+ *	  anchors, functions of producers, kinds of subjects, resolvers.
  */
 #include "postgres.h"
 
+#include "ledger/ledger.h"
 #include "lint/lint_int.h"
+#include "outbox/resolver.h"
 
 /* A table that some producer of a bucket deletes from, or that no one does yet */
 typedef struct AnchoredTable
@@ -20,6 +23,7 @@ typedef struct AnchoredTable
 static List *load_anchored_tables(void);
 static void lint_gone(LintRun *run, AnchoredTable *anchored);
 static void lint_unlinked(LintRun *run, AnchoredTable *anchored);
+static void lint_lost(LintRun *run, const char *ledger, LintSeverity severity, const char *kind);
 static char *column_text(int row, int column);
 static Oid	column_oid(int row, int column);
 
@@ -73,6 +77,47 @@ EffLintProducers(LintRun *run)
 	EffSpiEnd(&bracket);
 	forboth(lc, messages, lc2, hints)
 		(void) EffLintAdd(run, LINT_PRODUCER_FUNCTION_GONE, NULL, 0, lfirst(lc), lfirst(lc2));
+}
+
+/*
+ * EffLintLedgers finds kinds of subjects that a ledger has records of and that
+ * no table of the map has.
+ */
+void
+EffLintLedgers(LintRun *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, EffLedgerLostKinds(run->map, LEDGER_RESTRICTIONS))
+		lint_lost(run, LEDGER_RESTRICTIONS, SEVERITY_ERROR, lfirst(lc));
+	foreach(lc, EffLedgerLostKinds(run->map, LEDGER_CONSENTS))
+		lint_lost(run, LEDGER_CONSENTS, SEVERITY_WARNING, lfirst(lc));
+}
+
+/*
+ * EffLintResolvers finds columns whose label names a resolver that is not
+ * registered.  No request for such a subject succeeds, since nobody can say what
+ * the column's references are to.
+ */
+void
+EffLintResolvers(LintRun *run)
+{
+	List	   *resolvers = EffResolvers();
+
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+
+		foreach_ptr(MapColumn, column, table->columns)
+		{
+			const char *ref = column->label->ref;
+
+			if (ref != NULL && EffResolverByName(resolvers, ref) == NULL)
+				(void) EffLintAdd(run, LINT_UNREGISTERED_RESOLVER, table->rel, column->column->attnum,
+								  psprintf("no resolver is registered under the name \"%s\", in which the label says that the column's values are known", ref),
+								  psprintf("SELECT %s.effaced_register_resolver(%s);", EffExtensionSchemaSql(), EffQuoteLiteral(ref)));
+		}
+	}
 }
 
 static List *
@@ -142,6 +187,38 @@ lint_unlinked(LintRun *run, AnchoredTable *anchored)
 					  anchored->others ?
 					  psprintf("SELECT %s.effaced_register_anchor(%s, %s);", EffExtensionSchemaSql(), anchor, anchored->others) :
 					  psprintf("Label the table with a path to %s.", subject->name));
+}
+
+/*
+ * lint_lost files a finding about the ledger itself, so that it can be exempted
+ * where the subjects are gone for good.
+ */
+static void
+lint_lost(LintRun *run, const char *ledger, LintSeverity severity, const char *kind)
+{
+	Oid			relid = EffRelationByName(psprintf("%s.%s", EffExtensionSchemaSql(), ledger));
+	char	   *relation = EffRelationDisplayName(relid);
+	char	   *statements = NULL;
+	int			n = 0;
+
+	if (run->schemas != NIL || relation == NULL)
+		return;
+	for (int i = 0; i < run->map->ntables; i++)
+	{
+		MapTable   *table = run->map->tables[i];
+		char	   *statement;
+
+		if (!table->is_subject)
+			continue;
+		statement = EffLintRelabel(run, table->rel, 0, list_make1(pstrdup("subject")),
+								   EffLintJsonString(kind));
+		statements = n++ == 0 ? statement : psprintf("%s\n%s", statements, statement);
+	}
+	EffLintAddNamed(run, severity, LINT_LOST_KIND, relid, relation, NULL,
+					psprintf("no table has subjects of kind %s any more, of which %s: they count for nobody",
+							 EffQuoteLiteral(kind), severity == SEVERITY_ERROR ?
+							 "restrictions are in force" : "consents are recorded"),
+					n > 1 ? psprintf("Choose one:\n%s", statements) : statements);
 }
 
 static char *
