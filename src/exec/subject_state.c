@@ -55,13 +55,9 @@ EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
 bool
 EffMayHoldSurrogate(MapTable *table, MapColumn *column)
 {
-	bool		deleted = table->fully_pii_owned;
-
 	if (column->label->erasure == ERASURE_RETAIN)
 		return false;
-	foreach_ptr(MapColumn, each_column, table->columns)
-		deleted &= each_column->label->erasure == ERASURE_DELETE;
-	if (!deleted || column->label->link != NULL)
+	if (!EffMapDeletesRows(table) || column->label->link != NULL)
 		return true;
 	foreach_ptr(TableLink, link, table->links)
 	{

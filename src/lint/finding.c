@@ -187,10 +187,8 @@ EffLintConsequence(LintRun *run, Oid relid)
 		return "no request reaches it";
 	if (table->fully_pii_owned)
 		return "an export leaves it out";
-	foreach_ptr(MapColumn, each_column, table->columns)
-		if (each_column->label->erasure != ERASURE_DELETE)
-			return "an erasure leaves its value";
-	return "an erasure leaves its value, and because of it the row";
+	return EffMapKeepingColumn(table) != NULL ? "an erasure leaves its value" :
+		"an erasure leaves its value, and because of it the row";
 }
 
 /*
@@ -346,12 +344,7 @@ EffLintErases(MapTable *table)
 bool
 EffLintDeletes(MapTable *table)
 {
-	if (!EffLintErases(table) || !table->fully_pii_owned)
-		return false;
-	foreach_ptr(MapColumn, column, table->columns)
-		if (column->label->erasure != ERASURE_DELETE)
-			return false;
-	return true;
+	return EffLintErases(table) && EffMapDeletesRows(table);
 }
 
 /*

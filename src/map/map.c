@@ -146,6 +146,36 @@ EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum)
 	return false;
 }
 
+/*
+ * EffMapKeepingColumn returns the labelled column for whose sake a row survives
+ * the erasure of its subject, NULL where every labelled column may go with it.
+ * A retained value is the better reason and is returned before one that is only
+ * anonymized.
+ */
+MapColumn *
+EffMapKeepingColumn(const MapTable *table)
+{
+	MapColumn  *keeping = NULL;
+
+	foreach_ptr(MapColumn, column, table->columns)
+		if (column->label->erasure != ERASURE_DELETE &&
+			(keeping == NULL || column->label->erasure == ERASURE_RETAIN))
+			keeping = column;
+	return keeping;
+}
+
+/*
+ * EffMapDeletesRows tells whether an erasure deletes the rows of a table: every
+ * labelled column is "delete", and there is no column that is neither labelled
+ * nor a key's, or the label says that the rows are owned.  Plans, lint and
+ * whatever looks at what an erasure has left need the one answer.
+ */
+bool
+EffMapDeletesRows(const MapTable *table)
+{
+	return table->fully_pii_owned && EffMapKeepingColumn(table) == NULL;
+}
+
 /* EffTypeIsAnchor tells whether a retention can be reckoned from values of a type. */
 bool
 EffTypeIsAnchor(Oid type)

@@ -135,6 +135,12 @@ extern MapTable *EffMapTable(DataMap *map, Oid relid);
 extern MapTable *EffMapTableOver(DataMap *map, Oid relid);
 extern MapColumn *EffMapColumn(MapTable *table, AttrNumber attnum);
 extern bool EffMapHoldsRefs(MapTable *table);	/* identifiers in external systems */
+/* The labelled column that keeps the rows of a table where its subject is erased; NULL where none does */
+extern MapColumn *EffMapKeepingColumn(const MapTable *table);
+
+/* Whether an erasure deletes the rows of a table that it reaches, rather than replacing their values */
+extern bool EffMapDeletesRows(const MapTable *table);
+
 extern bool EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum);
 
 extern bool EffTypeIsAnchor(Oid type);

@@ -63,7 +63,7 @@ PlannedTable *
 EffDecideTable(PlanBuild *build, MapTable *table)
 {
 	PlannedTable *planned = palloc0(sizeof(PlannedTable));
-	MapColumn  *keeping = NULL;
+	MapColumn  *keeping = EffMapKeepingColumn(table);
 
 	planned->table = table;
 	if (table == build->plan->subject)
@@ -86,13 +86,7 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 		}
 	}
 
-	foreach_ptr(MapColumn, column, table->columns)
-	{
-		if (column->label->erasure != ERASURE_DELETE &&
-			(keeping == NULL || column->label->erasure == ERASURE_RETAIN))
-			keeping = column;
-	}
-	planned->deleted = keeping == NULL && table->fully_pii_owned;
+	planned->deleted = EffMapDeletesRows(table);
 	planned->has_set = !planned->deleted && table->label != NULL && table->label->set != NIL;
 	if (planned->deleted)
 		planned->why = table->label != NULL && table->label->owned ?

@@ -110,16 +110,16 @@ EffPlanIsTied(Surrogate *surrogate, TableLink *link)
 char *
 EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st)
 {
-	bool		deleted = subject->fully_pii_owned;
 	StringInfoData buf;
 
+	if (EffMapDeletesRows(subject))
+		return pstrdup("true");
 	initStringInfo(&buf);
 	foreach_ptr(MapColumn, column, subject->columns)
 	{
 		Surrogate  *surrogate;
 		char	   *sql;
 
-		deleted &= column->label->erasure == ERASURE_DELETE;
 		/* what is tied to a link is about that link's subject */
 		if (column->label->erasure == ERASURE_RETAIN || column->label->link != NULL)
 			continue;
@@ -129,5 +129,5 @@ EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st)
 		if (sql != NULL)
 			appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", sql);
 	}
-	return deleted ? pstrdup("true") : buf.len > 0 ? buf.data : pstrdup("false");
+	return buf.len > 0 ? buf.data : pstrdup("false");
 }
