@@ -101,7 +101,7 @@ arguments_of(FunctionCallInfo fcinfo, const char *function)
 static Jsonb *
 finish_result(EffObject *result, Erasure *erasure)
 {
-	ErasurePlan *plan = erasure->call->plan;
+	ErasurePlan *plan = erasure->call->erasure;
 
 	write_counts(result, "deleted", plan, erasure->totals, STEP_DELETE);
 	write_counts(result, "anonymized", plan, erasure->totals, STEP_ANONYMIZE);
@@ -134,11 +134,11 @@ EffErase(const EraseRequest *request)
 
 	EffExecRequireReadCommitted(request->function);
 	call = erasure->call = begin_call(request);
-	plan = call->plan;
+	plan = call->erasure;
 	EffPinBegin(&pin);			/* once for all brackets in it */
 	erasure->resolvers = EffResolvers();
 	EffRefPlanForErasure(call->map, plan);
-	EffRefPlanCheck(plan, erasure->resolvers);
+	EffRefPlanCheck(&plan->base, erasure->resolvers);
 	refs = EffRefsRead(request->refs, erasure->resolvers);
 
 	erase_rows(erasure);
@@ -171,7 +171,7 @@ begin_call(const EraseRequest *request)
 			keys[foreach_current_index(lc)] = EffIdentifierResolve(subject, lfirst(lc));
 		plan = EffPlanGet(map, subject, request->tables);
 	} while (!EffMapHold(map, plan->written));
-	return EffExecNew(map, plan, keys, EffIdentifierUnique(keys, list_length(request->identifiers)));
+	return EffExecNewErasure(map, plan, keys, EffIdentifierUnique(keys, list_length(request->identifiers)));
 }
 
 /*
@@ -182,14 +182,14 @@ static void
 erase_rows(Erasure *erasure)
 {
 	ErasureCall *call = erasure->call;
-	ErasurePlan *plan = call->plan;
+	ErasurePlan *plan = call->erasure;
 	EffBracket	bracket;
 
 	erasure->subjects = palloc0(sizeof(ErasedSubject) * Max(call->nkeys, 1));
 	erasure->totals = palloc(sizeof(uint64) * Max(list_length(plan->steps), 1));
 	EffSpiBegin(&bracket);
 	EffExecLockRows(call);
-	foreach_ptr(RefSource, source, plan->refs)
+	foreach_ptr(RefSource, source, plan->base.refs)
 		for (int i = 0; i < call->nkeys; i++)
 			erasure->subjects[i].refs = EffRefPlanReadSource(erasure->subjects[i].refs, source, call->runs[i]);
 	EffExecRunSteps(call);
@@ -273,8 +273,8 @@ static List *
 events_of(ErasedSubject *subject, TimestampTz requested_at)
 {
 	ErasureRun *run = subject->run;
-	ErasurePlan *plan = run->plan;
-	const char *kind = plan->subject->kind;
+	ErasurePlan *plan = run->call->erasure;
+	const char *kind = plan->base.subject->kind;
 	const char *ref = run->key->text;
 	TrailEvent *requested;
 	List	   *events;
@@ -317,7 +317,7 @@ events_of(ErasedSubject *subject, TimestampTz requested_at)
 		return list_make1(completed);
 	events = lappend(events, completed);
 	/* a part of the tables is not the whole erasure */
-	if (plan->restricted == NIL && !subject->waits)
+	if (plan->base.restricted == NIL && !subject->waits)
 	{
 		EffObjectBegin(&payload);
 		events = lappend(events, EffTrailEvent("erasure_completed", kind, ref, EffObjectDone(&payload)));
@@ -383,9 +383,9 @@ write_restriction(EffObject *payload, ErasurePlan *plan)
 {
 	List	   *names = NIL;
 
-	if (plan->restricted == NIL)
+	if (plan->base.restricted == NIL)
 		return;
-	foreach_ptr(PlannedTable, each_table, plan->tables)
+	foreach_ptr(PlannedTable, each_table, plan->base.tables)
 		names = lappend(names, each_table->table->name);
 	EffObjectTexts(payload, "tables", names);
 }

@@ -24,7 +24,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 	DataMap    *map = EffGraphGet();
 	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
-	ErasurePlan *plan = EffPlanGet(map, subject, NIL);
+	RequestPlan *plan = &EffPlanGet(map, subject, NIL)->base;
 	ErasureCall *call = EffExecNew(map, plan, &key, 1);
 	List	   *verdicts = NIL;
 	List	   *accessible = NIL;

@@ -29,7 +29,7 @@ EffExecRequireReadCommitted(const char *function)
 }
 
 ErasureCall *
-EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
+EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys)
 {
 	ErasureCall *call = palloc0(sizeof(ErasureCall));
 
@@ -44,6 +44,18 @@ EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
 		call->runs[i] = new_run(call, keys[i]);
 	if (nkeys > 1 && plan->subject->nkey == 1 && get_typbyval(EffKeyType(plan->subject, 0)))
 		call->runs_by_value = hash_runs(call);
+	return call;
+}
+
+/* EffExecNewErasure: the same for the steps of an erasure, whose rows are counted for each subject. */
+ErasureCall *
+EffExecNewErasure(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
+{
+	ErasureCall *call = EffExecNew(map, &plan->base, keys, nkeys);
+
+	call->erasure = plan;
+	for (int i = 0; i < nkeys; i++)
+		call->runs[i]->counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
 	return call;
 }
 
@@ -66,7 +78,7 @@ hash_runs(ErasureCall *call)
 static ErasureRun *
 new_run(ErasureCall *call, SubjectKey *key)
 {
-	ErasurePlan *plan = call->plan;
+	RequestPlan *plan = call->plan;
 	ErasureRun *run = palloc0(sizeof(ErasureRun));
 
 	run->map = call->map;
@@ -77,7 +89,6 @@ new_run(ErasureCall *call, SubjectKey *key)
 		run->found_rows = palloc0(sizeof(FoundRows) * list_length(plan->rowsets));
 	if (plan->parents != NIL)
 		run->found_parents = palloc0(sizeof(FoundParents) * list_length(plan->parents));
-	run->counts = palloc0(sizeof(uint64) * Max(list_length(plan->steps), 1));
 	return run;
 }
 

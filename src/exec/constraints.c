@@ -21,7 +21,7 @@ static char *command_for(List *constraints);
 static bool is_ambiguous(const char *name, Oid schema);
 
 void
-EffExecDeferConstraints(ErasurePlan *plan)
+EffExecDeferConstraints(RequestPlan *plan)
 {
 	if (plan->defer != NIL)
 		set_constraints(plan->defer, "DEFERRED");
@@ -33,7 +33,7 @@ EffExecDeferConstraints(ErasurePlan *plan)
  * a value.
  */
 void
-EffExecCheckConstraints(ErasurePlan *plan)
+EffExecCheckConstraints(RequestPlan *plan)
 {
 	List	   *declared = NIL;
 	ListCell   *lc;

@@ -47,7 +47,8 @@ typedef struct RunByValue
 typedef struct ErasureCall
 {
 	DataMap    *map;
-	ErasurePlan *plan;
+	RequestPlan *plan;
+	ErasurePlan *erasure;		/* whose base plan is, NULL where nothing is erased */
 	SubjectKey **keys;
 	int			nkeys;
 	struct ErasureRun **runs;	/* one each */
@@ -63,20 +64,21 @@ typedef struct ErasureCall
 typedef struct ErasureRun
 {
 	DataMap    *map;
-	ErasurePlan *plan;
+	RequestPlan *plan;
 	ErasureCall *call;
 	SubjectKey *key;			/* the subject of this run, NULL for all of the call */
 	List	   *erased;			/* of SubjectSet */
 	FoundRows  *found_rows;		/* by row set */
 	FoundParents *found_parents;	/* by parent set */
 	uint64		found;			/* subject rows */
-	uint64	   *counts;			/* rows, by step */
+	uint64	   *counts;			/* rows, by step of an erasure */
 } ErasureRun;
 
 /* ERROR ZE005 where the snapshot would hide what is committed meanwhile */
 extern void EffExecRequireReadCommitted(const char *function);
 
-extern ErasureCall *EffExecNew(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
+extern ErasureCall *EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys);
+extern ErasureCall *EffExecNewErasure(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
 
 /* Inside one SPI bracket: lock the rows and find those that must be known; then run every step */
 extern void EffExecLockRows(ErasureCall *call);
@@ -104,8 +106,8 @@ extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
 extern bool EffExecFindParents(ErasureRun *run, ParentSet *parents);
 
 /* Before changes and after them: what is deferrable is checked before the call returns */
-extern void EffExecDeferConstraints(ErasurePlan *plan);
-extern void EffExecCheckConstraints(ErasurePlan *plan);
+extern void EffExecDeferConstraints(RequestPlan *plan);
+extern void EffExecCheckConstraints(RequestPlan *plan);
 
 /* What is left of a subject in a table */
 typedef struct TableVerdict

@@ -17,7 +17,7 @@
 
 static void forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *records);
 static bool classify_rows(ErasureRun *run, RowSet *rows);
-static PlannedTable *table_of(ErasurePlan *plan, RowSet *rows);
+static PlannedTable *table_of(RequestPlan *plan, RowSet *rows);
 static Datum *key_arrays(RowSet *rows, uint64 n, const int *part_of, int part);
 static Datum result_array(Oid type, int column, uint64 n, const int *part_of, int part);
 static void unite_rows(ErasureCall *call, RowSet *rows);
@@ -31,7 +31,7 @@ static Datum unite_arrays(ErasureCall *call, RowSet *rows, int part, int k);
 void
 EffExecFindRows(ErasureCall *call, bool lock)
 {
-	ErasurePlan *plan = call->plan;
+	RequestPlan *plan = call->plan;
 	bool		changed = false;
 	bool		again;
 	ListCell   *lc;
@@ -252,7 +252,7 @@ classify_rows(ErasureRun *run, RowSet *rows)
 }
 
 static PlannedTable *
-table_of(ErasurePlan *plan, RowSet *rows)
+table_of(RequestPlan *plan, RowSet *rows)
 {
 	ListCell   *lc;
 

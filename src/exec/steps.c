@@ -50,10 +50,10 @@ EffExecLockRows(ErasureCall *call)
 void
 EffExecRunSteps(ErasureCall *call)
 {
-	ErasurePlan *plan = call->plan;
+	ErasurePlan *plan = call->erasure;
 	ListCell   *lc;
 
-	EffExecDeferConstraints(plan);
+	EffExecDeferConstraints(&plan->base);
 	foreach(lc, plan->steps)
 	{
 		ErasureStep *step = lfirst(lc);
@@ -88,7 +88,7 @@ EffExecRunSteps(ErasureCall *call)
 		for (int i = 0; i < call->nkeys; i++)
 			erase_what_triggers_wrote(call->runs[i]);
 
-	EffExecCheckConstraints(plan);
+	EffExecCheckConstraints(&plan->base);
 }
 
 /*
@@ -98,7 +98,7 @@ EffExecRunSteps(ErasureCall *call)
 static void
 probe(ErasureCall *call)
 {
-	ErasurePlan *plan = call->plan;
+	ErasurePlan *plan = call->erasure;
 	ListCell   *lc;
 
 	if (plan->probes == NIL || !EffProbeGranted(plan->probe_accesses, plan->probe_schemas))
@@ -121,7 +121,7 @@ reaches_nothing(ErasureCall *call, List *probes)
 	foreach_ptr(KeyProbe, one, probes)
 	{
 		if (!call->nothing[one->id] ||
-			(call->plan->has_triggers && !EffProbeNothing(one, call->keys, call->nkeys)))
+			(call->erasure->has_triggers && !EffProbeNothing(one, call->keys, call->nkeys)))
 			return false;
 	}
 	return true;
@@ -133,10 +133,10 @@ lock_rows(ErasureCall *call, ErasureRun *run)
 {
 	lock_subjects(call, run);
 	probe(call);
-	foreach_ptr(StatementPair, lock, call->plan->locks)
+	foreach_ptr(RowLock, rows, call->plan->locks)
 	{
-		if (!reaches_nothing(call, lock->one->probes))
-			(void) EffExecLock(run, run->key ? lock->one : lock->all);
+		if (!reaches_nothing(call, rows->lock.one->probes))
+			(void) EffExecLock(run, run->key ? rows->lock.one : rows->lock.all);
 	}
 }
 
@@ -217,7 +217,7 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
 static Statement *
 statement_of(ErasureRun *run, ErasureStep *step)
 {
-	return step->parents != NULL && !run->plan->has_triggers && EffExecFindParents(run, step->parents) ?
+	return step->parents != NULL && !run->call->erasure->has_triggers && EffExecFindParents(run, step->parents) ?
 		step->by_parents : step->statement;
 }
 
@@ -292,7 +292,7 @@ erase_what_triggers_wrote(ErasureRun *run)
 		EffExecVerify(run, planned, &verdict);
 		if (verdict.residual == 0)
 			continue;
-		foreach(lc2, run->plan->steps)
+		foreach(lc2, run->call->erasure->steps)
 		{
 			ErasureStep *step = lfirst(lc2);
 			uint64		more;
@@ -358,7 +358,7 @@ not_as_planned(EffRelation *rel, const char *what)
 uint64
 EffExecTotal(ErasureCall *call, int number)
 {
-	ErasureStep *step = list_nth(call->plan->steps, number);
+	ErasureStep *step = list_nth(call->erasure->steps, number);
 	RowSet	   *rows = step->planned->rows;
 	uint64		total = 0;
 

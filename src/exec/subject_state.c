@@ -28,7 +28,7 @@ SubjectState
 EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
 {
 	ErasureRecord record = EffTrailErasures(subject->kind, &key->text, 1)[0];
-	ErasurePlan plan = {.subject = subject};
+	RequestPlan plan = {.subject = subject};
 	UsedAnew   *query;
 	ErasureCall *call;
 	EffBracket	bracket;

@@ -75,7 +75,7 @@ effaced_export(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 	TrailEvent *requested;
 	List	   *resolvers = EffResolvers();
-	ErasurePlan *ref_plan = EffRefPlanGet(map, subject, REF_ANY);
+	RequestPlan *ref_plan = EffRefPlanGet(map, subject, REF_ANY);
 	List	   *refs;
 	Bundle		external = {.portable = bundle.portable};
 	ListCell   *lc;

@@ -49,7 +49,7 @@ typedef struct ExportSource
 /* How a kind of subject is exported; lives as long as the map */
 typedef struct ExportPlan
 {
-	ErasurePlan base;			/* whose subject the parameters are about */
+	RequestPlan base;			/* whose subject the parameters are about */
 	SubjectState state;			/* surrogates of the erased are nobody's data any more */
 	List	   *sources;		/* of ExportSource, by the tables' names */
 } ExportPlan;

@@ -7,7 +7,7 @@
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
 #include "plan/ownership.h"
-#include "plan/plan_int.h"
+#include "plan/plan.h"
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -22,18 +22,26 @@ typedef struct RefKey
 
 typedef struct RefPlan
 {
-	ErasurePlan base;
+	RequestPlan base;
 	RefOwner	owner;
 } RefPlan;
+
+/* The writing of a plan's references */
+typedef struct RefBuild
+{
+	DataMap    *map;
+	RequestPlan *plan;
+	RefOwner	owner;
+} RefBuild;
 
 static bool is_plan_of(const void *entry, const void *key);
 static void *build_plan(DataMap *map, const void *key);
 static void reference_too_long(MapTable *table, MapColumn *column) pg_attribute_noreturn();
-static List *add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owner);
-static void add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner);
-static char *condition_of(PlanBuild *build, Statement *st, PlannedTable *planned, MapColumn *column, RefOwner owner);
-static char *mine_by_link(PlanBuild *build, Statement *st, PlannedTable *planned, const char *name);
-static char *mine_by_row(PlanBuild *build, Statement *st, PlannedTable *planned, RefOwner owner);
+static List *add_source(List *sources, RefBuild *build, PlannedTable *planned);
+static void add_table(RefBuild *build, MapTable *table, bool own_links);
+static char *condition_of(RefBuild *build, Statement *st, PlannedTable *planned, MapColumn *column);
+static char *mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned, const char *name);
+static char *mine_by_row(RefBuild *build, Statement *st, PlannedTable *planned);
 
 static const MapCacheSlot ref_slot = {"references to external systems", is_plan_of, build_plan};
 
@@ -43,31 +51,31 @@ static const MapCacheSlot ref_slot = {"references to external systems", is_plan_
 void
 EffRefPlanForErasure(DataMap *map, ErasurePlan *plan)
 {
-	PlanBuild	build = {.map = map, .plan = plan};
+	RefBuild	build = {.map = map, .plan = &plan->base, .owner = REF_GONE};
 	List	   *sources = NIL;
 	MemoryContext previous;
 	EffBracket	bracket;
 	ListCell   *lc;
 
 	/* a part of the tables is not the whole erasure: nobody else is told of it */
-	if (plan->refs_known || plan->restricted != NIL)
+	if (plan->refs_known || plan->base.restricted != NIL)
 		return;
 	previous = MemoryContextSwitchTo(GetMemoryChunkContext(plan));
 	EffPinBegin(&bracket);
-	foreach(lc, plan->tables)
-		sources = add_source(sources, &build, lfirst(lc), REF_GONE);
-	if (plan->own_links != NULL)
-		sources = add_source(sources, &build, plan->own_links, REF_GONE);
+	foreach(lc, plan->base.tables)
+		sources = add_source(sources, &build, lfirst(lc));
+	if (plan->base.own_links != NULL)
+		sources = add_source(sources, &build, plan->base.own_links);
 	EffPinEnd(&bracket);
 	MemoryContextSwitchTo(previous);
-	plan->refs = sources;
+	plan->base.refs = sources;
 	plan->refs_known = true;
 }
 
 /*
  * EffRefPlanGet makes a plan that has nothing but what it takes to read.
  */
-ErasurePlan *
+RequestPlan *
 EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner)
 {
 	RefKey		key = {subject, owner};
@@ -90,24 +98,24 @@ build_plan(DataMap *map, const void *key)
 {
 	MapTable   *subject = ((const RefKey *) key)->subject;
 	RefPlan    *plan = palloc0(sizeof(RefPlan));
-	PlanBuild	build = {.map = map, .plan = &plan->base};
+	RefBuild	build = {.map = map, .plan = &plan->base, .owner = ((const RefKey *) key)->owner};
 
 	plan->base.subject = subject;
-	plan->owner = ((const RefKey *) key)->owner;
+	plan->owner = build.owner;
 	foreach_ptr(MapTable, table, EffGraphTables(map, subject))
 	{
 		bool		linked = EffGraphRoleLinks(table, subject, ROLE_OWNER) != NIL;
 
 		if (table == subject)
-			add_table(&build, table, false, plan->owner);
+			add_table(&build, table, false);
 		if (linked)
-			add_table(&build, table, table == subject, plan->owner);
+			add_table(&build, table, table == subject);
 	}
 	return plan;
 }
 
 void
-EffRefPlanCheck(ErasurePlan *plan, List *resolvers)
+EffRefPlanCheck(RequestPlan *plan, List *resolvers)
 {
 	ListCell   *lc2;
 
@@ -122,7 +130,7 @@ EffRefPlanCheck(ErasurePlan *plan, List *resolvers)
  * ZE006 where a column holds a text that is longer than a reference may be.
  */
 List *
-EffRefPlanRead(DataMap *map, ErasurePlan *plan, SubjectKey *key)
+EffRefPlanRead(DataMap *map, RequestPlan *plan, SubjectKey *key)
 {
 	ErasureRun *run;
 	List	   *refs = NIL;
@@ -188,7 +196,7 @@ reference_too_long(MapTable *table, MapColumn *column)
 
 /* add_table: own_links are other rows of the subject table, that belong to the subject. */
 static void
-add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner)
+add_table(RefBuild *build, MapTable *table, bool own_links)
 {
 	MapTable   *subject = build->plan->subject;
 	PlannedTable *planned = palloc0(sizeof(PlannedTable));
@@ -203,12 +211,12 @@ add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner)
 		planned->links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
 		planned->contested = own_links || EffOwnersContested(table, subject);
 	}
-	if (planned->contested && owner == REF_ALONE)
+	if (planned->contested && build->owner == REF_ALONE)
 	{
-		EffPlanMakeRowSet(build, planned);
+		EffPlanMakeRowSet(build->map, build->plan, planned);
 		EffOwnershipQueries(build->map, build->plan, planned);
 	}
-	build->plan->refs = add_source(build->plan->refs, build, planned, owner);
+	build->plan->refs = add_source(build->plan->refs, build, planned);
 }
 
 /*
@@ -217,7 +225,7 @@ add_table(PlanBuild *build, MapTable *table, bool own_links, RefOwner owner)
  * before.
  */
 static List *
-add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owner)
+add_source(List *sources, RefBuild *build, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
 	RefSource  *source = palloc0(sizeof(RefSource));
@@ -232,7 +240,7 @@ add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owne
 
 		if (column->label->ref == NULL)
 			continue;
-		condition = condition_of(build, st, planned, column, owner);
+		condition = condition_of(build, st, planned, column);
 		if (condition == NULL)
 			continue;
 		appendStringInfo(&st->text, "%s(%d, CASE WHEN %s THEN %s::pg_catalog.text END)",
@@ -248,7 +256,7 @@ add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owne
 	else
 		EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
 	appendStringInfoChar(&st->text, ')');
-	if (owner == REF_GONE && rel->relkind != RELKIND_FOREIGN_TABLE &&
+	if (build->owner == REF_GONE && rel->relkind != RELKIND_FOREIGN_TABLE &&
 		(planned->deleted || planned->anonymize != NIL))
 		appendStringInfoString(&st->text, " FOR UPDATE OF t");
 	return lappend(sources, source);
@@ -259,14 +267,14 @@ add_source(List *sources, PlanBuild *build, PlannedTable *planned, RefOwner owne
  * it never is.
  */
 static char *
-condition_of(PlanBuild *build, Statement *st, PlannedTable *planned, MapColumn *column, RefOwner owner)
+condition_of(RefBuild *build, Statement *st, PlannedTable *planned, MapColumn *column)
 {
 	char	   *mine;
 	Surrogate  *surrogate;
 	char	   *residual = NULL;
 
 	mine = column->label->link != NULL ? mine_by_link(build, st, planned, column->label->link) :
-		mine_by_row(build, st, planned, owner);
+		mine_by_row(build, st, planned);
 	if (mine == NULL)
 		return NULL;
 	if (column->label->erasure != ERASURE_RETAIN)
@@ -279,7 +287,7 @@ condition_of(PlanBuild *build, Statement *st, PlannedTable *planned, MapColumn *
 
 /* mine_by_link: a way that may lead to several makes the value be about all of them. */
 static char *
-mine_by_link(PlanBuild *build, Statement *st, PlannedTable *planned, const char *name)
+mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned, const char *name)
 {
 	ScopeOwner	living = {SCOPE_LIVING, build->plan->subject};
 	int			length = st->text.len;
@@ -303,13 +311,13 @@ mine_by_link(PlanBuild *build, Statement *st, PlannedTable *planned, const char 
 }
 
 static char *
-mine_by_row(PlanBuild *build, Statement *st, PlannedTable *planned, RefOwner owner)
+mine_by_row(RefBuild *build, Statement *st, PlannedTable *planned)
 {
 	int			length = st->text.len;
 
-	if (!planned->contested || owner == REF_ANY)
+	if (!planned->contested || build->owner == REF_ANY)
 		return "true";
-	if (owner == REF_GONE)
+	if (build->owner == REF_GONE)
 	{
 		EffScopeRows(st, "t", planned->rows, ROWS_GONE);
 		appendStringInfoString(&st->text, " OR ");

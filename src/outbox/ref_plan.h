@@ -21,13 +21,13 @@ typedef enum RefOwner
 extern void EffRefPlanForErasure(DataMap *map, ErasurePlan *plan);
 
 /* The columns of all tables that a kind of subject owns rows of; REF_ALONE or REF_ANY */
-extern ErasurePlan *EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner);
+extern RequestPlan *EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner);
 
 /* ERROR ZE006 where a column names a system that is not registered */
-extern void EffRefPlanCheck(ErasurePlan *plan, List *resolvers);
+extern void EffRefPlanCheck(RequestPlan *plan, List *resolvers);
 
 /* The references that a subject's rows hold, as a list of ExternalRef; opens an SPI bracket */
-extern List *EffRefPlanRead(DataMap *map, ErasurePlan *plan, SubjectKey *key);
+extern List *EffRefPlanRead(DataMap *map, RequestPlan *plan, SubjectKey *key);
 
 /* Append those of one table, inside an SPI bracket; the list lives as long as the run */
 extern List *EffRefPlanReadSource(List *refs, RefSource *source, ErasureRun *run);

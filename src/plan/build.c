@@ -38,7 +38,7 @@ is_plan_of(const void *entry, const void *key)
 	const ErasurePlan *plan = entry;
 	const PlanKey *wanted = key;
 
-	return plan->subject == wanted->subject && equal(plan->restricted, wanted->tables);
+	return plan->base.subject == wanted->subject && equal(plan->base.restricted, wanted->tables);
 }
 
 static void *
@@ -47,33 +47,34 @@ build_plan(DataMap *map, const void *key)
 	MapTable   *subject = ((const PlanKey *) key)->subject;
 	List	   *tables = list_copy(((const PlanKey *) key)->tables);
 	ErasurePlan *plan = palloc0(sizeof(ErasurePlan));
-	PlanBuild	build = {.map = map, .plan = plan};
+	RequestPlan *request = &plan->base;
+	PlanBuild	build = {.map = map, .plan = plan, .request = request};
 	List	   *own_links;
 	List	   *relids = NIL;
 	List	   *ordered = NIL;
 	ListCell   *lc;
 
-	plan->subject = subject;
-	plan->restricted = tables;
+	request->subject = subject;
+	request->restricted = tables;
 
 	foreach(lc, EffDecideTables(&build, tables))
-		plan->tables = lappend(plan->tables, EffDecideTable(&build, lfirst(lc)));
+		request->tables = lappend(request->tables, EffDecideTable(&build, lfirst(lc)));
 	own_links = tables == NIL || list_member_oid(tables, subject->rel->oid) ?
 		EffGraphRoleLinks(subject, subject, ROLE_OWNER) : NIL;
 	if (own_links != NIL)
-		plan->own_links = EffDecideOwnLinks(&build, own_links);
-	foreach_ptr(PlannedTable, each_table, plan->tables)
+		request->own_links = EffDecideOwnLinks(&build, own_links);
+	foreach_ptr(PlannedTable, each_table, request->tables)
 		relids = lappend_oid(relids, each_table->table->rel->oid);
-	foreach_oid(oid, EffGraphOrder(map, relids, EffPlanDeletes, plan, &build.broken))
-		ordered = lappend(ordered, EffPlanTable(plan, oid));
-	plan->tables = ordered;
+	foreach_oid(oid, EffGraphOrder(map, relids, EffPlanDeletes, request, &build.broken))
+		ordered = lappend(ordered, EffPlanTable(request, oid));
+	request->tables = ordered;
 
-	foreach(lc, plan->tables)
+	foreach(lc, request->tables)
 		EffDecideChain(&build, lfirst(lc));
-	foreach(lc, plan->tables)
+	foreach(lc, request->tables)
 		EffDecideSurrogates(&build, lfirst(lc));
-	if (plan->own_links != NULL)
-		EffDecideSurrogates(&build, plan->own_links);
+	if (request->own_links != NULL)
+		EffDecideSurrogates(&build, request->own_links);
 
 	EffPlanOperations(&build);
 	if (tables != NIL)
@@ -81,25 +82,27 @@ build_plan(DataMap *map, const void *key)
 	EffPlanFindConflictingReads(&build);
 
 	EffPlanMakeProbes(&build);
-	EffPlanMakeSubjectLock(&build);
-	EffPlanMakeLocks(&build);
-	foreach(lc, plan->tables)
+	EffPlanMakeSubjectLock(map, request);
+	EffPlanMakeLocks(map, request);
+	EffPlanLockCascades(&build);
+	EffPlanProbeLocks(&build);
+	foreach(lc, request->tables)
 		if (((PlannedTable *) lfirst(lc))->find_first)
-			EffPlanMakeRowSet(&build, lfirst(lc));
-	if (plan->own_links != NULL)
-		EffPlanMakeRowSet(&build, plan->own_links);
-	foreach(lc, plan->tables)
+			EffPlanMakeRowSet(map, request, lfirst(lc));
+	if (request->own_links != NULL)
+		EffPlanMakeRowSet(map, request, request->own_links);
+	foreach(lc, request->tables)
 		if (((PlannedTable *) lfirst(lc))->contested)
 			EffPlanMakeClassify(&build, lfirst(lc));
-	if (plan->own_links != NULL)
-		EffPlanMakeClassify(&build, plan->own_links);
+	if (request->own_links != NULL)
+		EffPlanMakeClassify(&build, request->own_links);
 	foreach(lc, build.operations)
 		EffPlanMakeStep(&build, lfirst(lc));
 	EffPlanProbeSteps(&build);
 	foreach_ptr(BrokenEdge, edge, build.broken)
 	{
 		if (edge->how == BREAK_DEFER)
-			plan->defer = lappend(plan->defer, edge->fk);
+			request->defer = lappend(request->defer, edge->fk);
 	}
 	return plan;
 }

@@ -22,7 +22,7 @@ static void check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn 
 List *
 EffDecideTables(PlanBuild *build, List *tables)
 {
-	MapTable   *subject = build->plan->subject;
+	MapTable   *subject = build->request->subject;
 	List	   *chosen = NIL;
 	ListCell   *lc;
 
@@ -66,12 +66,12 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 	MapColumn  *keeping = EffMapKeepingColumn(table);
 
 	planned->table = table;
-	if (table == build->plan->subject)
+	if (table == build->request->subject)
 		planned->reads = EffScopeReads(build->map, table, NULL);
 	else
 	{
-		planned->links = EffGraphRoleLinks(table, build->plan->subject, ROLE_OWNER);
-		planned->contested = EffOwnersContested(table, build->plan->subject);
+		planned->links = EffGraphRoleLinks(table, build->request->subject, ROLE_OWNER);
+		planned->contested = EffOwnersContested(table, build->request->subject);
 		/* whoever reaches rows against a reference, the reference is there */
 		foreach_ptr(TableLink, each_link, table->links)
 			if (each_link->label->role == ROLE_OWNER)
@@ -81,7 +81,7 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 		foreach_ptr(TableLink, link, planned->links)
 		{
 			planned->reads = list_concat(planned->reads,
-										 EffScopeReads(build->map, build->plan->subject, link));
+										 EffScopeReads(build->map, build->request->subject, link));
 			planned->find_first |= may_slip_in(table, link);
 		}
 	}
@@ -126,7 +126,7 @@ EffDecideOwnLinks(PlanBuild *build, List *links)
 {
 	PlannedTable *planned = palloc0(sizeof(PlannedTable));
 
-	planned->table = build->plan->subject;
+	planned->table = build->request->subject;
 	planned->links = links;
 	planned->why = "the rows are subjects of their own";
 	planned->contested = true;
@@ -279,7 +279,7 @@ EffDecideChain(PlanBuild *build, PlannedTable *planned)
 			MapColumn  *retained = NULL;
 			ListCell   *lc3;
 
-			if (hop->reverse || !EffPlanDeletes(hop->target->oid, build->plan))
+			if (hop->reverse || !EffPlanDeletes(hop->target->oid, build->request))
 				continue;
 			foreach(lc3, planned->table->columns)
 				if (retained == NULL && ((MapColumn *) lfirst(lc3))->label->erasure == ERASURE_RETAIN)

@@ -20,14 +20,14 @@ void
 EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 {
 	MapTable   *table = EffMapTableOver(build->map, fk->relid);
-	PlannedTable *source = table ? EffPlanTable(build->plan, table->rel->oid) : NULL;
+	PlannedTable *source = table ? EffPlanTable(build->request, table->rel->oid) : NULL;
 	bool		by_action = EffForeignKeySets(fk) != NIL;
 	bool		detaches;
 	bool		linked;
 	PlannedOperation *operation;
 
 	/* a restricted run knows only the tables that it was given */
-	if (build->plan->restricted != NIL && source == NULL)
+	if (build->request->restricted != NIL && source == NULL)
 		table = NULL;
 	if (source != NULL && chain_covers(source, target, fk))
 		return;
@@ -66,7 +66,7 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 		return;
 	}
 	if (table != NULL && !detaches && source == NULL &&
-		is_accessor_reference(table, build->plan->subject, fk))
+		is_accessor_reference(table, build->request->subject, fk))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("rows of %s stay, but reference rows of %s, which are deleted",
@@ -142,11 +142,11 @@ EffPlanDetachAccessors(PlanBuild *build)
 	{
 		MapTable   *table = build->map->tables[i];
 
-		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->plan->subject, ROLE_ACCESSOR))
+		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->request->subject, ROLE_ACCESSOR))
 		{
 			JoinHop    *first = linitial(link->hops);
-			PlannedTable *target = EffPlanTable(build->plan, first->target->oid);
-			PlannedTable *source = EffPlanTable(build->plan, table->rel->oid);
+			PlannedTable *target = EffPlanTable(build->request, first->target->oid);
+			PlannedTable *source = EffPlanTable(build->request, table->rel->oid);
 			PlannedOperation *operation;
 			ForeignKey *reference;
 

@@ -11,8 +11,10 @@
 
 #include "utils/lsyscache.h"
 
-static void append_find(PlanBuild *build, Statement *st, PlannedTable *planned, RowSet *rows);
-static StatementPair *make_lock(PlanBuild *build, EffRelation *rel, PlannedTable *planned, TableLink *link, int i);
+static void append_find(DataMap *map, RequestPlan *plan, Statement *st, PlannedTable *planned, RowSet *rows);
+static void add_lock(RequestPlan *plan, RowLock *lock);
+static RowLock *make_lock(DataMap *map, RequestPlan *plan, EffRelation *rel, PlannedTable *planned, TableLink *link,
+						  int i);
 static bool may_change_hands(PlanBuild *build, JoinHop *hop);
 static Statement *new_of_pair(StatementPair *pair, bool all, const char *action, EffRelation *rel);
 static void append_row_key(Statement *st, RowSet *rows);
@@ -21,12 +23,12 @@ static void append_row_key(Statement *st, RowSet *rows);
  * EffPlanMakeRowSet: the rows of a table by their key, before anything changes.
  */
 void
-EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned)
+EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
 	RowSet	   *rows = palloc0(sizeof(RowSet));
 
-	rows->id = list_length(build->plan->rowsets);
+	rows->id = list_length(plan->rowsets);
 	rows->rel = rel;
 	rows->nlinks = list_length(planned->links);
 	rows->nkey = EffRowKey(planned->table, &rows->key);
@@ -48,33 +50,33 @@ EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned)
 				 errhint("Give it a primary key; inheritance children share none."),
 				 errhidestmt(true)));
 	rows->find = EffStatementNew(SPI_OK_SELECT, "finding rows of", rel);
-	append_find(build, rows->find, planned, rows);
+	append_find(map, plan, rows->find, planned, rows);
 	for (int all = 0; all <= 1; all++)
 	{
 		Statement  *st = new_of_pair(&rows->find_lock, all, "finding rows of", rel);
 
-		append_find(build, st, planned, rows);
+		append_find(map, plan, st, planned, rows);
 		appendStringInfoString(&st->text, " ORDER BY ");
 		append_row_key(st, rows);
 		appendStringInfoString(&st->text, " FOR UPDATE");
 	}
 	rows->added = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 	appendStringInfo(&rows->added->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffPlanScopeNow(build->map, rows->added, "t", build->plan, planned, &EffScopeMine);
+	EffPlanScopeNow(map, rows->added, "t", plan, planned, &EffScopeMine);
 	appendStringInfoString(&rows->added->text, " AND (");
 	EffScopeRows(rows->added, "t", rows, ROWS_ALL);
 	appendStringInfoString(&rows->added->text, ") IS NOT TRUE");
 	planned->rows = rows;
-	build->plan->rowsets = lappend(build->plan->rowsets, rows);
+	plan->rowsets = lappend(plan->rowsets, rows);
 }
 
 static void
-append_find(PlanBuild *build, Statement *st, PlannedTable *planned, RowSet *rows)
+append_find(DataMap *map, RequestPlan *plan, Statement *st, PlannedTable *planned, RowSet *rows)
 {
 	appendStringInfoString(&st->text, "SELECT ");
 	append_row_key(st, rows);
 	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
-	EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
+	EffPlanScopeNow(map, st, "t", plan, planned, &EffScopeMine);
 }
 
 /*
@@ -88,11 +90,11 @@ EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned)
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "finding owners of rows of", rows->rel);
 	ListCell   *lc;
 
-	EffOwnershipQueries(build->map, build->plan, planned);
+	EffOwnershipQueries(build->map, build->request, planned);
 	appendStringInfoString(&st->text, "SELECT ");
 	append_row_key(st, rows);
 	appendStringInfoString(&st->text, ", ");
-	EffPlanClasses(build->map, st, build->plan, planned);
+	EffPlanClasses(build->map, st, build->request, planned);
 	foreach(lc, planned->links)
 	{
 		appendStringInfoString(&st->text, ", (");
@@ -106,7 +108,7 @@ EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned)
 
 /* EffPlanClasses: the part of its row set that a row of alias t falls into. */
 void
-EffPlanClasses(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
+EffPlanClasses(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
 	int			length;
 	char	   *pinned;
@@ -125,9 +127,9 @@ EffPlanClasses(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *pla
 
 /* EffPlanMakeSubjectLock: in order of the key, so that two calls wait for each other and not in a circle. */
 void
-EffPlanMakeSubjectLock(PlanBuild *build)
+EffPlanMakeSubjectLock(DataMap *map, RequestPlan *plan)
 {
-	MapTable   *subject = build->plan->subject;
+	MapTable   *subject = plan->subject;
 	StringInfoData key;
 
 	initStringInfo(&key);
@@ -135,10 +137,10 @@ EffPlanMakeSubjectLock(PlanBuild *build)
 		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", subject->rel, subject->key[i]));
 	for (int all = 0; all <= 1; all++)
 	{
-		Statement  *st = new_of_pair(&build->plan->lock_subject, all, "locking rows of", subject->rel);
+		Statement  *st = new_of_pair(&plan->lock_subject, all, "locking rows of", subject->rel);
 
 		appendStringInfo(&st->text, "SELECT %s FROM %s t WHERE ", key.data, subject->rel->sql);
-		EffScopeSubject(build->map, st, "t", subject, &EffScopeMine);
+		EffScopeSubject(map, st, "t", subject, &EffScopeMine);
 		appendStringInfo(&st->text, " ORDER BY %s FOR UPDATE", key.data);
 	}
 }
@@ -150,72 +152,75 @@ EffPlanMakeSubjectLock(PlanBuild *build)
  * here, and nobody else told of it.
  */
 void
-EffPlanMakeLocks(PlanBuild *build)
+EffPlanMakeLocks(DataMap *map, RequestPlan *plan)
 {
-	List	   *locks = NIL;
-	int			depth = 1;
 	bool		more = true;
 
-	for (; more; depth++)
+	for (int depth = 1; more; depth++)
 	{
 		more = false;
-		foreach_ptr(PlannedTable, planned, build->plan->tables)
+		foreach_ptr(PlannedTable, planned, plan->tables)
 		{
 			foreach_ptr(TableLink, link, planned->links)
 			{
 				int			i = list_length(link->hops) - depth;
 				JoinHop    *hop;
-				StatementPair *lock;
-				bool		known = false;
 
 				if (i < 1)
 					continue;
 				more = true;
 				hop = list_nth(link->hops, i - 1);
-				if (hop->fk == NULL || hop->reverse ||
-					(EffPlanDeletes(hop->target->oid, build->plan) && !EffMapHoldsRefs(planned->table)))
-					continue;
-				lock = make_lock(build, hop->target, planned, link, i);
-				foreach_ptr(StatementPair, pair, locks)
-					known |= strcmp(pair->one->text.data, lock->one->text.data) == 0;
-				if (known)
-					continue;
-				EffPlanProbeLock(build, lock->one, hop->target, planned, EffPlanLinkProbes(build, list_make1(link)));
-				locks = lappend(locks, lock);
+				if (hop->fk != NULL && !hop->reverse &&
+					(!EffPlanDeletes(hop->target->oid, plan) || EffMapHoldsRefs(planned->table)))
+					add_lock(plan, make_lock(map, plan, hop->target, planned, link, i));
 			}
 		}
 	}
-	/* and what others' rows could go along with, before those are looked for */
+}
+
+/* EffPlanLockCascades: what others' rows could go along with is locked before those are looked for. */
+void
+EffPlanLockCascades(PlanBuild *build)
+{
 	foreach_ptr(PlannedOperation, operation, build->operations)
 	{
 		PlannedTable *planned = operation->planned;
-		StatementPair *lock;
 
-		if (operation->strategy != STEP_BLOCKER || operation->fk->on_delete != FKCONSTR_ACTION_CASCADE ||
-			planned->find_first || planned->table == build->plan->subject)
-			continue;
-		lock = make_lock(build, planned->table->rel, planned, NULL, 0);
-		EffPlanProbeLock(build, lock->one, planned->table->rel, planned, planned->probes);
-		locks = lappend(locks, lock);
+		if (operation->strategy == STEP_BLOCKER && operation->fk->on_delete == FKCONSTR_ACTION_CASCADE &&
+			!planned->find_first && planned->table != build->request->subject)
+			build->request->locks = lappend(build->request->locks,
+											make_lock(build->map, build->request, planned->table->rel, planned, NULL, 0));
 	}
-	build->plan->locks = locks;
+}
+
+/* add_lock adds a lock to those of the plan, if it has none with the same statement. */
+static void
+add_lock(RequestPlan *plan, RowLock *lock)
+{
+	foreach_ptr(RowLock, other, plan->locks)
+		if (strcmp(other->lock.one->text.data, lock->lock.one->text.data) == 0)
+			return;
+	plan->locks = lappend(plan->locks, lock);
 }
 
 /* make_lock locks the rows at the i-th hop of a link or, with link NULL, those of the planned table. */
-static StatementPair *
-make_lock(PlanBuild *build, EffRelation *rel, PlannedTable *planned, TableLink *link, int i)
+static RowLock *
+make_lock(DataMap *map, RequestPlan *plan, EffRelation *rel, PlannedTable *planned, TableLink *link, int i)
 {
-	StatementPair *lock = palloc0(sizeof(StatementPair));
+	RowLock    *lock = palloc0(sizeof(RowLock));
 
+	lock->rel = rel;
+	lock->planned = planned;
+	lock->link = link;
 	for (int all = 0; all <= 1; all++)
 	{
-		Statement  *st = new_of_pair(lock, all, "locking rows of", rel);
+		Statement  *st = new_of_pair(&lock->lock, all, "locking rows of", rel);
 
 		appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", rel->sql);
 		if (link != NULL)
-			EffScopeLink(build->map, st, "t", link, i, &EffScopeMine);
+			EffScopeLink(map, st, "t", link, i, &EffScopeMine);
 		else
-			EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
+			EffPlanScopeNow(map, st, "t", plan, planned, &EffScopeMine);
 		appendStringInfoString(&st->text, " FOR UPDATE");
 	}
 	return lock;
@@ -235,15 +240,15 @@ EffPlanParents(PlanBuild *build, TableLink *link)
 
 	if (lock)
 		appendStringInfoString(&find->text, " FOR UPDATE");
-	foreach(lc, build->plan->parents)
+	foreach(lc, build->request->parents)
 		if (strcmp(((ParentSet *) lfirst(lc))->find->text.data, find->text.data) == 0)
 			return lfirst(lc);
 	parents = palloc0(sizeof(ParentSet));
-	parents->id = list_length(build->plan->parents);
+	parents->id = list_length(build->request->parents);
 	parents->type = EffBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type);
 	parents->find = find;
 	parents->locked = lock ? hop->target->oid : InvalidOid;
-	build->plan->parents = lappend(build->plan->parents, parents);
+	build->request->parents = lappend(build->request->parents, parents);
 	return parents;
 }
 
@@ -255,8 +260,8 @@ EffPlanParents(PlanBuild *build, TableLink *link)
 static bool
 may_change_hands(PlanBuild *build, JoinHop *hop)
 {
-	return (hop->fk == NULL || EffPlanDeletes(hop->target->oid, build->plan)) &&
-		EffPlanTable(build->plan, hop->target->oid) != NULL && !EffCitusPresent() &&
+	return (hop->fk == NULL || EffPlanDeletes(hop->target->oid, build->request)) &&
+		EffPlanTable(build->request, hop->target->oid) != NULL && !EffCitusPresent() &&
 		(hop->target->relkind == RELKIND_RELATION || hop->target->relkind == RELKIND_PARTITIONED_TABLE);
 }
 

@@ -16,7 +16,7 @@ static bool reads_changed(List *reads, List *changes);
 void
 EffPlanOperations(PlanBuild *build)
 {
-	ErasurePlan *plan = build->plan;
+	RequestPlan *plan = build->request;
 	ListCell   *lc;
 	List	   *sorted = NIL;
 
@@ -165,9 +165,9 @@ EffPlanCheckWays(PlanBuild *build)
 		MapTable   *table = build->map->tables[i];
 		ListCell   *lc2;
 
-		if (table == build->plan->subject || EffPlanTable(build->plan, table->rel->oid) != NULL)
+		if (table == build->request->subject || EffPlanTable(build->request, table->rel->oid) != NULL)
 			continue;
-		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->plan->subject, ROLE_OWNER))
+		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->request->subject, ROLE_OWNER))
 			foreach(lc2, link->hops)
 			{
 				JoinHop    *hop = lfirst(lc2);

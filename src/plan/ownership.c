@@ -11,12 +11,12 @@ static void append_dead(DataMap *map, Statement *st, const char *alias, List *cl
 static void append_taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk);
 static bool takes(PlannedTable *planned);
 static List *references_to(DataMap *map, PlannedTable *planned);
-static MapTable *known_source(DataMap *map, ErasurePlan *plan, ForeignKey *fk);
+static MapTable *known_source(DataMap *map, RequestPlan *plan, ForeignKey *fk);
 static void begin_reference(DataMap *map, Statement *st, const char *alias, EffRelation *rel,
 							ForeignKey *fk, const char *inner);
-static void add_query(DataMap *map, ErasurePlan *plan, PlannedTable *planned, EffRelation *rel,
+static void add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *rel,
 					  OwnerClaim *claim, ForeignKey *fk);
-static void add_revival(DataMap *map, ErasurePlan *plan, MapTable *subject);
+static void add_revival(DataMap *map, RequestPlan *plan, MapTable *subject);
 
 /*
  * EffOwnershipShared: the row stays as it is, because another living owner has
@@ -24,7 +24,7 @@ static void add_revival(DataMap *map, ErasurePlan *plan, MapTable *subject);
  * nobody's row references it.
  */
 void
-EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
+EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
 	if (planned->own_links)
 	{
@@ -83,7 +83,7 @@ EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
  * EffOwnershipLiving: somebody else who is living owns the row.
  */
 void
-EffOwnershipLiving(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
+EffOwnershipLiving(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
 	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
 
@@ -108,7 +108,7 @@ EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned)
  * and nothing written, where there can be none.
  */
 bool
-EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned)
+EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
 	bool		first = true;
 
@@ -151,7 +151,7 @@ EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable 
  * EffOwnershipTwins: the row is a living owner's by such a link.
  */
 void
-EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, TableLink *link)
+EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, TableLink *link)
 {
 	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
 
@@ -163,7 +163,7 @@ EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, ErasurePlan *p
  * the reference by which they are also this subject's, in a step of their own.
  */
 void
-EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan,
+EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
 					 PlannedTable *source, ForeignKey *fk, PlannedTable *planned, const ScopeOwner *owner)
 {
 	bool		before = false;
@@ -207,7 +207,7 @@ EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, ErasurePlan
  * the rows that reference them where that matters.
  */
 void
-EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
+EffOwnershipQueries(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 {
 	ListCell   *lc;
 	ListCell   *lc2;
@@ -309,7 +309,7 @@ references_to(DataMap *map, PlannedTable *planned)
  * nobody knows whose they are, or the call leaves that table alone.
  */
 static MapTable *
-known_source(DataMap *map, ErasurePlan *plan, ForeignKey *fk)
+known_source(DataMap *map, RequestPlan *plan, ForeignKey *fk)
 {
 	MapTable   *source = EffMapTableOver(map, fk->relid);
 
@@ -328,7 +328,7 @@ begin_reference(DataMap *map, Statement *st, const char *alias, EffRelation *rel
 }
 
 static void
-add_query(DataMap *map, ErasurePlan *plan, PlannedTable *planned, EffRelation *rel,
+add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *rel,
 		  OwnerClaim *claim, ForeignKey *fk)
 {
 	OwnerQuery *query = palloc0(sizeof(OwnerQuery));
@@ -358,7 +358,7 @@ add_query(DataMap *map, ErasurePlan *plan, PlannedTable *planned, EffRelation *r
  * something else than a surrogate.
  */
 static void
-add_revival(DataMap *map, ErasurePlan *plan, MapTable *subject)
+add_revival(DataMap *map, RequestPlan *plan, MapTable *subject)
 {
 	ScopeOwner	recorded = {SCOPE_DEAD, NULL};
 	SubjectRevival *revival;

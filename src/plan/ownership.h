@@ -18,21 +18,21 @@
 
 
 /* Conditions on rows of alias t of a contested table */
-extern void EffOwnershipLiving(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+extern void EffOwnershipLiving(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
 extern void EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned);
-extern void EffOwnershipShared(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
-extern bool EffOwnershipPinned(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+extern void EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
+extern bool EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
 
 /* Rows that a living owner has by the columns of a link */
-extern void EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, TableLink *link);
+extern void EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, TableLink *link);
 
 /* " OR ..." for rows of source that let go of a reference before rows of planned go */
-extern void EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan,
+extern void EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
 								 PlannedTable *source, ForeignKey *fk, PlannedTable *planned,
 								 const ScopeOwner *owner);
 
 /* Add the queries for the owners of a contested table's rows to the plan */
-extern void EffOwnershipQueries(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
+extern void EffOwnershipQueries(DataMap *map, RequestPlan *plan, PlannedTable *planned);
 
 
 

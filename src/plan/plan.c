@@ -30,7 +30,7 @@ EffStrategyWord(StepStrategy strategy)
 }
 
 PlannedTable *
-EffPlanTable(ErasurePlan *plan, Oid relid)
+EffPlanTable(RequestPlan *plan, Oid relid)
 {
 	ListCell   *lc;
 
@@ -62,7 +62,7 @@ EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno)
 bool
 EffPlanDeletes(Oid relid, void *arg)
 {
-	ErasurePlan *plan = arg;
+	RequestPlan *plan = arg;
 
 	foreach_ptr(PlannedTable, planned, plan->tables)
 	{

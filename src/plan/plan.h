@@ -81,6 +81,15 @@ typedef struct OwnerQuery
 	Statement  *owners;			/* their identifiers */
 } OwnerQuery;
 
+/* Rows that rows of the subject hang from, to be locked before anything changes */
+typedef struct RowLock
+{
+	EffRelation *rel;			/* whose rows are locked */
+	PlannedTable *planned;		/* whose rows hang from them, or are locked themselves */
+	TableLink  *link;			/* by which they do, NULL for the planned table's own rows */
+	StatementPair lock;
+} RowLock;
+
 /* Columns of a table that hold references to external systems */
 typedef struct RefSource
 {
@@ -96,25 +105,35 @@ typedef struct SubjectRevival
 	Statement  *rows;			/* key, and whether it holds more than surrogates, of PARAM_ERASED */
 } SubjectRevival;
 
-typedef struct ErasurePlan
+/*
+ * Whose rows a request is about, and how they are found, locked and told apart.
+ * Erasure, export, rectification and the reading of references have it in common.
+ */
+typedef struct RequestPlan
 {
 	MapTable   *subject;
 	List	   *restricted;		/* of Oid, NIL for all tables */
-	List	   *tables;			/* of PlannedTable, in the order of the steps */
+	List	   *tables;			/* of PlannedTable, in the order of what is done */
 	PlannedTable *own_links;	/* NULL where the subject table has no link to itself */
 	StatementPair lock_subject; /* gives the keys of the rows found */
-	List	   *locks;			/* of StatementPair: rows that children hang from */
+	List	   *locks;			/* of RowLock, from the subject outward */
 	List	   *rowsets;		/* of RowSet */
 	List	   *parents;		/* of ParentSet */
 	List	   *owners;			/* of OwnerQuery */
 	List	   *revivals;		/* of SubjectRevival */
-	bool		refs_known;
 	List	   *refs;			/* of RefSource, made by ref_plan.c */
-	List	   *steps;			/* of ErasureStep */
-	List	   *written;		/* of EffRelation: what the steps may write into */
-	List	   *deferrable;		/* of Oid: constraints that what they do may violate later */
+	List	   *deferrable;		/* of Oid: constraints that what is done may violate later */
 	List	   *defer;			/* of ForeignKey, to be checked at the end */
 	List	   *check_now;		/* of ForeignKey that may be deferred */
+} RequestPlan;
+
+/* What an erasure does */
+typedef struct ErasurePlan
+{
+	RequestPlan base;			/* its tables are in the order of the steps */
+	bool		refs_known;
+	List	   *steps;			/* of ErasureStep */
+	List	   *written;		/* of EffRelation: what the steps may write into */
 	List	   *probes;			/* of KeyProbe, where there are very many tables */
 	List	   *probe_accesses; /* of ProbeAccess: what statements that have probes need */
 	List	   *probe_schemas;	/* of Oid: where their tables are */
@@ -124,27 +143,32 @@ typedef struct ErasurePlan
 /* ERROR ZE001, ZE002, ZE003 or ZE004 where the labels conflict */
 extern ErasurePlan *EffPlanGet(DataMap *map, MapTable *subject, List *tables);
 extern const char *EffStrategyWord(StepStrategy strategy);
-extern PlannedTable *EffPlanTable(ErasurePlan *plan, Oid relid);
+extern PlannedTable *EffPlanTable(RequestPlan *plan, Oid relid);
 
 /* Argument argno of a function as relation OIDs, NIL where it is NULL */
 extern List *EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno);
 
 
+/* What finds and locks rows of a request; each adds to the plan */
+extern void EffPlanMakeSubjectLock(DataMap *map, RequestPlan *plan);
+extern void EffPlanMakeLocks(DataMap *map, RequestPlan *plan);
+extern void EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned);
+
 /* The subject's rows of a planned table, by their row set where they were found first */
-extern void EffPlanScope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned);
+extern void EffPlanScope(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned);
 
 /* A part of them, where somebody else's were told apart from them */
-extern void EffPlanScopePart(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
+extern void EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
 							 int part);
 
 /* The same rows by looking them up now */
-extern void EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
+extern void EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
 							const ScopeOwner *owner);
 
 /* Condition that a row of a subject table, alias t, is no longer as erasure left it */
 extern char *EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st);
 
 /* One row: residual, surviving and excluded rows of a planned table */
-extern Statement *EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
+extern Statement *EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned);
 
 #endif							/* EFF_PLAN_PLAN_H */

@@ -27,6 +27,7 @@ typedef struct PlanBuild
 {
 	DataMap    *map;
 	ErasurePlan *plan;
+	RequestPlan *request;		/* the base of plan */
 	List	   *operations;		/* of PlannedOperation, in order */
 	List	   *broken;			/* of BrokenEdge */
 	bool		probing;		/* indexes are looked into before statements are run */
@@ -40,18 +41,16 @@ extern void EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey 
 /* The same for what accessors refer to by declared hops */
 extern void EffPlanDetachAccessors(PlanBuild *build);
 
-/* an EffDeletedTest; plan is an ErasurePlan */
+/* an EffDeletedTest; plan is a RequestPlan */
 extern bool EffPlanDeletes(Oid relid, void *plan);
 
 /* What finds rows and locks them: plan_rows.c */
-extern void EffPlanMakeSubjectLock(PlanBuild *build);
-extern void EffPlanMakeLocks(PlanBuild *build);
-extern void EffPlanMakeRowSet(PlanBuild *build, PlannedTable *planned);
+extern void EffPlanLockCascades(PlanBuild *build);
 extern void EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned);
 extern ParentSet *EffPlanParents(PlanBuild *build, TableLink *link);
 
 /* Append the part of its row set that a row of alias t falls into */
-extern void EffPlanClasses(DataMap *map, Statement *st, ErasurePlan *plan, PlannedTable *planned);
+extern void EffPlanClasses(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
 
 /* Add the step of an operation; those of shared rows and of references have a file each */
 extern void EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation);
@@ -94,8 +93,7 @@ extern bool EffPlanIsTied(Surrogate *surrogate, TableLink *link);
 
 /* Find out what tells that tables, ways and statements reach nothing; in this order */
 extern void EffPlanMakeProbes(PlanBuild *build);
-extern List *EffPlanLinkProbes(PlanBuild *build, List *links);
-extern void EffPlanProbeLock(PlanBuild *build, Statement *lock, EffRelation *rel, PlannedTable *planned, List *probes);
+extern void EffPlanProbeLocks(PlanBuild *build);
 extern void EffPlanProbeSteps(PlanBuild *build);
 
 

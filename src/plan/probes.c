@@ -17,6 +17,7 @@
 /* Below it looking first takes longer than it saves */
 #define PROBE_TABLES 32
 
+static List *link_probes(PlanBuild *build, List *links);
 static KeyProbe *add_probe(ErasurePlan *plan, KeyProbe *probe);
 static List *probes_of_step(PlanBuild *build, ErasureStep *step, PlannedOperation *operation);
 static void add_accesses(PlanBuild *build, EffRelation *rel, AclMode needed, List *reads);
@@ -30,17 +31,17 @@ static int	compare_accesses(const ListCell *a, const ListCell *b);
 void
 EffPlanMakeProbes(PlanBuild *build)
 {
-	build->probing = list_length(build->plan->tables) >= PROBE_TABLES && !EffCitusPresent();
-	foreach_ptr(PlannedTable, planned, build->plan->tables)
+	build->probing = list_length(build->request->tables) >= PROBE_TABLES && !EffCitusPresent();
+	foreach_ptr(PlannedTable, planned, build->request->tables)
 	{
 		if (!planned->find_first)
-			planned->probes = EffPlanLinkProbes(build, planned->links);
+			planned->probes = link_probes(build, planned->links);
 	}
 }
 
-/* EffPlanLinkProbes: NIL where there are no links, or one of them cannot be told by indexes. */
-List *
-EffPlanLinkProbes(PlanBuild *build, List *links)
+/* link_probes: NIL where there are no links, or one of them cannot be told by indexes. */
+static List *
+link_probes(PlanBuild *build, List *links)
 {
 	List	   *probes = NIL;
 
@@ -70,12 +71,18 @@ add_probe(ErasurePlan *plan, KeyProbe *probe)
 	return probe;
 }
 
+/* EffPlanProbeLocks: whoever locks nothing need not ask, as for a step. */
 void
-EffPlanProbeLock(PlanBuild *build, Statement *lock, EffRelation *rel, PlannedTable *planned, List *probes)
+EffPlanProbeLocks(PlanBuild *build)
 {
-	lock->probes = probes;
-	if (probes != NIL)
-		add_accesses(build, rel, ACL_SELECT | ACL_UPDATE, planned->reads);
+	foreach_ptr(RowLock, lock, build->request->locks)
+	{
+		Statement  *st = lock->lock.one;
+
+		st->probes = lock->link ? link_probes(build, list_make1(lock->link)) : lock->planned->probes;
+		if (st->probes != NIL)
+			add_accesses(build, lock->rel, ACL_SELECT | ACL_UPDATE, lock->planned->reads);
+	}
 }
 
 /*
@@ -130,7 +137,7 @@ probes_of_step(PlanBuild *build, ErasureStep *step, PlannedOperation *operation)
 	if (operation->outside != NULL && operation->outside->contested)
 		return NIL;
 	if (fk != NULL && EffPlanIsKeyReference(build, operation->planned, fk))
-		return list_make1(add_probe(build->plan, EffProbeNew(build->plan->subject, step->rel, fk->columns,
+		return list_make1(add_probe(build->plan, EffProbeNew(build->request->subject, step->rel, fk->columns,
 															 fk->target_columns)));
 	return operation->planned->probes;
 }

@@ -7,13 +7,13 @@
 #include "plan/plan_int.h"
 
 void
-EffPlanScope(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned)
+EffPlanScope(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned)
 {
 	EffPlanScopePart(map, st, alias, plan, planned, planned->contested ? ROWS_GONE : ROWS_ALL);
 }
 
 void
-EffPlanScopePart(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned, int part)
+EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned, int part)
 {
 	if (planned->rows != NULL)
 		EffScopeRows(st, alias, planned->rows, part);
@@ -25,7 +25,7 @@ EffPlanScopePart(DataMap *map, Statement *st, const char *alias, ErasurePlan *pl
  * EffPlanScopeNow: the subject's own row, or rows that any owner link reaches.
  */
 void
-EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *plan, PlannedTable *planned,
+EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
 				const ScopeOwner *owner)
 {
 	ScopeOwner	either = *owner;
@@ -56,7 +56,7 @@ EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, ErasurePlan *pla
 bool
 EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk)
 {
-	MapTable   *subject = build->plan->subject;
+	MapTable   *subject = build->request->subject;
 
 	return planned->table == subject && fk->target == subject->rel->oid && planned->rows == NULL &&
 		subject->label->subject_where == NULL && EffLinkIsKey(subject, fk->target_columns, fk->nkeys);

@@ -54,7 +54,7 @@ EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation)
 	{
 		build->plan->written = list_append_unique_ptr(build->plan->written, step->rel);
 		if (step->strategy != STEP_RETAIN)
-			build->plan->deferrable = list_concat_unique_oid(build->plan->deferrable, step->rel->deferrable);
+			build->request->deferrable = list_concat_unique_oid(build->request->deferrable, step->rel->deferrable);
 	}
 }
 
@@ -68,7 +68,7 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	step->statement = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
 	appendStringInfo(&step->statement->text, "DELETE FROM %s t", rel->sql);
 	where = EffPlanBeginWhere(step->statement);
-	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
+	EffPlanScope(build->map, step->statement, "t", build->request, planned);
 	EffPlanAddCheck(step, rel, "", where);
 	if (EffPlanHasOneOwner(planned))
 	{
@@ -98,7 +98,7 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	if (planned->rows != NULL)
 		EffScopeCallRows(step->whole, "t", planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL);
 	else
-		EffPlanScopeNow(build->map, step->whole, "t", build->plan, planned, &EffScopeCall);
+		EffPlanScopeNow(build->map, step->whole, "t", build->request, planned, &EffScopeCall);
 }
 
 /* references_itself: by a key that is not set to NULL before. */
@@ -126,7 +126,7 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 	char	   *pending = append_update(build, st, planned);
 	int			where = EffPlanBeginWhere(st);
 
-	EffPlanScopePart(build->map, st, "t", build->plan, planned, part);
+	EffPlanScopePart(build->map, st, "t", build->request, planned, part);
 	appendStringInfoString(&st->text, pending);
 	step->statement = st;
 	if (EffPlanHasOneOwner(planned))
@@ -137,7 +137,7 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 			EffPlanEndByParents(build, step);
 			appendStringInfoString(&step->by_parents->text, pending);
 		}
-		if (EffPlanJoinsToOwner(planned) && !rewrites_owner(build->plan->subject, planned))
+		if (EffPlanJoinsToOwner(planned) && !rewrites_owner(build->request->subject, planned))
 		{
 			step->many = EffPlanBeginMany("update of", rel);
 			pending = append_update(build, step->many, planned);
@@ -263,7 +263,7 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	step->reason = reason.data;
 	step->statement = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 	appendStringInfo(&step->statement->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffPlanScope(build->map, step->statement, "t", build->plan, planned);
+	EffPlanScope(build->map, step->statement, "t", build->request, planned);
 	if (EffPlanHasOneOwner(planned))
 	{
 		if (EffPlanBeginByParents(build, step, SPI_OK_SELECT))

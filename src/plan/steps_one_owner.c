@@ -66,7 +66,7 @@ EffPlanBeginMany(const char *action, EffRelation *rel)
 void
 EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest)
 {
-	MapTable   *subject = build->plan->subject;
+	MapTable   *subject = build->request->subject;
 	TableLink  *link = planned->links ? linitial(planned->links) : NULL;
 	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, link);
 	StringInfoData keys;
@@ -88,7 +88,7 @@ EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const cha
 Statement *
 EffPlanMakeManyCount(PlanBuild *build, PlannedTable *planned)
 {
-	MapTable   *subject = build->plan->subject;
+	MapTable   *subject = build->request->subject;
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", planned->table->rel);
 	TableLink  *link = planned->links ? linitial(planned->links) : NULL;
 	OwnerJoin  *join = EffScopeOwnerJoin(build->map, st, subject, link);

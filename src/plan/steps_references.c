@@ -66,7 +66,7 @@ EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *
 		where = EffPlanBeginWhere(st);
 		if (operation->breaks_cycle)
 		{
-			EffPlanScope(build->map, st, "t", build->plan, operation->planned);
+			EffPlanScope(build->map, st, "t", build->request, operation->planned);
 			appendStringInfo(&st->text, " AND %s IS NOT NULL",
 							 EffColumnSql("t", rel, linitial_int(operation->set_null)));
 			step->reason = psprintf("the reference %s is part of a cycle of foreign keys", quote_identifier(fk->name));
@@ -102,11 +102,11 @@ append_outside(PlanBuild *build, Statement *st, PlannedOperation *operation)
 	if (operation->strategy != STEP_BLOCKER && outside->contested)
 		append_released(build, st, operation);
 	else if (operation->strategy != STEP_BLOCKER)
-		EffPlanScopePart(build->map, st, "t", build->plan, outside, operation->outside_part);
+		EffPlanScopePart(build->map, st, "t", build->request, outside, operation->outside_part);
 	else if (outside->rows != NULL)
 		EffScopeCallRows(st, "t", outside->rows, operation->outside_part);
 	else
-		EffPlanScopeNow(build->map, st, "t", build->plan, outside, &EffScopeCall);
+		EffPlanScopeNow(build->map, st, "t", build->request, outside, &EffScopeCall);
 }
 
 /*
@@ -117,7 +117,7 @@ static void
 append_released(PlanBuild *build, Statement *st, PlannedOperation *operation)
 {
 	EffScopeRows(st, "t", operation->outside->rows, ROWS_GONE);
-	EffOwnershipReleased(build->map, st, "t", build->plan, operation->outside, operation->fk,
+	EffOwnershipReleased(build->map, st, "t", build->request, operation->outside, operation->fk,
 						 operation->planned, &EffScopeMine);
 }
 
@@ -126,7 +126,7 @@ static void
 append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk)
 {
 	EffRelation *rel = EffMapLoad(build->map, fk->relid);
-	MapTable   *subject = build->plan->subject;
+	MapTable   *subject = build->request->subject;
 	EffRelation *target = EffMapLoad(build->map, fk->target);
 	char	   *inner;
 
@@ -137,7 +137,7 @@ append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, Foreign
 	}
 	inner = EffStatementAlias(st);
 	EffScopeJoinBegin(st, "t", rel, fk->columns, inner, target, fk->target_columns, fk->nkeys, fk->oid != InvalidOid);
-	EffPlanScope(build->map, st, inner, build->plan, planned);
+	EffPlanScope(build->map, st, inner, build->request, planned);
 	appendStringInfoChar(&st->text, ')');
 }
 
@@ -150,7 +150,7 @@ blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, PlannedOperatio
 
 	if (source == NULL)
 		return psprintf("Label %s, or %s.", rel->name, survive);
-	if (build->plan->restricted != NIL && EffPlanTable(build->plan, source->rel->oid) == NULL)
+	if (build->request->restricted != NIL && EffPlanTable(build->request, source->rel->oid) == NULL)
 		return psprintf("Add %s to the tables of the call, or leave them out.", source->name);
 	if (fk->on_delete == FKCONSTR_ACTION_CASCADE)
 		return psprintf("Give constraint %s another action, or %s.", quote_identifier(fk->name), survive);

@@ -60,7 +60,7 @@ EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned
 		if (EffOwnersHaveTwin(build->map, link))
 		{
 			/* another owner's way to the row is not let go for this owner */
-			EffOwnershipTwins(build->map, st, "t", build->plan, link);
+			EffOwnershipTwins(build->map, st, "t", build->request, link);
 			mine = psprintf("%s AND %s IS NOT TRUE", mine, EffStatementTake(st, length));
 		}
 		foreach_int(number, EffDetachLinkColumns(build->map, link))

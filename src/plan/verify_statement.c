@@ -8,14 +8,14 @@
 
 #include "utils/memutils.h"
 
-static bool leaves_out(DataMap *map, ErasurePlan *plan, PlannedTable *planned);
+static bool leaves_out(DataMap *map, RequestPlan *plan, PlannedTable *planned);
 
 /*
  * EffPlanVerifyStatement makes the count of what is left in a table.  Rows
  * that a "where" of the table's links leaves out are reached, but excluded.
  */
 Statement *
-EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
+EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
 	ScopeOwner	regardless = {.end = SCOPE_MINE, .regardless = true};
@@ -82,7 +82,7 @@ EffPlanVerifyStatement(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
 
 /* leaves_out: not every row that the links of a table reach is the subject's by them. */
 static bool
-leaves_out(DataMap *map, ErasurePlan *plan, PlannedTable *planned)
+leaves_out(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 {
 	bool		any = planned->rows != NULL || EffScopeHasWhere(map, plan->subject, NULL);
 	ListCell   *lc;

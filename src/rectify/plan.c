@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "plan/ownership.h"
-#include "plan/plan_int.h"
 #include "rectify/changes.h"
 #include "rectify/columns.h"
 #include "rectify/statements.h"
@@ -31,7 +30,7 @@ static List *tables_in_order(DataMap *map, List *columns);
 static bool nothing_is_deleted(Oid relid, void *arg);
 static PlannedTable *plan_rows(DataMap *map, RectifyPlan *plan, MapTable *table, bool own_links);
 static bool has_row_key(MapTable *table);
-static void add_table(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned);
+static void add_table(DataMap *map, RectifyPlan *plan, PlannedTable *planned);
 static void add_steps(DataMap *map, RectifyPlan *plan, RectifyTable *table, PlannedTable *planned,
 					  RectifyPart part, TableLink *link);
 
@@ -72,7 +71,6 @@ build_plan(DataMap *map, const void *key)
 	SubjectState state = ((const RectifyKey *) key)->state;
 	List	   *columns = ((const RectifyKey *) key)->columns;
 	RectifyPlan *plan = palloc0(sizeof(RectifyPlan));
-	PlanBuild	build = {.map = map, .plan = &plan->base};
 	ListCell   *lc;
 
 	plan->base.subject = subject;
@@ -84,7 +82,7 @@ build_plan(DataMap *map, const void *key)
 		*column = *(RectifyColumn *) lfirst(lc);
 		plan->columns = lappend(plan->columns, column);
 	}
-	EffPlanMakeSubjectLock(&build);
+	EffPlanMakeSubjectLock(map, &plan->base);
 	EffRectifyFollow(map, plan);
 	foreach_ptr(MapTable, table, tables_in_order(map, plan->columns))
 	{
@@ -98,9 +96,9 @@ build_plan(DataMap *map, const void *key)
 	foreach_ptr(ScopeRead, read, plan->follows)
 		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable,
 													   EffMapLoad(map, read->relid)->deferrable);
-	EffPlanMakeLocks(&build);
+	EffPlanMakeLocks(map, &plan->base);
 	foreach(lc, plan->base.tables)
-		add_table(&build, plan, lfirst(lc));
+		add_table(map, plan, lfirst(lc));
 	EffRectifyDefer(map, plan);
 	return plan;
 }
@@ -163,42 +161,42 @@ has_row_key(MapTable *table)
 
 /* add_table makes steps for each group of columns that go by the same rows. */
 static void
-add_table(PlanBuild *build, RectifyPlan *plan, PlannedTable *planned)
+add_table(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 {
 	RectifyTable *table = palloc0(sizeof(RectifyTable));
-	MapTable   *subject = build->plan->subject;
+	MapTable   *subject = plan->base.subject;
 	ListCell   *lc;
 
 	table->table = planned->table;
 	if (planned->find_first)
 	{
-		EffPlanMakeRowSet(build, planned);
+		EffPlanMakeRowSet(map, &plan->base, planned);
 		plan->row_sets = lappend(plan->row_sets, planned->rows);
 	}
 	if (planned->contested)
 	{
-		EffOwnershipQueries(build->map, build->plan, planned);
-		table->shared = EffRectifyMakeShared(build->map, plan, planned);
+		EffOwnershipQueries(map, &plan->base, planned);
+		table->shared = EffRectifyMakeShared(map, plan, planned);
 	}
 	if (!planned->own_links)
-		add_steps(build->map, plan, table, planned, PART_OWN, NULL);
+		add_steps(map, plan, table, planned, PART_OWN, NULL);
 	if (planned->contested)
 	{
 		if (!planned->own_links)
-			add_steps(build->map, plan, table, planned, PART_OWN_ONCE_SHARED, NULL);
+			add_steps(map, plan, table, planned, PART_OWN_ONCE_SHARED, NULL);
 		foreach(lc, planned->links)
-			add_steps(build->map, plan, table, planned, PART_LINK, lfirst(lc));
+			add_steps(map, plan, table, planned, PART_LINK, lfirst(lc));
 	}
 	else if (planned->table == subject)
 	{
 		/* a link of the subject's own row may lead to the row itself */
 		foreach(lc, EffGraphRoleLinks(subject, subject, ROLE_OWNER))
-			add_steps(build->map, plan, table, planned, PART_LINK, lfirst(lc));
+			add_steps(map, plan, table, planned, PART_LINK, lfirst(lc));
 	}
 	if (list_length(table->steps) > 1)
-		table->count = EffRectifyMakeCount(build->map, plan, table->steps);
+		table->count = EffRectifyMakeCount(map, plan, table->steps);
 	if (plan->triggers && table->steps != NIL)
-		table->aftermath = EffRectifyMakeAftermath(build->map, plan, planned, table->steps);
+		table->aftermath = EffRectifyMakeAftermath(map, plan, planned, table->steps);
 	if (table->steps != NIL || table->shared != NULL)
 		plan->tables = lappend(plan->tables, table);
 }

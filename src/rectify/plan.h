@@ -69,7 +69,7 @@ typedef struct RectifyTable
 /* Lives as long as the map */
 typedef struct RectifyPlan
 {
-	ErasurePlan base;			/* subject, locks, row sets and owners */
+	RequestPlan base;			/* subject, locks, row sets and owners */
 	SubjectState state;
 	List	   *columns;		/* of RectifyColumn */
 	List	   *follows;		/* of ScopeRead: columns that follow by a foreign key's action */

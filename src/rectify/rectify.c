@@ -68,7 +68,7 @@ rectify(FunctionCallInfo fcinfo)
 	List	   *results = NIL;
 	List	   *resolvers;
 	List	   *refs;
-	ErasurePlan *ref_plan;
+	RequestPlan *ref_plan;
 	List	   *entries;
 	TimestampTz requested_at = GetCurrentTimestamp();
 	EffBracket	bracket;

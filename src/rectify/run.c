@@ -25,8 +25,8 @@ EffRectifyRun(ErasureRun *run, RectifyPlan *plan)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	foreach_ptr(StatementPair, pair, plan->base.locks)
-		(void) EffExecLock(run, pair->one);
+	foreach_ptr(RowLock, rows, plan->base.locks)
+		(void) EffExecLock(run, rows->lock.one);
 	foreach(lc, plan->row_sets)
 		EffExecFind(run, lfirst(lc), true);
 	if (plan->base.owners != NIL)
