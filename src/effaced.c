@@ -6,7 +6,7 @@
 
 #include "base/own.h"
 #include "batches/batches.h"
-#include "export/access_folder.h"
+#include "export/export.h"
 #include "map/provider.h"
 #include "outbox/outbox.h"
 #include "trail/trail.h"
@@ -24,7 +24,7 @@ _PG_init(void)
 	EffSecretInit();
 	EffMapInit();
 	EffProviderInit();
-	EffAccessFolderInit();
+	EffExportInit();
 	EffOutboxInit();
 	EffGovernanceInit();
 }

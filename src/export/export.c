@@ -7,6 +7,7 @@
 
 #include "base/json_text.h"
 #include "base/jsonb.h"
+#include "export/export.h"
 #include "export/export_plan.h"
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
@@ -41,6 +42,11 @@ typedef struct Bundle
 	List	   *incomplete;		/* of char *: sources that could not be read */
 } Bundle;
 
+static TrailEvent *event_of(const ExportRequest *request, const char *type, Bundle *bundle);
+static void add_external(Bundle *bundle, const ExportRequest *request);
+static void add_tables(Bundle *bundle, const ExportRequest *request);
+static void join_bundles(Bundle *bundle, Bundle *other);
+static void write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at, Bundle *bundle);
 static void add_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
 static void read_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
 static void add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc);
@@ -57,82 +63,132 @@ static void bundle_too_large(void) pg_attribute_noreturn();
 static void write_timestamp(StringInfo buf, TimestampTz at);
 
 /*
- * effaced_export(subject_id, refs, subject, scope) gives the bundle of one
- * snapshot, and records that it was asked for and given.
+ * effaced_export(subject_id, refs, subject, scope) returns the document of an
+ * export.
  */
 Datum
 effaced_export(PG_FUNCTION_ARGS)
 {
-	DataMap    *map = EffGraphGet();
-	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 2);
-	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
+	ExportRequest request = {.map = EffGraphGet()};
 	char	   *scope = PG_ARGISNULL(3) ? "access" : text_to_cstring(PG_GETARG_TEXT_PP(3));
-	Bundle		bundle = {.portable = strcmp(scope, "portability") == 0};
-	ExportPlan *plan;
-	ErasureCall *call;
-	EffBracket	bracket;
-	EffObject	payload;
-	StringInfoData buf;
-	TrailEvent *requested;
-	List	   *resolvers = EffResolvers();
-	RequestPlan *ref_plan = EffRefPlanGet(map, subject, REF_ANY);
-	List	   *refs;
-	Bundle		external = {.portable = bundle.portable};
-	ListCell   *lc;
 
-	if (!bundle.portable && strcmp(scope, "access") != 0)
+	request.subject = EffGraphSubjectArgument(request.map, fcinfo, 2);
+	request.key = EffIdentifierResolve(request.subject, EffIdentifierArgument(fcinfo, 0));
+	request.refs = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	request.portability = strcmp(scope, "portability") == 0;
+	if (!request.portability && strcmp(scope, "access") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("unknown scope of an export"),
 				 errhint("Allowed: access, portability."),
 				 errhidestmt(true)));
-	EffRefPlanCheck(ref_plan, resolvers);
-	refs = EffRefsRead(PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), resolvers);
+	PG_RETURN_JSONB_P(EffExportBundle(&request));
+}
 
-	EffObjectBegin(&payload);
-	EffObjectText(&payload, "scope", scope);
-	requested = EffTrailEvent("export_requested", subject->kind, key->text, EffObjectDone(&payload));
+/*
+ * EffExportBundle returns the document of an export, in the current memory
+ * context: {"subject_id", "generated_at", "schema_version", "records",
+ * "incomplete_sources"}.  All records of the database are of one snapshot.  A
+ * table or an external system that cannot be read is named as incomplete; ERROR
+ * where the call itself may not or cannot go on, and where the document would be
+ * larger than a jsonb can be.
+ */
+Jsonb *
+EffExportBundle(const ExportRequest *request)
+{
+	Bundle		bundle = {.portable = request->portability};
+	Bundle		external = {.portable = request->portability};
+	TrailEvent *requested;
+	StringInfoData buf;
+	EffBracket	bracket;
 
-	/* functions of resolvers run with the caller's settings, outside of the bracket */
-	initStringInfo(&external.records);
-	refs = EffRefsUnite(refs, EffRefPlanRead(map, ref_plan, key));
-	foreach(lc, resolvers)
-		add_resolver(&external, lfirst(lc), refs);
-
-	plan = EffExportPlanGet(map, subject, key);
-	call = EffExecNew(map, &plan->base, &key, 1);
-	call->read_only = true;
+	requested = event_of(request, "export_requested", NULL);
+	add_external(&external, request);
 	initStringInfo(&bundle.records);
 	initStringInfo(&buf);		/* outlives the bracket */
 	EffSpiBegin(&bracket);
-	foreach(lc, plan->sources)
-		add_source(&bundle, call->runs[0], lfirst(lc));
-	if (external.records.len > 0)
-		appendStringInfo(&bundle.records, "%s%s", bundle.records.len > 0 ? "," : "", external.records.data);
-	bundle.count += external.count;
-	bundle.incomplete = list_concat(bundle.incomplete, external.incomplete);
+	add_tables(&bundle, request);
+	join_bundles(&bundle, &external);
+	(void) EffTrailAppend(list_make2(requested, event_of(request, "export_completed", &bundle)));
+	write_document(&buf, request->key->text, requested->occurred_at, &bundle);
+	EffSpiEnd(&bracket);
+	return finish_bundle(&buf);
+}
+
+/* event_of makes an event of the trail; with a bundle it says what was given. */
+static TrailEvent *
+event_of(const ExportRequest *request, const char *type, Bundle *bundle)
+{
+	EffObject	payload;
 
 	EffObjectBegin(&payload);
-	EffObjectText(&payload, "scope", scope);
-	EffObjectNumber(&payload, "records", bundle.count);
-	EffObjectTexts(&payload, "incomplete_sources", bundle.incomplete);
-	(void) EffTrailAppend(list_make2(requested, EffTrailEvent("export_completed", subject->kind, key->text,
-															  EffObjectDone(&payload))));
+	EffObjectText(&payload, "scope", request->portability ? "portability" : "access");
+	if (bundle != NULL)
+	{
+		EffObjectNumber(&payload, "records", bundle->count);
+		EffObjectTexts(&payload, "incomplete_sources", bundle->incomplete);
+	}
+	return EffTrailEvent(type, request->subject->kind, request->key->text, EffObjectDone(&payload));
+}
 
-	appendStringInfoChar(&buf, '{');
-	EffJsonMember(&buf, "subject_id", key->text);
-	EffJsonKey(&buf, "generated_at");
-	write_timestamp(&buf, requested->occurred_at);
-	EffJsonNumber(&buf, "schema_version", SCHEMA_VERSION);
-	EffJsonKey(&buf, "records");
-	appendStringInfoChar(&buf, '[');
-	appendBinaryStringInfo(&buf, bundle.records.data, bundle.records.len);
-	appendStringInfoChar(&buf, ']');
-	EffJsonKey(&buf, "incomplete_sources");
-	EffJsonStrings(&buf, bundle.incomplete);
-	appendStringInfoChar(&buf, '}');
-	EffSpiEnd(&bracket);
-	PG_RETURN_JSONB_P(finish_bundle(&buf));
+/*
+ * add_external asks the external systems.  It runs outside of the bracket, for
+ * the functions of resolvers run with the caller's settings.
+ */
+static void
+add_external(Bundle *bundle, const ExportRequest *request)
+{
+	List	   *resolvers = EffResolvers();
+	RequestPlan *plan = EffRefPlanGet(request->map, request->subject, REF_ANY);
+	List	   *refs;
+
+	EffRefPlanCheck(plan, resolvers);
+	refs = EffRefsRead(request->refs, resolvers);
+	refs = EffRefsUnite(refs, EffRefPlanRead(request->map, plan, request->key));
+	initStringInfo(&bundle->records);
+	foreach_ptr(Resolver, resolver, resolvers)
+		add_resolver(bundle, resolver, refs);
+}
+
+/* add_tables reads the tables of the map, inside the bracket, in the caller's snapshot. */
+static void
+add_tables(Bundle *bundle, const ExportRequest *request)
+{
+	ExportPlan *plan = EffExportPlanGet(request->map, request->subject, request->key);
+	SubjectKey *key = request->key;
+	ErasureCall *call = EffExecNew(request->map, &plan->base, &key, 1);
+
+	call->read_only = true;
+	foreach_ptr(ExportSource, source, plan->sources)
+		add_source(bundle, call->runs[0], source);
+}
+
+/* join_bundles adds to a bundle what another one holds. */
+static void
+join_bundles(Bundle *bundle, Bundle *other)
+{
+	if (other->records.len > 0)
+		appendStringInfo(&bundle->records, "%s%s", bundle->records.len > 0 ? "," : "", other->records.data);
+	bundle->count += other->count;
+	bundle->incomplete = list_concat(bundle->incomplete, other->incomplete);
+}
+
+/* write_document writes the document as JSON text. */
+static void
+write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at, Bundle *bundle)
+{
+	appendStringInfoChar(buf, '{');
+	EffJsonMember(buf, "subject_id", subject_id);
+	EffJsonKey(buf, "generated_at");
+	write_timestamp(buf, generated_at);
+	EffJsonNumber(buf, "schema_version", SCHEMA_VERSION);
+	EffJsonKey(buf, "records");
+	appendStringInfoChar(buf, '[');
+	appendBinaryStringInfo(buf, bundle->records.data, bundle->records.len);
+	appendStringInfoChar(buf, ']');
+	EffJsonKey(buf, "incomplete_sources");
+	EffJsonStrings(buf, bundle->incomplete);
+	appendStringInfoChar(buf, '}');
 }
 
 /*

@@ -1,17 +1,14 @@
 /*
  * export_html.h
- *	  The bundle of an export, and the page that shows it.
+ *	  The page that shows the document of an export.
  */
 #ifndef EFF_EXPORT_HTML_H
 #define EFF_EXPORT_HTML_H
 
 #include "effaced.h"
-#include "subject/identifier.h"
-
-/* What effaced_export() gives of a subject; records that it was asked for and given */
-extern Datum EffExportBundle(MapTable *subject, SubjectKey *key);
+#include "utils/jsonb.h"
 
 /* The page, text, in the encoding of the database */
-extern Datum EffExportHtml(Datum bundle);
+extern Datum EffExportHtml(Jsonb *bundle);
 
 #endif							/* EFF_EXPORT_HTML_H */

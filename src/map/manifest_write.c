@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "base/json_text.h"
+#include "map/manifest.h"
 #include "map/manifest_int.h"
 #include "trail/trail.h"
 
@@ -18,7 +19,6 @@ PG_FUNCTION_INFO_V1(effaced_manifest);
 PG_FUNCTION_INFO_V1(effaced_manifest_table);
 PG_FUNCTION_INFO_V1(effaced_manifest_snapshot);
 
-static Jsonb *manifest_document(void);
 static void write_map_table(StringInfo buf, MapTable *table);
 static void write_retention(StringInfo buf, RetentionPolicy *retention);
 static char *unused_link_name(TableLabel *label);
@@ -30,7 +30,7 @@ static void write_link_keys(StringInfo buf, LinkLabel *link, bool subject);
 Datum
 effaced_manifest(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_JSONB_P(manifest_document());
+	PG_RETURN_JSONB_P(EffManifestDocument());
 }
 
 /*
@@ -67,13 +67,17 @@ effaced_manifest_table(PG_FUNCTION_ARGS)
 Datum
 effaced_manifest_snapshot(PG_FUNCTION_ARGS)
 {
-	char	   *id = EffTrailAppend(list_make1(EffTrailEvent("manifest_snapshot", NULL, NULL, manifest_document())));
+	char	   *id = EffTrailAppend(list_make1(EffTrailEvent("manifest_snapshot", NULL, NULL, EffManifestDocument())));
 
 	return DirectFunctionCall1(uuid_in, CStringGetDatum(id));
 }
 
-static Jsonb *
-manifest_document(void)
+/*
+ * EffManifestDocument returns the whole data map as a manifest, in the current
+ * memory context.  ERROR where the labels of a table are in error.
+ */
+Jsonb *
+EffManifestDocument(void)
 {
 	DataMap    *map = EffMapGet();
 	StringInfoData buf;
