@@ -92,8 +92,8 @@ bench: ## Run the benchmarks on a throw-away server; TESTS="shop" runs some
 sanitize: ## Run the SQL tests under AddressSanitizer and UBSan; TESTS as above
 	@test/run sanitize $(TESTS)
 
-lint-code: ## Check the sources with cppcheck and what must agree with what
-	@test/lib/lint-code $(SQL_PARTS)
+lint-code: ## Check the sources: order of folders, public headers, calls, comments, what must agree with what, cppcheck
+	@test/lib/lint-code $(LINT_MODE) $(SQL_PARTS)
 
 help: ## List these targets
 	@echo "make                Build (PG_CONFIG=... chooses the server, WERROR=1 is strict)"

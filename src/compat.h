@@ -1,5 +1,5 @@
 /*
- * compat.h
+ * compat.h (public)
  *	  Everything that depends on the server's version.
  */
 #ifndef EFF_COMPAT_H

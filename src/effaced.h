@@ -1,5 +1,5 @@
 /*
- * effaced.h
+ * effaced.h (public)
  *	  SQLSTATEs and names that every module shares.
  */
 #ifndef EFFACED_H

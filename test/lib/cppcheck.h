@@ -15,4 +15,7 @@
 #define PG_FINALLY(...) } {
 #define PG_END_TRY(...) }
 #define PG_RE_THROW() abort()
+#define foreach_ptr(type, var, list) for (type *var = first_of(list); var != NULL; var = next_of(list))
+#define foreach_oid(var, list) for (Oid var = first_of(list); var != 0; var = next_of(list))
+#define foreach_int(var, list) for (int var = first_of(list); var != 0; var = next_of(list))
 #define foreach(cell, list) for (cell = list_head(list); cell != NULL; cell = lnext(list, cell))
