@@ -28,6 +28,24 @@ EffCatchUserError(MemoryContext context)
 	return error;
 }
 
+/*
+ * EffCatchDataError is called in PG_CATCH around code that only reads a text: the
+ * error tells what is wrong with that text.  Any other error is raised again.  The
+ * struct is in the context given.
+ */
+ErrorData *
+EffCatchDataError(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+		PG_RE_THROW();
+	FlushErrorState();
+	return error;
+}
+
 void
 EffSubBegin(EffSubtransaction *sub)
 {

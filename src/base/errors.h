@@ -47,6 +47,10 @@ extern ErrorData *EffSubCatch(const EffSubtransaction *sub);
 /* In PG_CATCH around what a user's text makes PostgreSQL compute: takes the error, but
  * raises a cancel or a lack of resources again */
 extern ErrorData *EffCatchUserError(MemoryContext context);
+
+/* The same around what reads a text: raises all but data exceptions again */
+extern ErrorData *EffCatchDataError(MemoryContext context);
+
 extern void EffRethrowWithoutValues(const EffStatementPlace *place) pg_attribute_noreturn();
 
 /* String literal that reads the same whatever standard_conforming_strings says */

@@ -9,13 +9,35 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+/* Reading.  Lists of words and keys end with NULL. */
+
+/* NULL where absent or JSON null */
+extern JsonbValue *EffJsonbMember(JsonbContainer *object, const char *key);
+
+/* Whether a member is a string, or not there, which leaves *text NULL */
+extern bool EffJsonbText(JsonbContainer *object, const char *key, char **text);
+
+/* The object at a place of an array, NULL where the element is none */
+extern JsonbContainer *EffJsonbElementObject(JsonbContainer *array, int place);
+
+/* A key that is not allowed; the second raises ZE001 for it */
+extern char *EffJsonbUnknownKey(JsonbContainer *object, const char *const *allowed);
+extern void EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed,
+							  const char *what);
+
+/* A text that holds an object; ERROR ZE001 otherwise */
+extern Jsonb *EffJsonbParse(const char *text, const char *what, const char *const *allowed);
+
+extern char *EffJsonbWords(const char *const *words);
+
+/* Writing: begin, one call per member, done. */
 typedef struct EffObject
 {
 	JsonbParseState *state;
 } EffObject;
 
 extern void EffObjectBegin(EffObject *object);
-extern void EffObjectText(EffObject *object, const char *key, const char *value);	/* NULL gives null */
+extern void EffObjectText(EffObject *object, const char *key, const char *value);
 extern void EffObjectTexts(EffObject *object, const char *key, List *values);	/* of char * */
 extern void EffObjectNumber(EffObject *object, const char *key, uint64 value);
 extern void EffObjectBool(EffObject *object, const char *key, bool value);
@@ -27,14 +49,5 @@ extern void EffObjectOpenArray(EffObject *object, const char *key);
 extern void EffObjectCloseArray(EffObject *object);
 
 extern Jsonb *EffObjectDone(EffObject *object);
-
-/* Jsonb member of an object, NULL where absent or JSON null */
-extern JsonbValue *EffJsonbMember(JsonbContainer *object, const char *key);
-/* ERROR ZE001 where an object has another key; allowed ends with NULL */
-extern void EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed, const char *what);
-extern Jsonb *EffJsonbParse(const char *text, const char *what, const char *const *allowed);
-extern char *EffJsonbWords(const char *const *words);
-extern char *EffJsonbString(JsonbContainer *object, const char *key, bool required);
-extern char *EffJsonbName(JsonbContainer *object, const char *key, bool required);
 
 #endif							/* EFF_JSONB_H */

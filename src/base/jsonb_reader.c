@@ -1,15 +1,20 @@
 /*
  * jsonb_reader.c
- *	  FIXME
+ *	  Reads the members of jsonb objects: of labels, manifests and arguments.
  */
 #include "postgres.h"
 
+#include "base/errors.h"
 #include "base/jsonb.h"
 
 #include "utils/builtins.h"
 
+static bool is_key_among(const JsonbValue *key, const char *const *words);
+
 /*
- * EffJsonbMember looks a key up; an absent key and JSON null are both NULL.
+ * EffJsonbMember returns the value of a key of an object, in the current memory
+ * context; NULL where the key is absent and where its value is the JSON null,
+ * which mean the same everywhere in labels and arguments.
  */
 JsonbValue *
 EffJsonbMember(JsonbContainer *object, const char *key)
@@ -20,8 +25,84 @@ EffJsonbMember(JsonbContainer *object, const char *key)
 }
 
 /*
- * EffJsonbParse reads a JSON object; what names it in the message of ZE001,
- * and allowed its keys in the hint.
+ * EffJsonbText reads a member that is a string.  It returns false where the
+ * member is something else, so that the caller says so in words of its own.
+ * *text is the string, in the current memory context, or NULL where the member
+ * is absent or null.
+ */
+bool
+EffJsonbText(JsonbContainer *object, const char *key, char **text)
+{
+	JsonbValue *value = EffJsonbMember(object, key);
+
+	*text = NULL;
+	if (value == NULL)
+		return true;
+	if (value->type != jbvString)
+		return false;
+	*text = pnstrdup(value->val.string.val, value->val.string.len);
+	return true;
+}
+
+/*
+ * EffJsonbElementObject returns the object at a place of an array, counted from
+ * 0, or NULL where the element is no object.
+ */
+JsonbContainer *
+EffJsonbElementObject(JsonbContainer *array, int place)
+{
+	JsonbValue *element = getIthJsonbValueFromContainer(array, place);
+
+	if (element == NULL || element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		return NULL;
+	return element->val.binary.data;
+}
+
+/*
+ * EffJsonbUnknownKey returns the first key of an object that is not among the
+ * allowed ones, in the current memory context, or NULL where there is none.  The
+ * list of allowed keys ends with NULL.
+ */
+char *
+EffJsonbUnknownKey(JsonbContainer *object, const char *const *allowed)
+{
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+		if (token == WJB_KEY && !is_key_among(&value, allowed))
+			return pnstrdup(value.val.string.val, value.val.string.len);
+	return NULL;
+}
+
+/*
+ * EffJsonbCheckKeys raises ZE001 where a container is no object, or has a key
+ * that is not allowed: nobody would read it, and a typing error would go
+ * unnoticed.  what names the container in the message.
+ */
+void
+EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed, const char *what)
+{
+	char	   *unknown;
+
+	if (!JsonContainerIsObject(object))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("%s is not a JSON object", what),
+				 errhint("Allowed keys: %s.", EffJsonbWords(allowed))));
+	unknown = EffJsonbUnknownKey(object, allowed);
+	if (unknown != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("unknown key \"%s\" in %s", unknown, what),
+				 errhint("Allowed keys: %s.", EffJsonbWords(allowed))));
+}
+
+/*
+ * EffJsonbParse returns the JSON object that a text holds, in the current memory
+ * context.  Any other text is ZE001: what names it in the message, and the hint
+ * lists the allowed keys.
  */
 Jsonb *
 EffJsonbParse(const char *text, const char *what, const char *const *allowed)
@@ -35,19 +116,14 @@ EffJsonbParse(const char *text, const char *what, const char *const *allowed)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
+		ErrorData  *error = EffCatchDataError(context);
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		/* only what the parser says of the text is ours to translate */
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		FlushErrorState();
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("%s is not valid JSON", what),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.", EffJsonbWords(allowed))));
+				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.",
+						 EffJsonbWords(allowed))));
 	}
 	PG_END_TRY();
 
@@ -55,78 +131,15 @@ EffJsonbParse(const char *text, const char *what, const char *const *allowed)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("%s is not a JSON object", what),
-				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.", EffJsonbWords(allowed))));
+				 errhint("Write a JSON object {\"key\": value, ...}.  Allowed keys: %s.",
+						 EffJsonbWords(allowed))));
 	return result;
 }
 
 /*
- * EffJsonbCheckKeys refuses members that nobody would read.
+ * EffJsonbWords returns words, of which the last is NULL, divided by commas, for
+ * a hint.
  */
-void
-EffJsonbCheckKeys(JsonbContainer *object, const char *const *allowed, const char *what)
-{
-	JsonbIterator *it = JsonbIteratorInit(object);
-	JsonbValue	v;
-	JsonbIteratorToken token;
-
-	if (!JsonContainerIsObject(object))
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("%s is not a JSON object", what),
-				 errhint("Allowed keys: %s.", EffJsonbWords(allowed))));
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		int			i;
-
-		if (token != WJB_KEY)
-			continue;
-		for (i = 0; allowed[i] != NULL; i++)
-			if (strlen(allowed[i]) == v.val.string.len &&
-				memcmp(allowed[i], v.val.string.val, v.val.string.len) == 0)
-				break;
-		if (allowed[i] == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("unknown key \"%s\" in %s",
-							pnstrdup(v.val.string.val, v.val.string.len), what),
-					 errhint("Allowed keys: %s.", EffJsonbWords(allowed))));
-	}
-}
-
-char *
-EffJsonbString(JsonbContainer *object, const char *key, bool required)
-{
-	JsonbValue *value = EffJsonbMember(object, key);
-
-	if (value == NULL && !required)
-		return NULL;
-	if (value == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label lacks the required key \"%s\"", key),
-				 errhint("Give \"%s\" a string.", key)));
-	if (value->type != jbvString)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"%s\" must be a string", key),
-				 errhint("Write \"%s\": \"...\".", key)));
-	return pnstrdup(value->val.string.val, value->val.string.len);
-}
-
-/* EffJsonbName reads a string that must not be empty. */
-char *
-EffJsonbName(JsonbContainer *object, const char *key, bool required)
-{
-	char	   *value = EffJsonbString(object, key, required);
-
-	if (value != NULL && value[strspn(value, " \t\r\n")] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"%s\" must not be empty", key),
-				 errhint("Write \"%s\": \"...\"%s.", key, required ? "" : " or leave the key out")));
-	return value;
-}
-
 char *
 EffJsonbWords(const char *const *words)
 {
@@ -136,4 +149,14 @@ EffJsonbWords(const char *const *words)
 	for (int i = 0; words[i] != NULL; i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", words[i]);
 	return buf.data;
+}
+
+static bool
+is_key_among(const JsonbValue *key, const char *const *words)
+{
+	for (int i = 0; words[i] != NULL; i++)
+		if (strlen(words[i]) == key->val.string.len &&
+			memcmp(words[i], key->val.string.val, key->val.string.len) == 0)
+			return true;
+	return false;
 }

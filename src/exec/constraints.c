@@ -17,8 +17,8 @@
 #include "utils/syscache.h"
 
 static void set_constraints(List *foreign_keys, const char *mode);
+static void check_constraints(List *constraints);
 static char *command_for(List *constraints);
-static bool is_ambiguous(const char *name, Oid schema);
 
 void
 EffExecDeferConstraints(RequestPlan *plan)
@@ -47,7 +47,7 @@ EffExecCheckConstraints(RequestPlan *plan)
 			declared = lappend(declared, lfirst(lc));
 	if (declared != NIL)
 		set_constraints(declared, "DEFERRED");
-	EffConstraintsCheck(plan->deferrable);
+	check_constraints(plan->deferrable);
 }
 
 /* set_constraints issues SET CONSTRAINTS for foreign keys. */
@@ -72,12 +72,12 @@ set_constraints(List *foreign_keys, const char *mode)
 }
 
 /*
- * EffConstraintsCheck sets them IMMEDIATE in a subtransaction that is rolled
+ * check_constraints sets them IMMEDIATE in a subtransaction that is rolled
  * back: what the caller has deferred stays deferred, and what a trigger did in
  * the course of its check is undone until it is done in earnest.
  */
-void
-EffConstraintsCheck(List *constraints)
+static void
+check_constraints(List *constraints)
 {
 	static const EffStatementPlace place = {.action = "checking deferred constraints of", .relation = "the changed rows"};
 	EffSubtransaction sub;
@@ -122,7 +122,7 @@ command_for(List *constraints)
 		form = (Form_pg_constraint) GETSTRUCT(tuple);
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "SET CONSTRAINTS ",
 						 quote_qualified_identifier(EffSchemaName(form->connamespace), NameStr(form->conname)));
-		if (is_ambiguous(NameStr(form->conname), form->connamespace))
+		if (EffConstraintHasNamesake(oid, NameStr(form->conname), form->connamespace, true))
 		{
 			ReleaseSysCache(tuple);
 			return pstrdup("SET CONSTRAINTS ALL IMMEDIATE");
@@ -133,23 +133,4 @@ command_for(List *constraints)
 		return NULL;
 	appendStringInfoString(&sql, " IMMEDIATE");
 	return sql.data;
-}
-
-static bool
-is_ambiguous(const char *name, Oid schema)
-{
-	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&keys[0], Anum_pg_constraint_conname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(name));
-	ScanKeyInit(&keys[1], Anum_pg_constraint_connamespace, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
-	scan = systable_beginscan(pg_constraint, ConstraintNameNspIndexId, true, NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found |= !((Form_pg_constraint) GETSTRUCT(tuple))->condeferrable;
-	systable_endscan(scan);
-	table_close(pg_constraint, AccessShareLock);
-	return found;
 }

@@ -1,37 +1,66 @@
 /*
  * duration.c
- *	  FIXME
+ *	  The duration of a retention policy: how a label writes it, and ISO 8601.
  */
 #include "postgres.h"
 
+#include "base/errors.h"
 #include "base/jsonb.h"
 #include "label/label_int.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/timestamp.h"
 
+static char *duration_text(JsonbContainer *object, JsonbValue *value);
+static Interval *read_interval(const char *text);
+static void refuse(const char *text) pg_attribute_noreturn();
+
 /*
- * EffLabelDuration reads an interval, or seconds as a number, and returns it in
- * ISO 8601 (the form "with designators" of the PostgreSQL manual, 8.5.4).
+ * EffLabelDuration returns the member "duration" of a retention policy in ISO 8601
+ * (the form "with designators" of the PostgreSQL manual, 8.5.4), or NULL where the
+ * policy has none.  A label may write it as any interval that PostgreSQL reads, or
+ * as a number of seconds.  ERROR ZE001 where it is not positive.
  */
 char *
 EffLabelDuration(JsonbContainer *object)
 {
 	JsonbValue *value = EffJsonbMember(object, "duration");
-	MemoryContext context = CurrentMemoryContext;
-	Interval   *volatile interval = NULL;
-	char	   *volatile text = NULL;
-	StringInfoData iso;
-	int64		seconds;
+	char	   *text;
+	Interval   *interval;
+	struct pg_itm parts;
+	char		iso[MAXDATELEN + 1];
 
 	if (value == NULL)
 		return NULL;
+	text = duration_text(object, value);
+	interval = read_interval(text);
+	if (interval->month < 0 || interval->day < 0 || interval->time < 0 ||
+		(interval->month == 0 && interval->day == 0 && interval->time == 0))
+		refuse(text);
+	interval2itm(*interval, &parts);
+	EncodeInterval(&parts, INTSTYLE_ISO_8601, iso);
+	return pstrdup(iso);
+}
+
+/* duration_text returns a duration as interval_in() reads it. */
+static char *
+duration_text(JsonbContainer *object, JsonbValue *value)
+{
 	if (value->type == jbvNumeric)
-		text = psprintf("%s seconds",
+		return psprintf("%s seconds",
 						DatumGetCString(DirectFunctionCall1(numeric_out,
 															NumericGetDatum(value->val.numeric))));
-	else
-		text = EffJsonbString(object, "duration", true);
+	return EffLabelString(object, "duration", true);
+}
+
+/* read_interval calls the input function of interval, and refuses what that refuses. */
+static Interval *
+read_interval(const char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Interval   *volatile interval = NULL;
 
 	PG_TRY();
 	{
@@ -42,51 +71,18 @@ EffLabelDuration(JsonbContainer *object)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		interval = NULL;
+		(void) EffCatchDataError(context);
+		refuse(text);
 	}
 	PG_END_TRY();
+	return interval;
+}
 
-	if (interval == NULL || interval->month < 0 || interval->day < 0 || interval->time < 0 ||
-		(interval->month == 0 && interval->day == 0 && interval->time == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"duration\" has the invalid value \"%s\"", text),
-				 errhint("Write a positive interval, for example \"10 years\" or \"P10Y\".")));
-
-	initStringInfo(&iso);
-	appendStringInfoChar(&iso, 'P');
-	if (interval->month / MONTHS_PER_YEAR != 0)
-		appendStringInfo(&iso, "%dY", interval->month / MONTHS_PER_YEAR);
-	if (interval->month % MONTHS_PER_YEAR != 0)
-		appendStringInfo(&iso, "%dM", interval->month % MONTHS_PER_YEAR);
-	if (interval->day != 0)
-		appendStringInfo(&iso, "%dD", interval->day);
-	if (interval->time != 0)
-	{
-		int64		fraction = interval->time % USECS_PER_SEC;
-
-		seconds = interval->time / USECS_PER_SEC;
-		appendStringInfoChar(&iso, 'T');
-		if (seconds / SECS_PER_HOUR != 0)
-			appendStringInfo(&iso, INT64_FORMAT "H", seconds / SECS_PER_HOUR);
-		if (seconds % SECS_PER_HOUR / SECS_PER_MINUTE != 0)
-			appendStringInfo(&iso, INT64_FORMAT "M", seconds % SECS_PER_HOUR / SECS_PER_MINUTE);
-		if (fraction != 0)
-		{
-			appendStringInfo(&iso, INT64_FORMAT ".%06d", seconds % SECS_PER_MINUTE, (int) fraction);
-			while (iso.data[iso.len - 1] == '0')
-				iso.data[--iso.len] = '\0';
-			appendStringInfoChar(&iso, 'S');
-		}
-		else if (seconds % SECS_PER_MINUTE != 0)
-			appendStringInfo(&iso, INT64_FORMAT "S", seconds % SECS_PER_MINUTE);
-	}
-	return iso.data;
+static void
+refuse(const char *text)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("label key \"duration\" has the invalid value \"%s\"", text),
+			 errhint("Write a positive interval, for example \"10 years\" or \"P10Y\".")));
 }

@@ -41,6 +41,7 @@ static const char *const hop_keys[] = {
 };
 
 static int	word_member(JsonbContainer *object, const char *key, const char *const *words, int unset);
+static char *label_name(JsonbContainer *object, const char *key, bool required);
 static bool bool_member(JsonbContainer *object, const char *key);
 static List *strings_member(JsonbContainer *object, const char *key);
 static RetentionPolicy *parse_retention(JsonbContainer *object);
@@ -90,13 +91,13 @@ EffLabelColumnFromJsonb(Jsonb *spec)
 	label->erasure = word_member(object, "erasure", erasure_words, ERASURE_DELETE);
 	word = word_member(object, "legal_basis", basis_words, -1);
 	label->legal_basis = word < 0 ? NULL : pstrdup(basis_words[word]);
-	label->description = EffJsonbString(object, "description", false);
-	label->purpose = EffJsonbString(object, "purpose", false);
+	label->description = EffLabelString(object, "description", false);
+	label->purpose = EffLabelString(object, "purpose", false);
 	label->retention = parse_retention(object);
-	label->surrogate = EffJsonbName(object, "surrogate", false);
-	label->fact = EffJsonbName(object, "fact", false);
-	label->link = EffJsonbName(object, "link", false);
-	label->ref = EffJsonbName(object, "ref", false);
+	label->surrogate = label_name(object, "surrogate", false);
+	label->fact = label_name(object, "fact", false);
+	label->link = label_name(object, "link", false);
+	label->ref = label_name(object, "ref", false);
 
 	if (label->erasure == ERASURE_RETAIN && label->retention == NULL)
 		ereport(ERROR,
@@ -127,7 +128,7 @@ EffLabelTableFromJsonb(Jsonb *spec)
 	EffJsonbCheckKeys(object, table_keys, "table label");
 
 	label->owned = bool_member(object, "owned");
-	label->subject = EffJsonbName(object, "subject", false);
+	label->subject = label_name(object, "subject", false);
 	label->subject_id_columns = strings_member(object, "subject_id_columns");
 	if (list_length(label->subject_id_columns) > INDEX_MAX_KEYS)
 		ereport(ERROR,
@@ -135,7 +136,7 @@ EffLabelTableFromJsonb(Jsonb *spec)
 				 errmsg("label key \"subject_id_columns\" names more than %d columns", INDEX_MAX_KEYS),
 				 errhint("Name the columns of a key.")));
 	label->set = parse_set(object);
-	path = EffJsonbString(object, "path", false);
+	path = EffLabelString(object, "path", false);
 
 	if (EffJsonbMember(object, "links") != NULL)
 	{
@@ -233,20 +234,55 @@ EffSharedWord(SharedPolicy shared)
 	return shared_words[shared];
 }
 
+/*
+ * EffLabelString returns a member of a label that is a string, in the current
+ * memory context; NULL where it is unset.  ERROR ZE001 where it is something
+ * else, and where it is required but unset.
+ */
+char *
+EffLabelString(JsonbContainer *object, const char *key, bool required)
+{
+	char	   *text;
+
+	if (!EffJsonbText(object, key, &text))
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must be a string", key),
+				 errhint("Write \"%s\": \"...\".", key)));
+	if (text == NULL && required)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label lacks the required key \"%s\"", key),
+				 errhint("Give \"%s\" a string.", key)));
+	return text;
+}
+
+/* label_name reads a string that must not be empty. */
+static char *
+label_name(JsonbContainer *object, const char *key, bool required)
+{
+	char	   *value = EffLabelString(object, key, required);
+
+	if (value != NULL && value[strspn(value, " \t\r\n")] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"%s\" must not be empty", key),
+				 errhint("Write \"%s\": \"...\"%s.", key, required ? "" : " or leave the key out")));
+	return value;
+}
+
 static int
 word_member(JsonbContainer *object, const char *key, const char *const *words, int unset)
 {
-	JsonbValue *member = EffJsonbMember(object, key);
 	char	   *value;
 
-	if (member == NULL)
-		return unset;
-	if (member->type != jbvString)
+	if (!EffJsonbText(object, key, &value))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("label key \"%s\" must be a string", key),
 				 errhint("Allowed values: %s.", EffJsonbWords(words))));
-	value = EffJsonbString(object, key, true);
+	if (value == NULL)
+		return unset;
 	for (int i = 0; words[i] != NULL; i++)
 		if (strcmp(words[i], value) == 0)
 			return i;
@@ -330,11 +366,11 @@ parse_retention(JsonbContainer *object)
 	EffJsonbCheckKeys(inner, retention_keys, "label key \"retention\"");
 
 	retention = palloc0(sizeof(RetentionPolicy));
-	retention->reason = EffJsonbName(inner, "reason", true);
+	retention->reason = label_name(inner, "reason", true);
 	word = word_member(inner, "basis", basis_words, 2);
 	retention->basis = pstrdup(basis_words[word]);
 	retention->duration = EffLabelDuration(inner);
-	retention->anchor = EffJsonbName(inner, "anchor", false);
+	retention->anchor = label_name(inner, "anchor", false);
 	retention->on_expiry = word_member(inner, "on_expiry", expiry_words, EXPIRY_REPORT);
 	return retention;
 }
@@ -345,9 +381,9 @@ parse_link(JsonbContainer *object)
 {
 	LinkLabel  *link = palloc0(sizeof(LinkLabel));
 
-	link->path = EffJsonbString(object, "path", false);
+	link->path = EffLabelString(object, "path", false);
 	link->hops = parse_hops(object);
-	link->where = EffJsonbName(object, "where", false);
+	link->where = label_name(object, "where", false);
 	link->role = word_member(object, "role", role_words, ROLE_OWNER);
 	link->redact = strings_member(object, "redact");
 	link->shared = word_member(object, "shared", shared_words, SHARED_KEEP);
@@ -387,7 +423,7 @@ parse_links(JsonbContainer *object)
 	{
 		LinkLabel  *link = parse_link(lfirst(entry));
 
-		link->name = EffJsonbName(lfirst(entry), "name", true);
+		link->name = label_name(lfirst(entry), "name", true);
 		if (link->path == NULL && link->hops == NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
@@ -415,7 +451,7 @@ parse_hops(JsonbContainer *object)
 		HopLabel   *hop = palloc0(sizeof(HopLabel));
 
 		hop->source_columns = strings_member(inner, "source_columns");
-		hop->target_table = EffJsonbName(inner, "target_table", true);
+		hop->target_table = label_name(inner, "target_table", true);
 		hop->target_columns = strings_member(inner, "target_columns");
 		if (hop->source_columns == NIL || hop->target_columns == NIL)
 			ereport(ERROR,
@@ -448,12 +484,12 @@ objects_member(JsonbContainer *object, const char *key, const char *const *keys,
 		!JsonContainerIsScalar(value->val.binary.data) && JsonContainerSize(value->val.binary.data) > 0;
 	for (int i = 0; valid && i < JsonContainerSize(value->val.binary.data); i++)
 	{
-		JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
+		JsonbContainer *element = EffJsonbElementObject(value->val.binary.data, i);
 
-		valid = element->type == jbvBinary && JsonContainerIsObject(element->val.binary.data);
+		valid = element != NULL;
 		if (valid)
-			EffJsonbCheckKeys(element->val.binary.data, keys, what);
-		objects = lappend(objects, element->val.binary.data);
+			EffJsonbCheckKeys(element, keys, what);
+		objects = lappend(objects, element);
 	}
 	if (!valid)
 		ereport(ERROR,

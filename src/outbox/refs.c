@@ -23,7 +23,6 @@ typedef struct PlacedRef
 static int	compare_places(const void *a, const void *b);
 static int	compare_refs(const ExternalRef *a, const ExternalRef *b);
 static char *text_member(JsonbContainer *object, const char *key, int place);
-static void check_members(JsonbContainer *object, int place);
 static void refuse(int place, const char *what) pg_attribute_noreturn();
 static char *registered(List *resolvers);
 
@@ -36,6 +35,7 @@ static char *registered(List *resolvers);
 List *
 EffRefsRead(Jsonb *refs, List *resolvers)
 {
+	static const char *const keys[] = {"kind", "value", "extra", NULL};
 	List	   *list = NIL;
 
 	if (refs == NULL)
@@ -44,15 +44,14 @@ EffRefsRead(Jsonb *refs, List *resolvers)
 		refuse(0, "refs is not a JSON array");
 	for (int i = 0; i < JsonContainerSize(&refs->root); i++)
 	{
-		JsonbValue *element = getIthJsonbValueFromContainer(&refs->root, i);
+		JsonbContainer *object = EffJsonbElementObject(&refs->root, i);
 		ExternalRef *ref = palloc0(sizeof(ExternalRef));
-		JsonbContainer *object;
 		JsonbValue *extra;
 
-		if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		if (object == NULL)
 			refuse(i + 1, "an entry of refs is not a JSON object");
-		object = element->val.binary.data;
-		check_members(object, i + 1);
+		if (EffJsonbUnknownKey(object, keys) != NULL)
+			refuse(i + 1, "an entry of refs has an unknown member");
 		ref->kind = text_member(object, "kind", i + 1);
 		ref->value = text_member(object, "value", i + 1);
 		extra = EffJsonbMember(object, "extra");
@@ -154,30 +153,15 @@ compare_refs(const ExternalRef *a, const ExternalRef *b)
 static char *
 text_member(JsonbContainer *object, const char *key, int place)
 {
-	JsonbValue *value = EffJsonbMember(object, key);
+	char	   *text;
 	int			length;
 
-	if (value == NULL || value->type != jbvString)
+	if (!EffJsonbText(object, key, &text) || text == NULL)
 		refuse(place, psprintf("an entry of refs has no %s", key));
-	length = pg_mbstrlen_with_len(value->val.string.val, value->val.string.len);
+	length = pg_mbstrlen(text);
 	if (length < 1 || length > EFF_REF_LENGTH)
 		refuse(place, psprintf("the %s of a reference must have 1 to %d characters", key, EFF_REF_LENGTH));
-	return pnstrdup(value->val.string.val, value->val.string.len);
-}
-
-static void
-check_members(JsonbContainer *object, int place)
-{
-	JsonbIterator *it = JsonbIteratorInit(object);
-	JsonbValue	value;
-	JsonbIteratorToken token;
-
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
-		if (token == WJB_KEY &&
-			!(value.val.string.len == 4 && memcmp(value.val.string.val, "kind", 4) == 0) &&
-			!(value.val.string.len == 5 && (memcmp(value.val.string.val, "value", 5) == 0 ||
-											memcmp(value.val.string.val, "extra", 5) == 0)))
-			refuse(place, "an entry of refs has an unknown member");
+	return text;
 }
 
 static void

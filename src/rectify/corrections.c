@@ -9,9 +9,6 @@
 #include "rectify/corrections.h"
 #include "rectify/plan.h"
 
-#include "access/table.h"
-#include "optimizer/optimizer.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 
 #define CORRECTION_FORM "Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category has several, null for the columns without one."
@@ -48,18 +45,13 @@ EffCorrectionsArgument(FunctionCallInfo fcinfo, int argno)
 				 errhidestmt(true)));
 	for (int i = 0; i < JB_ROOT_COUNT(array); i++)
 	{
-		JsonbValue *entry = getIthJsonbValueFromContainer(&array->root, i);
-		JsonbContainer *object;
+		JsonbContainer *object = EffJsonbElementObject(&array->root, i);
 		Correction *correction = palloc0(sizeof(Correction));
 		JsonbValue	value;
-		int			known = 0;
 
-		if (entry->type != jbvBinary || !JsonContainerIsObject(entry->val.binary.data))
+		if (object == NULL)
 			bad_correction(i + 1, "is not an object");
-		object = entry->val.binary.data;
-		for (int k = 0; keys[k] != NULL; k++)
-			known += getKeyJsonValueFromContainer(object, keys[k], strlen(keys[k]), &value) != NULL ? 1 : 0;
-		if (known < JsonContainerSize(object))
+		if (EffJsonbUnknownKey(object, keys) != NULL)
 			bad_correction(i + 1, "has an unknown key");
 		correction->category = text_member(object, "category", i + 1);
 		if (correction->category == NULL)
@@ -134,13 +126,11 @@ EffCorrectionColumns(DataMap *map, MapTable *subject, List *corrections)
 static char *
 text_member(JsonbContainer *object, const char *key, int number)
 {
-	JsonbValue *member = EffJsonbMember(object, key);
+	char	   *text;
 
-	if (member == NULL)
-		return NULL;
-	if (member->type != jbvString)
+	if (!EffJsonbText(object, key, &text))
 		bad_correction(number, "has a category or fact that is not a string");
-	return pnstrdup(member->val.string.val, member->val.string.len);
+	return text;
 }
 
 static void
@@ -252,13 +242,12 @@ check_generated(RectifyColumn *column, List *columns)
 {
 	EffColumn  *c = column->column->column;
 	EffRelation *rel = column->table->rel;
-	Bitmapset  *attnums = NULL;
+	Bitmapset  *attnums = EffGeneratedFrom(rel, c);
 
-	pull_varattnos(EffGenerationExpression(rel, c->attnum), 1, &attnums);
 	foreach_ptr(RectifyColumn, other, columns)
 	{
 		if (other->table == column->table && !other->column->column->generated &&
-			bms_is_member(other->column->column->attnum - FirstLowInvalidHeapAttributeNumber, attnums))
+			bms_is_member(other->column->column->attnum, attnums))
 			return;
 	}
 	ereport(ERROR,

@@ -1,7 +1,6 @@
 /*
  * constraints.c
- *	  Checks deferrable constraints before a call returns, and tells which
- *	  columns a constraint is on.
+ *	  Which columns a constraint is on, and whether its name tells it apart.
  */
 #include "postgres.h"
 
@@ -20,7 +19,41 @@
 static List *add_constraint(List *result, Oid relid, const char *name, const int16 *attnums, int n, List *columns);
 
 /*
- * EffConstraintsOn: an index that is no constraint is named in an error, too.
+ * EffConstraintHasNamesake tells whether SET CONSTRAINTS by the name of a
+ * constraint would also meet another: names of constraints are unique in a table
+ * only, not in a schema.  With only_undeferrable others count only where SET
+ * CONSTRAINTS would fail for them.
+ */
+bool
+EffConstraintHasNamesake(Oid constraint, const char *name, Oid schema, bool only_undeferrable)
+{
+	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&keys[0], Anum_pg_constraint_conname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(name));
+	ScanKeyInit(&keys[1], Anum_pg_constraint_connamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	scan = systable_beginscan(pg_constraint, ConstraintNameNspIndexId, true, NULL, 2, keys);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		found = form->oid != constraint && !(only_undeferrable && form->condeferrable);
+	}
+	systable_endscan(scan);
+	table_close(pg_constraint, AccessShareLock);
+	return found;
+}
+
+/*
+ * EffConstraintsOn returns an EffPlaceConstraint for each constraint and unique
+ * index of a relation that is on one of these columns, in the current memory
+ * context.  A unique index that is no constraint counts too, since an error
+ * names it in the same field.
  */
 List *
 EffConstraintsOn(Oid relid, List *columns)

@@ -1,7 +1,6 @@
 /*
  * constraints.h (public)
- *	  Constraints of tables that are written to: which columns they are on, and
- *	  whether those that are deferred hold.
+ *	  Constraints: which columns they are on, and whether a name tells them apart.
  */
 #ifndef EFF_CONSTRAINTS_H
 #define EFF_CONSTRAINTS_H
@@ -10,16 +9,13 @@
 #include "nodes/pg_list.h"
 
 /*
- * ERROR where one of these deferrable constraints (a list of Oid) is violated.
- * Nothing else happens: all of them are checked again when the caller has asked
- * for it, which COMMIT does at the latest.
- */
-extern void EffConstraintsCheck(List *constraints);
-
-/*
  * EffPlaceConstraint for the constraints and unique indexes of a relation that
  * are on one of these columns (char *)
  */
 extern List *EffConstraintsOn(Oid relid, List *columns);
+
+/* Whether SET CONSTRAINTS by the name of a constraint would meet others, or undeferrable ones */
+extern bool EffConstraintHasNamesake(Oid constraint, const char *name, Oid schema,
+									 bool only_undeferrable);
 
 #endif							/* EFF_CONSTRAINTS_H */

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "relations/constraints.h"
 #include "relations/relations.h"
 
 #include "access/genam.h"
@@ -16,7 +17,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-static bool has_namesake(ForeignKey *fk);
 static AttrNumber *attnum_array(Datum array, int *n);
 static int	compare_foreign_keys(const ListCell *a, const ListCell *b);
 
@@ -30,7 +30,6 @@ EffForeignKeysLoad(void)
 	SysScanDesc scan = systable_beginscan(pg_constraint, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
 	List	   *result = NIL;
-	ListCell   *lc;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -68,9 +67,10 @@ EffForeignKeysLoad(void)
 	}
 	systable_endscan(scan);
 	table_close(pg_constraint, AccessShareLock);
-	foreach(lc, result)
-		if (((ForeignKey *) lfirst(lc))->deferrable)
-			((ForeignKey *) lfirst(lc))->namesake = has_namesake(lfirst(lc));
+	foreach_ptr(ForeignKey, fk, result)
+		if (fk->deferrable)
+			fk->namesake = EffConstraintHasNamesake(fk->oid, fk->name,
+													get_namespace_oid(fk->schema, true), false);
 	list_sort(result, compare_foreign_keys);
 	return result;
 }
@@ -116,27 +116,6 @@ EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel)
 			return false;
 	}
 	return columns != NIL;
-}
-
-/* has_namesake: names of constraints are unique in a table only. */
-static bool
-has_namesake(ForeignKey *fk)
-{
-	Relation	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&keys[0], Anum_pg_constraint_conname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(fk->name));
-	ScanKeyInit(&keys[1], Anum_pg_constraint_connamespace, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(get_namespace_oid(fk->schema, true)));
-	scan = systable_beginscan(pg_constraint, ConstraintNameNspIndexId, true, NULL, 2, keys);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = ((Form_pg_constraint) GETSTRUCT(tuple))->oid != fk->oid;
-	systable_endscan(scan);
-	table_close(pg_constraint, AccessShareLock);
-	return found;
 }
 
 static AttrNumber *

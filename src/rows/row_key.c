@@ -6,7 +6,6 @@
 
 #include "rows/surrogate.h"
 
-#include "optimizer/optimizer.h"
 
 /*
  * EffRowKey takes the primary key, or else another unique key without NULLs,
@@ -49,12 +48,10 @@ EffErasureChanges(MapTable *table, EffColumn *column)
 				return true;
 	if (column->generated)
 	{
-		Bitmapset  *attnums = NULL;
+		Bitmapset  *attnums = EffGeneratedFrom(table->rel, column);
 
-		pull_varattnos(EffGenerationExpression(table->rel, column->attnum), 1, &attnums);
 		for (int i = 0; i < table->rel->ncolumns; i++)
-			if (!table->rel->columns[i].generated &&
-				bms_is_member(table->rel->columns[i].attnum - FirstLowInvalidHeapAttributeNumber, attnums) &&
+			if (bms_is_member(table->rel->columns[i].attnum, attnums) &&
 				EffErasureChanges(table, &table->rel->columns[i]))
 				return true;
 	}

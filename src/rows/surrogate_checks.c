@@ -98,7 +98,7 @@ reads_column(ColumnPlace *place, Node *node)
 		if (attnum == 0 || attnum == place->column->attnum)
 			return true;
 		if (column != NULL && column->generated &&
-			reads_column(place, EffGenerationExpression(place->rel, attnum)))
+			bms_is_member(place->column->attnum, EffGeneratedFrom(place->rel, column)))
 			return true;
 	}
 	return false;

@@ -371,10 +371,10 @@ milliseconds(void)
 }
 
 /*
- * next_id makes an identifier that begins with the time (version 7 of RFC 9562),
- * so that it goes to one end of its index: 48 bits of milliseconds, and 74 that
- * are random once per session and then count, as method 2 of its section 6.2
- * has it for those of one millisecond.
+ * next_id makes an identifier that begins with the time (version 7 of RFC 9562):
+ * 48 bits of milliseconds, and 74 that are random once per session and then count,
+ * as method 2 of its section 6.2 has it for those of one millisecond.  The trail
+ * has no index on it; where somebody makes one, events of a call go to one end of it.
  */
 static pg_uuid_t *
 next_id(uint64 ms)
