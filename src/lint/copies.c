@@ -1,7 +1,7 @@
 /*
  * copies.c
- *	  Checks of where labelled values are found besides their own columns: other
- *	  relations, and columns computed from them.
+ *	  Checks of where copies of labelled values are: in other relations, and in
+ *	  columns computed from labelled ones.
  */
 #include "postgres.h"
 
@@ -10,7 +10,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-/* The labelled columns, as a FROM item, and relations that are users' */
+/* A FROM item of the labelled columns, and the condition that a schema is a user's */
 #define LABELLED "ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS l (relation, attnum)"
 #define USER_SCHEMA(n) n ".nspname !~ '^pg_' AND " n ".nspname <> 'information_schema'"
 
@@ -35,27 +35,32 @@ static const char *const views_query =
 ") SELECT view, pg_catalog.string_agg(relation || ' ' || attnum, ' ' ORDER BY relation, attnum)"
 " FROM copies GROUP BY view ORDER BY view";
 
-/* A name in a statement, with its schema or not */
+/* A regular expression for a name in a statement, quoted or not */
 #define SQL_NAME "(?:\"(?:[^\"]|\"\")+\"|[[:alpha:]_][[:alnum:]_$]*)"
 
-/* Such a name, or NULL, as the catalogs have it */
-#define FOLDED(name) "CASE WHEN " name " ~ '^\"' THEN pg_catalog.replace(pg_catalog.substr(" name ", 2, pg_catalog.length(" name ") - 2), '\"\"', '\"')" \
+/* Such a name as it stands in the catalogs, or NULL */
+#define FOLDED(name) "CASE WHEN " name " ~ '^\"'" \
+	" THEN pg_catalog.replace(pg_catalog.substr(" name ", 2, pg_catalog.length(" name ") - 2)," \
+	" '\"\"', '\"')" \
 	" ELSE pg_catalog.lower(" name ") END"
 
 /*
- * Triggers on labelled tables that write elsewhere, as their source, or that of
- * a function that they call, has it: to a table by name, by SQL that is put
- * together when it runs, or out of sight.  What an extension brings along is
- * known to keep to its row.
+ * Triggers on labelled tables that may write to other tables.  The source of the
+ * trigger's function, and of the functions that it calls, is searched for statements
+ * that write to a table by its name ("writes", with the table) and for SQL that is put
+ * together when it runs ("builds SQL"); functions in other languages cannot be
+ * searched ("is hidden").  Functions of extensions are left out.
  */
 static const char *const triggers_query =
 "WITH RECURSIVE bodies AS ("
-" SELECT p.oid, p.proname, n.nspname, g.lanname, COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) AS source"
+" SELECT p.oid, p.proname, n.nspname, g.lanname,"
+" COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) AS source"
 " FROM pg_catalog.pg_proc p"
 " JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
 " JOIN pg_catalog.pg_language g ON g.oid = p.prolang"
 " WHERE p.oid >= 16384 AND g.lanname <> 'internal'"
-" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
+" WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
 "  AND d.objid = p.oid AND d.deptype = 'e')"
 "), triggers AS ("
 " SELECT t.tgrelid, t.tgname, t.tgfoid AS function"
@@ -66,33 +71,40 @@ static const char *const triggers_query =
 " SELECT DISTINCT t.function, t.function AS part FROM triggers t"
 " UNION SELECT r.function, c.oid"
 " FROM runs r JOIN bodies b ON b.oid = r.part"
-" CROSS JOIN LATERAL pg_catalog.regexp_matches(b.source, '(?:(" SQL_NAME ")\\s*\\.\\s*)?(" SQL_NAME ")\\s*\\(', 'g') AS w (name)"
+" CROSS JOIN LATERAL pg_catalog.regexp_matches(b.source,"
+" '(?:(" SQL_NAME ")\\s*\\.\\s*)?(" SQL_NAME ")\\s*\\(', 'g') AS w (name)"
 " JOIN bodies c ON c.proname = " FOLDED("w.name[2]")
 "  AND (w.name[1] IS NULL OR c.nspname = " FOLDED("w.name[1]") ")"
 "), sources AS ("
 " SELECT r.function, b.oid, b.lanname, b.source FROM runs r JOIN bodies b ON b.oid = r.part"
 "), written AS ("
 " SELECT f.oid, pg_catalog.regexp_matches(f.source,"
-"  '\\m(?:insert\\s+into|update|merge\\s+into|copy)\\s+(?:only\\s+)?(?:(" SQL_NAME ")\\s*\\.\\s*)?(" SQL_NAME ")', 'gi') AS name"
+" '\\m(?:insert\\s+into|update|merge\\s+into|copy)\\s+(?:only\\s+)?"
+"(?:(" SQL_NAME ")\\s*\\.\\s*)?(" SQL_NAME ")', 'gi') AS name"
 " FROM (SELECT DISTINCT oid, source FROM sources) AS f"
 "), targets AS ("
 " SELECT DISTINCT w.oid, c.oid AS target"
 " FROM written w"
-" JOIN pg_catalog.pg_class c ON c.relname = " FOLDED("w.name[2]") " AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'"
+" JOIN pg_catalog.pg_class c ON c.relname = " FOLDED("w.name[2]")
+"  AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'"
 " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND " USER_SCHEMA("n")
 " WHERE w.name[1] IS NULL OR n.nspname = " FOLDED("w.name[1]")
-") SELECT t.tgrelid, t.tgname, 'writes', x.target FROM triggers t JOIN sources s USING (function) JOIN targets x USING (oid)"
-" UNION SELECT t.tgrelid, t.tgname, 'builds SQL', NULL FROM triggers t JOIN sources s USING (function)"
+") SELECT t.tgrelid, t.tgname, 'writes', x.target FROM triggers t JOIN sources s USING (function)"
+" JOIN targets x USING (oid)"
+" UNION SELECT t.tgrelid, t.tgname, 'builds SQL', NULL FROM triggers t JOIN sources s"
+" USING (function)"
 "  WHERE s.lanname = 'plpgsql' AND s.source ~* '\\mexecute\\M'"
-" UNION SELECT t.tgrelid, t.tgname, 'is hidden', NULL FROM triggers t JOIN sources s USING (function)"
+" UNION SELECT t.tgrelid, t.tgname, 'is hidden', NULL FROM triggers t JOIN sources s"
+" USING (function)"
 "  WHERE s.lanname NOT IN ('plpgsql', 'sql')"
 " ORDER BY 1, 2, 3, 4";
 
-/* Rules on labelled tables, and the tables that they name besides */
+/* Rules on labelled tables, and the other tables that they name */
 static const char *const rules_query =
 "SELECT DISTINCT r.ev_class, r.rulename, d.refobjid"
 " FROM pg_catalog.pg_rewrite r"
-" JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid"
+" JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass"
+" AND d.objid = r.oid"
 "  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> r.ev_class"
 " JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'f')"
 " WHERE r.ev_type <> '1' AND r.ev_enabled <> 'D'"
@@ -100,40 +112,46 @@ static const char *const rules_query =
 " ORDER BY 1, 2, 3";
 
 /*
- * Foreign tables without a label that have columns like a labelled table's: two
- * of the same names and types, or one that no other table has.
+ * Foreign tables without a label whose columns are like those of a labelled table: two
+ * columns have the same names and types, or one whose name no other table has.
  */
 static const char *const foreign_query =
 "WITH labelled AS ("
-" SELECT a.attrelid AS relation, a.attnum, a.attname, a.atttypid, pg_catalog.count(*) OVER (PARTITION BY a.attname) AS namesakes"
-" FROM " LABELLED " JOIN pg_catalog.pg_attribute a ON a.attrelid = l.relation AND a.attnum = l.attnum"
+" SELECT a.attrelid AS relation, a.attnum, a.attname, a.atttypid, pg_catalog.count(*) OVER"
+" (PARTITION BY a.attname) AS namesakes"
+" FROM " LABELLED " JOIN pg_catalog.pg_attribute a ON a.attrelid = l.relation"
+" AND a.attnum = l.attnum"
 " WHERE l.relation = ANY ($3)"
 "), alike AS ("
-" SELECT f.attrelid, l.relation, pg_catalog.string_agg(f.attnum::pg_catalog.text, ' ' ORDER BY f.attnum) AS attnums,"
+" SELECT f.attrelid, l.relation, pg_catalog.string_agg(f.attnum::pg_catalog.text, ' '"
+" ORDER BY f.attnum) AS attnums,"
 "  pg_catalog.string_agg(l.attnum::pg_catalog.text, ' ' ORDER BY f.attnum) AS labelled,"
 "  pg_catalog.count(*) AS n, pg_catalog.min(l.namesakes) AS namesakes"
 " FROM pg_catalog.pg_class c"
 " JOIN pg_catalog.pg_attribute f ON f.attrelid = c.oid AND f.attnum > 0 AND NOT f.attisdropped"
 " JOIN labelled l ON l.attname = f.attname AND l.atttypid = f.atttypid AND l.relation <> f.attrelid"
-" WHERE c.relkind = 'f' AND NOT EXISTS (SELECT FROM " LABELLED " WHERE l.relation = c.oid AND l.attnum = f.attnum)"
+" WHERE c.relkind = 'f' AND NOT EXISTS (SELECT FROM " LABELLED " WHERE l.relation = c.oid"
+" AND l.attnum = f.attnum)"
 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)"
 " GROUP BY f.attrelid, l.relation"
 ") SELECT DISTINCT ON (attrelid) attrelid, relation, attnums, labelled FROM alike"
 " WHERE n > 1 OR namesakes = 1 ORDER BY attrelid, n DESC, relation";
 
 /*
- * Generated columns without a label that read labelled ones.  Where the
- * dependency is kept depends on the minor version that made the column.
+ * Generated columns without a label that read labelled ones.  Two minor versions of
+ * PostgreSQL keep the dependency in two places of pg_depend.
  */
 static const char *const generated_query =
 "SELECT g.relation, g.attnum, pg_catalog.string_agg(g.base::pg_catalog.text, ' ' ORDER BY g.base)"
 " FROM (SELECT a.attrelid AS relation, a.attnum, d.refobjsubid AS base"
 "  FROM pg_catalog.pg_attribute a"
 "  LEFT JOIN pg_catalog.pg_attrdef v ON v.adrelid = a.attrelid AND v.adnum = a.attnum"
-"  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid"
+"  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+" AND d.refobjid = a.attrelid"
 "   AND d.refobjsubid > 0 AND d.refobjsubid <> a.attnum"
 "   AND ((d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = v.oid)"
-"    OR (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum))"
+"    OR (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.attrelid"
+" AND d.objsubid = a.attnum))"
 "  WHERE a.attgenerated <> '' AND NOT a.attisdropped AND a.attrelid = ANY ($3)"
 "  GROUP BY 1, 2, 3) AS g"
 " JOIN " LABELLED " ON l.relation = g.relation AND l.attnum = g.base"
@@ -153,8 +171,8 @@ static void append_hop(StringInfo buf, EffRelation *from, const AttrNumber *colu
 static void append_names(StringInfo buf, EffRelation *rel, const AttrNumber *attnums, int n);
 
 /*
- * EffLintViews finds views over labelled columns; a materialized one keeps
- * what an erasure has taken from the table.
+ * EffLintViews finds views over labelled columns.  Materialized ones keep values that
+ * an erasure has replaced in the table.
  */
 void
 EffLintViews(LintRun *run)
@@ -163,7 +181,8 @@ EffLintViews(LintRun *run)
 }
 
 /*
- * EffLintTriggers finds tables that triggers on labelled tables may fill.
+ * EffLintTriggers finds triggers on labelled tables that may write copies to tables
+ * without a label.
  */
 void
 EffLintTriggers(LintRun *run)
@@ -172,7 +191,8 @@ EffLintTriggers(LintRun *run)
 }
 
 /*
- * EffLintRules finds tables that rules on labelled tables may fill.
+ * EffLintRules finds rules on labelled tables that may write copies to tables without
+ * a label.
  */
 void
 EffLintRules(LintRun *run)
@@ -181,7 +201,8 @@ EffLintRules(LintRun *run)
 }
 
 /*
- * EffLintForeignTables finds foreign tables that look like a labelled one.
+ * EffLintForeignTables finds foreign tables without a label that look like a labelled
+ * table, since they may show the same rows of another database.
  */
 void
 EffLintForeignTables(LintRun *run)
@@ -190,7 +211,8 @@ EffLintForeignTables(LintRun *run)
 }
 
 /*
- * EffLintGenerated finds columns that are computed from labelled ones.
+ * EffLintGenerated finds generated columns without a label that are computed from
+ * labelled ones.
  */
 void
 EffLintGenerated(LintRun *run)
@@ -198,6 +220,7 @@ EffLintGenerated(LintRun *run)
 	EffLintQuery(run, generated_query, lint_generated);
 }
 
+/* lint_view takes a row of views_query. */
 static void
 lint_view(LintRun *run, char **cells)
 {
@@ -220,15 +243,18 @@ lint_view(LintRun *run, char **cells)
 	list = EffLintNames(names);
 	if (view->relkind == RELKIND_MATVIEW)
 		(void) EffLintAdd(run, LINT_MATVIEW_COPIES_LABELLED, view, 0,
-						  psprintf("materialized view %s copies labelled columns, and keeps erased values until it is refreshed: %s",
+						  psprintf("materialized view %s copies labelled columns, and keeps erased"
+								   " values until it is refreshed: %s",
 								   view->name, list),
 						  psprintf("REFRESH MATERIALIZED VIEW %s;", view->sql));
 	else
 		(void) EffLintAdd(run, LINT_VIEW_COPIES_LABELLED, view, 0,
 						  psprintf("view %s shows labelled columns: %s", view->name, list),
-						  pstrdup("A view keeps no copy; see that those who may read it are to see personal data."));
+						  pstrdup("A view keeps no copy; see that those who may read it are to see"
+								  " personal data."));
 }
 
+/* lint_trigger takes a row of triggers_query. */
 static void
 lint_trigger(LintRun *run, char **cells)
 {
@@ -246,9 +272,11 @@ lint_trigger(LintRun *run, char **cells)
 	{
 		(void) EffLintAdd(run, LINT_TRIGGER_COPIES_LABELLED, rel, 0,
 						  strcmp(cells[2], "is hidden") == 0 ?
-						  psprintf("trigger %s on %s may copy labelled columns to where no erasure looks: its source cannot be read here",
+						  psprintf("trigger %s on %s may copy labelled columns to where no erasure"
+								   " looks: its source cannot be read here",
 								   name, rel->name) :
-						  psprintf("trigger %s on %s may copy labelled columns to where no erasure looks: it puts statements together when it runs",
+						  psprintf("trigger %s on %s may copy labelled columns to where no erasure"
+								   " looks: it puts statements together when it runs",
 								   name, rel->name),
 						  disable);
 		return;
@@ -260,11 +288,13 @@ lint_trigger(LintRun *run, char **cells)
 		return;
 	label = copy_statement(run, target, source);
 	(void) EffLintAdd(run, LINT_TRIGGER_COPIES_LABELLED, rel, 0,
-					  psprintf("trigger %s on %s writes to %s, which has no label: an erasure leaves there what it copied",
+					  psprintf("trigger %s on %s writes to %s, which has no label: an erasure"
+							   " leaves there what it copied",
 							   name, rel->name, target->name),
 					  label ? label : disable);
 }
 
+/* lint_rule takes a row of rules_query. */
 static void
 lint_rule(LintRun *run, char **cells)
 {
@@ -281,19 +311,25 @@ lint_rule(LintRun *run, char **cells)
 		return;
 	label = copy_statement(run, target, source);
 	(void) EffLintAdd(run, LINT_RULE_COPIES_LABELLED, rel, 0,
-					  psprintf("rule %s on %s uses %s, which has no label: an erasure leaves there what it copied",
+					  psprintf("rule %s on %s uses %s, which has no label: an erasure leaves there"
+							   " what it copied",
 							   name, rel->name, target->name),
 					  label ? label : psprintf("ALTER TABLE %s DISABLE RULE %s;", rel->sql, name));
 }
 
-/* is_copy: a table beside the labelled one that is not in the map itself. */
+/*
+ * is_copy returns whether a table that a trigger or rule of a labelled one names is
+ * another one, not in the map and not effaced's own.
+ */
 static bool
 is_copy(LintRun *run, Oid target, Oid source)
 {
-	return target != source && EffMapTableOver(run->map, target) == NULL && EffLintIsInQuestion(run, source) &&
+	return target != source && EffMapTableOver(run->map, target) == NULL &&
+		EffLintIsInQuestion(run, source) &&
 		get_rel_name(target) != NULL && !EffLintIsOwn(target);
 }
 
+/* lint_foreign_table takes a row of foreign_query. */
 static void
 lint_foreign_table(LintRun *run, char **cells)
 {
@@ -320,14 +356,17 @@ lint_foreign_table(LintRun *run, char **cells)
 			continue;
 		appendStringInfo(&hint, "%s%s", hint.len > 0 && hint.data[hint.len - 1] != '\n' ? "\n" : "",
 						 EffLabelStatement(rel->oid, attnum,
-										   psprintf("{\"category\": \"%s\"}", column->label->category)));
+										   psprintf("{\"category\": \"%s\"}",
+													column->label->category)));
 	}
 	(void) EffLintAdd(run, LINT_FOREIGN_TABLE_COPIES_LABELLED, rel, 0,
-					  psprintf("foreign table %s has columns without a label that look like labelled ones of %s: %s",
+					  psprintf("foreign table %s has columns without a label that look like"
+							   " labelled ones of %s: %s",
 							   rel->name, source->name, columns),
 					  hint.data);
 }
 
+/* lint_generated takes a row of generated_query. */
 static void
 lint_generated(LintRun *run, char **cells)
 {
@@ -339,17 +378,19 @@ lint_generated(LintRun *run, char **cells)
 	if (columns == NULL || table == NULL)
 		return;
 	(void) EffLintAdd(run, LINT_GENERATED_COPIES_LABELLED, rel, attnum,
-					  psprintf("column %s has no label and is generated from labelled columns (%s): %s",
+					  psprintf("column %s has no label and is generated from labelled columns"
+							   " (%s): %s",
 							   EffLintColumnName(rel, attnum), columns,
 							   table->fully_pii_owned ? "an export leaves it out" :
-							   "an export leaves it out, and because of it the row is never deleted"),
+							   "an export leaves it out, and because of it the row is never"
+							   " deleted"),
 					  EffLintLabelLike(run, rel, attnum, strtol(cells[2], NULL, 10)));
 }
 
 /*
- * copy_statement labels a copy with the way to whom its values are about: by
- * foreign keys, or else by columns that are called like the original's keys.
- * NULL where neither is there.
+ * copy_statement returns the statement that labels a copy with a way to the subject
+ * of the original: by foreign keys, or else by columns that are called like the
+ * original's keys.  It returns NULL if the copy has neither.
  */
 static char *
 copy_statement(LintRun *run, EffRelation *copy, MapTable *source)
@@ -373,7 +414,7 @@ copy_statement(LintRun *run, EffRelation *copy, MapTable *source)
 		link = list_length(source->links) == 1 ? linitial(source->links) : NULL;
 		if (link == NULL || link->error != NULL || (hop = linitial(link->hops))->reverse)
 			return NULL;
-		/* as the original goes on, so does the copy */
+		/* the copy takes the place of the original in its first hop; the others are the same */
 		columns = hop->source_columns;
 		target = hop->target;
 		target_columns = hop->target_columns;
@@ -389,13 +430,14 @@ copy_statement(LintRun *run, EffRelation *copy, MapTable *source)
 	foreach_ptr(JoinHop, hop, hops)
 	{
 		appendStringInfoString(&buf, ", ");
-		append_hop(&buf, hop->source, hop->source_columns, hop->target, hop->target_columns, hop->n);
+		append_hop(&buf, hop->source, hop->source_columns, hop->target, hop->target_columns,
+				   hop->n);
 	}
 	appendStringInfoString(&buf, "]}");
 	return EffLabelStatement(copy->oid, 0, buf.data);
 }
 
-/* namesakes finds columns of the same names and types in a copy; NULL where one is missing. */
+/* namesakes returns the columns of the same names and types in a copy; NULL if one is missing. */
 static AttrNumber *
 namesakes(EffRelation *copy, EffRelation *rel, const AttrNumber *columns, int n)
 {
@@ -413,17 +455,20 @@ namesakes(EffRelation *copy, EffRelation *rel, const AttrNumber *columns, int n)
 	return n > 0 ? result : NULL;
 }
 
+/* append_hop writes a hop as the label key "hops" has it. */
 static void
 append_hop(StringInfo buf, EffRelation *from, const AttrNumber *columns,
 		   EffRelation *to, const AttrNumber *target_columns, int n)
 {
 	appendStringInfoString(buf, "{\"source_columns\": [");
 	append_names(buf, from, columns, n);
-	appendStringInfo(buf, "], \"target_table\": %s, \"target_columns\": [", EffLintJsonString(to->name));
+	appendStringInfo(buf, "], \"target_table\": %s, \"target_columns\": [",
+					 EffLintJsonString(to->name));
 	append_names(buf, to, target_columns, n);
 	appendStringInfoString(buf, "]}");
 }
 
+/* append_names writes names of columns as strings of JSON. */
 static void
 append_names(StringInfo buf, EffRelation *rel, const AttrNumber *attnums, int n)
 {

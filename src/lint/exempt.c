@@ -1,9 +1,9 @@
 /*
  * exempt.c
- *	  Findings that somebody has judged: recording it, and leaving them out.
+ *	  Exemptions: findings of which somebody has recorded that they need no action.
  *
- * A relation is kept by its name, as findings write it: a name survives a dump
- * and restore, and a renamed table is judged anew.
+ * An exemption has the name of its relation, as findings write it, and not its OID:
+ * the name survives a dump and restore, and a renamed table is judged anew.
  */
 #include "postgres.h"
 
@@ -33,11 +33,12 @@ static List *load_exemptions(void);
 static bool is_exempt(List *exemptions, Finding *finding);
 static void lint_exemption(LintRun *run, Exemption *exemption);
 static bool names_schema(LintRun *run, const char *relation);
-static uint64 change(const char *sql, Oid *types, Datum *values, const char *nulls, int n, int expected);
+static uint64 change(const char *sql, Oid *types, Datum *values, const char *nulls, int n,
+					 int expected);
 
 /*
- * effaced_lint_exempt(relation, column_name, code, reason) records that
- * a finding needs no action, and why.
+ * effaced_lint_exempt(relation, column_name, code, reason) records that a finding
+ * needs no action, and why.  It replaces the reason of an exemption that is there.
  */
 Datum
 effaced_lint_exempt(PG_FUNCTION_ARGS)
@@ -64,7 +65,8 @@ effaced_lint_exempt(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("an exemption needs a reason"),
-				 errhint("Say why the finding needs no action: SELECT %s.effaced_lint_exempt(%s, %s, %s, 'our reason');",
+				 errhint("Say why the finding needs no action: SELECT %s.effaced_lint_exempt(%s,"
+						 " %s, %s, 'our reason');",
 						 EffExtensionSchemaSql(), quote_literal_cstr(relation),
 						 column ? quote_literal_cstr(column) : "NULL", quote_literal_cstr(code))));
 	values[0] = CStringGetTextDatum(relation);
@@ -73,7 +75,8 @@ effaced_lint_exempt(PG_FUNCTION_ARGS)
 	values[2] = CStringGetTextDatum(code);
 	values[3] = PG_GETARG_DATUM(3);
 	values[4] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
-	(void) change("INSERT INTO %s.effaced_lint_exemptions AS e (relation, column_name, code, reason, recorded_by)"
+	(void) change("INSERT INTO %s.effaced_lint_exemptions AS e (relation, column_name, code,"
+				  " reason, recorded_by)"
 				  " VALUES ($1, $2, $3, $4, $5)"
 				  " ON CONFLICT (relation, column_name, code) DO UPDATE"
 				  " SET reason = $4, recorded_by = $5, recorded_at = pg_catalog.clock_timestamp()",
@@ -82,7 +85,7 @@ effaced_lint_exempt(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_lint_unexempt(relation, column_name, code) takes it back.  The
+ * effaced_lint_unexempt(relation, column_name, code) deletes an exemption.  The
  * relation is text, since it may be gone.
  */
 Datum
@@ -95,11 +98,12 @@ effaced_lint_unexempt(PG_FUNCTION_ARGS)
 	char		nulls[] = "   ";
 	List	   *parts;
 
-	/* what the caller's search_path makes of it, where there is such a relation */
+	/* a relation that is there may be named as the caller's search_path allows */
 	if (relation != NULL && SplitIdentifierString(pstrdup(relation), '.', &parts) &&
 		list_length(parts) >= 1 && list_length(parts) <= 2)
 	{
-		RangeVar   *range = makeRangeVar(list_length(parts) == 2 ? linitial(parts) : NULL, llast(parts), -1);
+		RangeVar   *range = makeRangeVar(list_length(parts) == 2 ? linitial(parts) : NULL,
+										 llast(parts), -1);
 		Oid			relid = RangeVarGetRelid(range, NoLock, true);
 
 		char	   *display = OidIsValid(relid) ? EffRelationDisplayName(relid) : NULL;
@@ -119,32 +123,33 @@ effaced_lint_unexempt(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("there is no such exemption"),
-				 errdetail("Names have to be as they were recorded, with the schema unless it is public."),
-				 errhint("See what there is: SELECT relation, column_name, code, reason FROM %s.effaced_lint_exemptions;",
+				 errdetail("Names have to be as they were recorded, with the schema unless it is"
+						   " public."),
+				 errhint("See what there is: SELECT relation, column_name, code, reason"
+						 " FROM %s.effaced_lint_exemptions;",
 						 EffExtensionSchemaSql())));
 	PG_RETURN_VOID();
 }
 
 /*
- * EffLintExemptions takes out the findings that have been judged, and adds one
- * for each judgement whose object is gone.
+ * EffLintExemptions removes the findings that have been exempted, and files one for
+ * each exemption whose relation, column or code is gone.  It has to be the last check.
  */
 void
 EffLintExemptions(LintRun *run)
 {
 	List	   *exemptions = load_exemptions();
 	List	   *kept = NIL;
-	ListCell   *lc;
 
-	foreach(lc, run->findings)
-		if (!is_exempt(exemptions, lfirst(lc)))
-			kept = lappend(kept, lfirst(lc));
+	foreach_ptr(Finding, finding, run->findings)
+		if (!is_exempt(exemptions, finding))
+			kept = lappend(kept, finding);
 	run->findings = kept;
-	foreach(lc, exemptions)
-		lint_exemption(run, lfirst(lc));
+	foreach_ptr(Exemption, exemption, exemptions)
+		lint_exemption(run, exemption);
 }
 
-/* code_argument refuses a code that no finding has. */
+/* code_argument returns a code; one that no finding has is an error. */
 static char *
 code_argument(FunctionCallInfo fcinfo, int argno)
 {
@@ -158,6 +163,7 @@ code_argument(FunctionCallInfo fcinfo, int argno)
 	return code;
 }
 
+/* is_blank returns whether a text has nothing but white space. */
 static bool
 is_blank(const char *text)
 {
@@ -166,7 +172,10 @@ is_blank(const char *text)
 	return *text == '\0';
 }
 
-/* load_exemptions reads them as their owner: whoever may lint need not see the reasons. */
+/*
+ * load_exemptions returns a list of Exemption.  It reads the table as its owner, since
+ * a caller of effaced_lint() need not have the right to read the reasons.
+ */
 static List *
 load_exemptions(void)
 {
@@ -176,7 +185,8 @@ load_exemptions(void)
 	List	   *exemptions = NIL;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT e.relation, e.column_name, e.code FROM %s.effaced_lint_exemptions e"
+	if (SPI_execute(psprintf("SELECT e.relation, e.column_name, e.code"
+							 " FROM %s.effaced_lint_exemptions e"
 							 " ORDER BY e.relation, e.column_name, e.code",
 							 EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the exemptions");
@@ -195,6 +205,7 @@ load_exemptions(void)
 	return exemptions;
 }
 
+/* is_exempt returns whether there is an exemption of a finding. */
 static bool
 is_exempt(List *exemptions, Finding *finding)
 {
@@ -209,7 +220,7 @@ is_exempt(List *exemptions, Finding *finding)
 	return false;
 }
 
-/* lint_exemption finds a judgement about what is no longer there. */
+/* lint_exemption files a finding about an exemption whose relation, column or code is gone. */
 static void
 lint_exemption(LintRun *run, Exemption *exemption)
 {
@@ -232,13 +243,17 @@ lint_exemption(LintRun *run, Exemption *exemption)
 							 exemption->relation, exemption->column ? "." : "",
 							 exemption->column ? quote_identifier(exemption->column) : "",
 							 exemption->code, what),
-					psprintf("SELECT %s.effaced_lint_unexempt(%s, %s, %s);", EffExtensionSchemaSql(),
+					psprintf("SELECT %s.effaced_lint_unexempt(%s, %s, %s);",
+							 EffExtensionSchemaSql(),
 							 quote_literal_cstr(exemption->relation),
 							 exemption->column ? quote_literal_cstr(exemption->column) : "NULL",
 							 quote_literal_cstr(exemption->code)));
 }
 
-/* names_schema tells whether a name, of a relation or of none, is in a schema asked for. */
+/*
+ * names_schema returns whether a name is in one of the schemas that findings are asked
+ * for.  The relation of that name may be gone.
+ */
 static bool
 names_schema(LintRun *run, const char *relation)
 {
@@ -249,10 +264,14 @@ names_schema(LintRun *run, const char *relation)
 	if (!SplitIdentifierString(pstrdup(relation), '.', &parts) || parts == NIL)
 		return true;
 	return list_member_oid(run->schemas,
-						   get_namespace_oid(list_length(parts) == 2 ? linitial(parts) : "public", true));
+						   get_namespace_oid(list_length(parts) == 2 ? linitial(parts) : "public",
+											 true));
 }
 
-/* change writes to the exemptions as their owner. */
+/*
+ * change runs a statement that writes to the exemptions, as the owner of the table, and
+ * returns the number of rows.  In its text %s stands for the schema.
+ */
 static uint64
 change(const char *sql, Oid *types, Datum *values, const char *nulls, int n, int expected)
 {

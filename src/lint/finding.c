@@ -1,6 +1,7 @@
 /*
  * finding.c
- *	  effaced_lint(): runs the checks, and sorts and writes what they find.
+ *	  Findings: filing, ordering and naming them, and the questions that several
+ *	  checks ask.
  */
 #include "postgres.h"
 
@@ -16,10 +17,10 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-#define MAX_NAMES 10			/* named in a message */
-#define MAX_ATTEMPTS 5			/* to read the catalogs beside DDL */
+#define MAX_NAMES 10			/* more are only counted in a message */
+#define MAX_ATTEMPTS 5			/* to read the catalogs while other sessions change them */
 
-/* A query over the catalogs, and what it found */
+/* A query over the catalogs, and its rows */
 typedef struct CatalogQuery
 {
 	LintRun    *run;
@@ -27,7 +28,7 @@ typedef struct CatalogQuery
 	List	   *rows;			/* of char **, a text for each column */
 } CatalogQuery;
 
-/* A definition as text, by a function of the server */
+/* A definition as text, as a function of the server writes it */
 typedef struct Definition
 {
 	Oid			function;
@@ -35,6 +36,9 @@ typedef struct Definition
 	char	   *text;			/* NULL where the object is gone */
 } Definition;
 
+static Finding *file_finding(LintRun *run, LintSeverity severity, LintCode code, char *message,
+							 char *hint);
+static char *sentence_end(const char *detail);
 static void run_query(void *arg);
 static void call_definition(void *arg);
 
@@ -52,59 +56,64 @@ static const struct
 };
 #undef LINT_CODE
 
+/*
+ * EffLintAdd files a finding with the severity of its code, about a column, about
+ * a relation (attnum 0), or about neither (rel NULL).  It returns whether the
+ * finding will be shown: findings about relations outside the schemas that the
+ * caller asked for are dropped.  Message and hint, which may be NULL, are kept.
+ */
 bool
-EffLintAdd(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum, char *message, char *hint)
+EffLintAdd(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum, char *message,
+		   char *hint)
 {
 	return EffLintAddAs(run, codes[code].severity, code, rel, attnum, message, hint);
 }
 
+/*
+ * EffLintAddAs does what EffLintAdd does, with a severity other than the code's.
+ */
 bool
-EffLintAddAs(LintRun *run, LintSeverity severity, LintCode code, EffRelation *rel, AttrNumber attnum,
+EffLintAddAs(LintRun *run, LintSeverity severity, LintCode code, EffRelation *rel,
+			 AttrNumber attnum,
 			 char *message, char *hint)
 {
-	Finding    *finding;
-
 	EffColumn  *column = rel == NULL || attnum == 0 ? NULL : EffRelationFindColumn(rel, attnum);
+	Finding    *finding;
 
 	if (rel == NULL ? run->schemas != NIL : !EffLintIsInQuestion(run, rel->oid))
 		return false;
 	/* it has just been dropped */
 	if (rel != NULL && attnum != 0 && column == NULL)
 		return false;
-	finding = palloc0(sizeof(Finding));
-	finding->code = code;
-	finding->severity = severity;
+	finding = file_finding(run, severity, code, message, hint);
 	finding->relid = rel ? rel->oid : InvalidOid;
 	finding->relation = rel ? rel->name : "";
 	finding->attnum = attnum;
 	finding->column = column == NULL ? NULL : column->name;
-	finding->message = message;
-	finding->hint = hint;
-	run->findings = lappend(run->findings, finding);
 	return true;
 }
 
 /*
- * EffLintAddNamed files a finding about a relation that is known by name alone:
- * one of effaced's own, or one that may be gone.  Whether it is asked for, the
- * caller has seen to.
+ * EffLintAddNamed files a finding about a relation that is given by its name: one
+ * of effaced's own, or one that is gone, whose relid is InvalidOid.  The finding
+ * is shown in any case, so the caller has to look at the schemas asked for.
  */
 void
 EffLintAddNamed(LintRun *run, LintSeverity severity, LintCode code, Oid relid, char *relation,
 				char *column, char *message, char *hint)
 {
-	Finding    *finding = palloc0(sizeof(Finding));
+	Finding    *finding = file_finding(run, severity, code, message, hint);
 
-	finding->code = code;
-	finding->severity = severity;
 	finding->relid = relid;
 	finding->relation = relation;
 	finding->column = column;
-	finding->message = message;
-	finding->hint = hint;
-	run->findings = lappend(run->findings, finding);
 }
 
+/*
+ * EffLintAddError files a finding that tells of an error of the map, with its
+ * detail.  An error that is shown is noted in run->told, so that the check of
+ * plans, which such an error stops, does not tell of it again.
+ */
 bool
 EffLintAddError(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum,
 				const MapError *error, char *hint)
@@ -112,26 +121,46 @@ EffLintAddError(LintRun *run, LintCode code, EffRelation *rel, AttrNumber attnum
 	char	   *message = error->message;
 
 	if (error->detail != NULL)
-	{
-		/* a sentence becomes the end of one */
-		char	   *detail = pstrdup(error->detail);
-		size_t		length = strlen(detail);
-
-		if (length > 1 && (islower((unsigned char) detail[1]) || detail[1] == ' '))
-			detail[0] = pg_tolower((unsigned char) detail[0]);
-		if (length > 0 && detail[length - 1] == '.')
-			detail[length - 1] = '\0';
-		message = psprintf("%s: %s", error->message, detail);
-	}
+		message = psprintf("%s: %s", error->message, sentence_end(error->detail));
 	if (!EffLintAdd(run, code, rel, attnum, message, hint))
 		return false;
 	run->told = lappend(run->told, error->message);
 	return true;
 }
 
+/* file_finding adds a finding about no relation to those of the run, and returns it. */
+static Finding *
+file_finding(LintRun *run, LintSeverity severity, LintCode code, char *message, char *hint)
+{
+	Finding    *finding = palloc0(sizeof(Finding));
+
+	finding->code = code;
+	finding->severity = severity;
+	finding->message = message;
+	finding->hint = hint;
+	run->findings = lappend(run->findings, finding);
+	return finding;
+}
+
+/* sentence_end turns a sentence of its own into what follows a colon. */
+static char *
+sentence_end(const char *detail)
+{
+	char	   *end = pstrdup(detail);
+	size_t		length = strlen(end);
+
+	/* a name in capitals stays as it is */
+	if (length > 1 && (islower((unsigned char) end[1]) || end[1] == ' '))
+		end[0] = pg_tolower((unsigned char) end[0]);
+	if (length > 0 && end[length - 1] == '.')
+		end[length - 1] = '\0';
+	return end;
+}
+
 /*
- * EffLintIsInQuestion: a relation in the schemas asked for.  An extension's own
- * tables are its business until somebody labels them.
+ * EffLintIsInQuestion returns whether a relation is in the schemas that the caller
+ * asked for.  Other extensions' tables count only if they are labelled, since
+ * whoever uses an extension cannot change them; effaced's own never count.
  */
 bool
 EffLintIsInQuestion(LintRun *run, Oid relid)
@@ -151,9 +180,13 @@ EffLintIsInQuestion(LintRun *run, Oid relid)
 	extension = getExtensionOfObject(RelationRelationId, relid);
 	if (!OidIsValid(extension))
 		return true;
-	return extension != get_extension_oid(EFF_PROVIDER, true) && EffMapTable(run->map, relid) != NULL;
+	return extension != get_extension_oid(EFF_PROVIDER, true) &&
+		EffMapTable(run->map, relid) != NULL;
 }
 
+/*
+ * EffLintIsOwn returns whether a relation belongs to effaced itself.
+ */
 bool
 EffLintIsOwn(Oid relid)
 {
@@ -162,6 +195,10 @@ EffLintIsOwn(Oid relid)
 	return OidIsValid(extension) && extension == get_extension_oid(EFF_PROVIDER, true);
 }
 
+/*
+ * EffLintToldColumn returns whether a finding has told already that the column
+ * should have a label.
+ */
 bool
 EffLintToldColumn(LintRun *run, Oid relid, AttrNumber attnum)
 {
@@ -176,7 +213,8 @@ EffLintToldColumn(LintRun *run, Oid relid, AttrNumber attnum)
 }
 
 /*
- * EffLintConsequence says what it means that a column has no label.
+ * EffLintConsequence returns what follows from a column's having no label, as the
+ * end of a message; a constant.
  */
 const char *
 EffLintConsequence(LintRun *run, Oid relid)
@@ -192,8 +230,9 @@ EffLintConsequence(LintRun *run, Oid relid)
 }
 
 /*
- * EffLintPersonalSeverity: a table that no key joins to a subject is less
- * likely to be somebody's.
+ * EffLintPersonalSeverity returns the severity of finding personal data in a
+ * relation without a label.  It is less where no foreign key, in any direction,
+ * joins the relation to a subject, since the data may be about nobody then.
  */
 LintSeverity
 EffLintPersonalSeverity(LintRun *run, Oid relid)
@@ -207,6 +246,9 @@ EffLintPersonalSeverity(LintRun *run, Oid relid)
 	return SEVERITY_INFO;
 }
 
+/*
+ * EffLintIsCode returns whether some finding has the code.
+ */
 bool
 EffLintIsCode(const char *word)
 {
@@ -216,12 +258,18 @@ EffLintIsCode(const char *word)
 	return false;
 }
 
+/*
+ * EffLintCodeWord returns the word of a code; a constant.
+ */
 const char *
 EffLintCodeWord(LintCode code)
 {
 	return codes[code].word;
 }
 
+/*
+ * EffLintCodeWords returns the words of all codes, with commas between them.
+ */
 char *
 EffLintCodeWords(void)
 {
@@ -234,9 +282,15 @@ EffLintCodeWords(void)
 }
 
 /*
- * EffLintQuery hands on the rows when the query is done, outside SPI.  The
- * server's functions that write definitions as text raise an internal error
- * where a part of what they write has just been dropped: the query is run again.
+ * EffLintQuery runs a query over the catalogs and calls a function for each of its
+ * rows, whose columns are text.  The parameters of the query are $1 oid[] and
+ * $2 int4[], the labelled columns (those of children included), and $3 oid[], the
+ * tables of the map.
+ *
+ * The rows are handed on when the query is done and SPI is left, so that the
+ * function may use SPI itself and what it allocates lives as long as the call.
+ * Functions of the server that write definitions as text raise an internal error
+ * if a part of the object has just been dropped; the query is run again then.
  */
 void
 EffLintQuery(LintRun *run, const char *sql, LintRow row)
@@ -256,7 +310,7 @@ EffLintQuery(LintRun *run, const char *sql, LintRow row)
 		row(run, lfirst(lc));
 }
 
-/* run_query reads the rows by a snapshot of its own, which knows of no more than a moment ago. */
+/* run_query takes a new snapshot, in which as little as possible has been dropped since. */
 static void
 run_query(void *arg)
 {
@@ -268,7 +322,8 @@ run_query(void *arg)
 	query->rows = NIL;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	EffSpiBegin(&bracket);
-	if (SPI_execute_with_args(query->sql, lengthof(query->run->labelled), (Oid[]) {OIDARRAYOID, INT4ARRAYOID, OIDARRAYOID},
+	if (SPI_execute_with_args(query->sql, lengthof(query->run->labelled), (Oid[]) {OIDARRAYOID,
+		INT4ARRAYOID, OIDARRAYOID},
 							  query->run->labelled, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the catalogs");
 	spi = MemoryContextSwitchTo(context);
@@ -286,9 +341,9 @@ run_query(void *arg)
 }
 
 /*
- * EffLintDefinition calls one of the server's functions that give a definition
- * for an OID, such as pg_get_indexdef; NULL where the object, or a part of it,
- * has just been dropped.
+ * EffLintDefinition returns the definition of an object by one of the server's
+ * functions that write it for an OID, such as pg_get_indexdef.  It is NULL if the
+ * object, or a part of it, has just been dropped.
  */
 char *
 EffLintDefinition(Oid function, Oid object)
@@ -301,7 +356,7 @@ EffLintDefinition(Oid function, Oid object)
 	return definition.text;
 }
 
-/* call_definition calls by hand, since the result is NULL where the object is gone. */
+/* call_definition calls through fcinfo: DirectFunctionCall1 does not allow a result of NULL. */
 static void
 call_definition(void *arg)
 {
@@ -320,7 +375,8 @@ call_definition(void *arg)
 }
 
 /*
- * EffLintErases tells whether some subject's erasure writes to the table.
+ * EffLintErases returns whether erasures change rows of the table: it is a
+ * subject table, or has an owner's link that can be followed.
  */
 bool
 EffLintErases(MapTable *table)
@@ -338,8 +394,9 @@ EffLintErases(MapTable *table)
 }
 
 /*
- * EffLintDeletes tells whether the rows go, by the first rule of a plan.  A
- * plan would tell too, but there is none while anything is in conflict.
+ * EffLintDeletes returns whether erasures delete the rows of the table, by the
+ * first rule of a plan.  The plan itself cannot be asked: none can be made while
+ * any labels are in conflict.
  */
 bool
 EffLintDeletes(MapTable *table)
@@ -348,8 +405,8 @@ EffLintDeletes(MapTable *table)
 }
 
 /*
- * EffLintTry returns the error of what it ran; what nobody may swallow, it
- * raises again.
+ * EffLintTry runs a function in a subtransaction and returns its error, or NULL
+ * if there was none.  A cancellation and a lack of resources are raised again.
  */
 ErrorData *
 EffLintTry(void (*body) (void *arg), void *arg)
@@ -369,7 +426,8 @@ EffLintTry(void (*body) (void *arg), void *arg)
 
 		error = EffSubCatch(&sub);
 		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-		if (category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_INSUFFICIENT_RESOURCES ||
+		if (category == ERRCODE_OPERATOR_INTERVENTION ||
+			category == ERRCODE_INSUFFICIENT_RESOURCES ||
 			category == ERRCODE_SYSTEM_ERROR)
 			ReThrowError(error);
 	}
@@ -377,6 +435,10 @@ EffLintTry(void (*body) (void *arg), void *arg)
 	return error;
 }
 
+/*
+ * EffLintNames returns names (of char *) with commas between them, the first ten
+ * and the number of the others.
+ */
 char *
 EffLintNames(List *names)
 {
@@ -391,14 +453,15 @@ EffLintNames(List *names)
 			appendStringInfo(&buf, " and %d more", list_length(names) - MAX_NAMES);
 			break;
 		}
-		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", (char *) lfirst(lc));
+		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 (char *) lfirst(lc));
 	}
 	return buf.data;
 }
 
 /*
- * EffLintColumns returns the names of columns given as "1 2 3"; NULL where all
- * of them have just been dropped.
+ * EffLintColumns returns the names of columns that are given by their numbers, as
+ * "1 2 3".  It returns NULL if all of them have just been dropped.
  */
 char *
 EffLintColumns(EffRelation *rel, const char *attnums)
@@ -406,7 +469,8 @@ EffLintColumns(EffRelation *rel, const char *attnums)
 	List	   *names = NIL;
 	char	   *end;
 
-	for (long attnum = strtol(attnums, &end, 10); end != attnums; attnum = strtol(attnums, &end, 10))
+	for (long attnum = strtol(attnums, &end,
+							  10); end != attnums; attnum = strtol(attnums, &end, 10))
 	{
 		EffColumn  *column = EffRelationFindColumn(rel, attnum);
 
@@ -417,14 +481,20 @@ EffLintColumns(EffRelation *rel, const char *attnums)
 	return names == NIL ? NULL : EffLintNames(names);
 }
 
-/* EffLintColumnName: what has just been dropped makes no finding, and is "?" until then. */
+/*
+ * EffLintColumnName returns the name of a column with its relation's, quoted where
+ * needed.  A column that has just been dropped is "?"; EffLintAdd drops the finding.
+ */
 char *
 EffLintColumnName(EffRelation *rel, AttrNumber attnum)
 {
 	return psprintf("%s.%s", rel->name, EffJoinNames(rel, &attnum, 1));
 }
 
-/* EffLintCompare sorts by severity, relation, column and code. */
+/*
+ * EffLintCompare orders findings by severity, relation, column, code and message.
+ * Findings that compare as equal are shown once.
+ */
 int
 EffLintCompare(const ListCell *a, const ListCell *b)
 {
@@ -444,7 +514,7 @@ EffLintCompare(const ListCell *a, const ListCell *b)
 }
 
 /*
- * EffLintSeverityWord returns the word of a severity.
+ * EffLintSeverityWord returns the word of a severity; a constant.
  */
 const char *
 EffLintSeverityWord(LintSeverity severity)

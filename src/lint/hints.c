@@ -1,6 +1,8 @@
 /*
  * hints.c
- *	  FIXME
+ *	  Statements that change one thing in a label, for hints.
+ *
+ * A statement has the whole label, as it is stored, so that it can be pasted.
  */
 #include "postgres.h"
 
@@ -15,8 +17,9 @@ static char *stored_json(LintRun *run, Oid relid, AttrNumber attnum);
 static char *place_of_link(const char *json, const char *name);
 
 /*
- * EffLintRelabel takes the label as it is stored, or an empty one, and sets the
- * value (JSON text) at the place that the keys lead to; NULL removes it.
+ * EffLintRelabel returns the statement that sets one value in the label of a
+ * relation (attnum 0) or of a column, which need not have a label yet.  The keys
+ * (of char *) lead to the value, which is JSON text; NULL removes it.
  */
 char *
 EffLintRelabel(LintRun *run, EffRelation *rel, AttrNumber attnum, List *keys, const char *value)
@@ -28,13 +31,15 @@ EffLintRelabel(LintRun *run, EffRelation *rel, AttrNumber attnum, List *keys, co
 	label = DirectFunctionCall1(jsonb_in, CStringGetDatum(json ? json : "{}"));
 	label = value == NULL ? DirectFunctionCall2(jsonb_delete_path, label, path) :
 		DirectFunctionCall4(jsonb_set, label, path,
-							DirectFunctionCall1(jsonb_in, CStringGetDatum(value)), BoolGetDatum(true));
-	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
+							DirectFunctionCall1(jsonb_in, CStringGetDatum(value)),
+							BoolGetDatum(true));
+	return EffLabelStatement(rel->oid, attnum,
+							 DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
 }
 
 /*
- * EffLintRelabelLink does so for a key of a link, which stands in the table's
- * label or in an entry of its "links".
+ * EffLintRelabelLink returns the statement that sets one key of a link, which
+ * stands in the table's label itself or in an entry of its "links".
  */
 char *
 EffLintRelabelLink(LintRun *run, TableLink *link, char *key, const char *value)
@@ -46,6 +51,9 @@ EffLintRelabelLink(LintRun *run, TableLink *link, char *key, const char *value)
 	return EffLintRelabel(run, link->table->rel, 0, keys, value);
 }
 
+/*
+ * EffLintJsonString returns a text as a string of JSON.
+ */
 char *
 EffLintJsonString(const char *text)
 {
@@ -57,8 +65,9 @@ EffLintJsonString(const char *text)
 }
 
 /*
- * EffLintLabelLike takes over what is about the value, and leaves out what is
- * about the column.  NULL where the other column has lost its label.
+ * EffLintLabelLike returns the statement that gives a column the label of another
+ * column of the relation.  Keys that are about that column and not about its
+ * values are left out.  It returns NULL if the other column has lost its label.
  */
 char *
 EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber like)
@@ -72,9 +81,11 @@ EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber l
 	label = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 	for (int i = 0; i < lengthof(own_keys); i++)
 		label = DirectFunctionCall2(jsonb_delete, label, CStringGetTextDatum(own_keys[i]));
-	return EffLabelStatement(rel->oid, attnum, DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
+	return EffLabelStatement(rel->oid, attnum,
+							 DatumGetCString(DirectFunctionCall1(jsonb_out, label)));
 }
 
+/* stored_json returns a label as it is stored, or NULL. */
 static char *
 stored_json(LintRun *run, Oid relid, AttrNumber attnum)
 {
@@ -86,7 +97,7 @@ stored_json(LintRun *run, Oid relid, AttrNumber attnum)
 	return NULL;
 }
 
-/* place_of_link gives the index of a link in "links", as text. */
+/* place_of_link returns the index of a link in the "links" of a label, as text. */
 static char *
 place_of_link(const char *json, const char *name)
 {

@@ -1,6 +1,7 @@
 /*
  * keys.c
- *	  Checks of keys and indexes: what makes an erasure slow, and what stops it.
+ *	  Checks of keys and indexes: what makes an erasure slow, what stops it, and
+ *	  what nobody enforces.
  */
 #include "postgres.h"
 
@@ -12,7 +13,7 @@
 #include "utils/fmgroids.h"
 #include "utils/syscache.h"
 
-/* A plan to be made */
+/* What make_plan is to do, and what it made */
 typedef struct PlanAttempt
 {
 	DataMap    *map;
@@ -21,7 +22,8 @@ typedef struct PlanAttempt
 } PlanAttempt;
 
 static void lint_lookup(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n);
-static List *without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, bool children, bool range);
+static List *without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n,
+						   bool children, bool range);
 static bool has_index(EffRelation *rel, const AttrNumber *columns, int n, bool range);
 static char *primary_key_statement(EffRelation *rel, EffRelation *parent);
 static char *partition_columns(EffRelation *rel);
@@ -38,8 +40,8 @@ static bool nulls_required(EffRelation *rel, ForeignKey *fk);
 static char *nullable_statement(EffRelation *rel, ForeignKey *fk);
 
 /*
- * EffLintPaths finds the lookups on the way to a subject's rows that would read
- * a table whole.
+ * EffLintPaths finds hops and subject keys by which no index looks up rows, so
+ * that each request reads the table whole.
  */
 void
 EffLintPaths(LintRun *run)
@@ -55,7 +57,7 @@ EffLintPaths(LintRun *run)
 			foreach_ptr(JoinHop, hop, link->hops)
 			{
 				lint_lookup(run, hop->source, hop->source_columns, hop->n);
-				/* whether anything still references the row is asked, too */
+				/* of a reverse hop it is also asked whether a row is still referenced */
 				if (hop->reverse)
 					lint_lookup(run, hop->target, hop->target_columns, hop->n);
 			}
@@ -64,8 +66,9 @@ EffLintPaths(LintRun *run)
 }
 
 /*
- * EffLintReferences finds foreign keys that read the referencing table whole
- * for every row that an erasure deletes.
+ * EffLintReferences finds foreign keys onto rows that erasures delete, whose own
+ * columns have no index: the server reads the referencing table whole for each
+ * deleted row.
  */
 void
 EffLintReferences(LintRun *run)
@@ -80,11 +83,13 @@ EffLintReferences(LintRun *run)
 		{
 			EffRelation *rel = EffMapFind(run->map, fk->relid);
 
-			/* a foreign key is not inherited, but partitions have it */
+			/* partitions have the foreign key of their table; other children do not inherit it */
 			if (rel != NULL && without_index(run, rel, fk->columns, fk->nkeys, false, false) != NIL)
 				(void) EffLintAdd(run, LINT_UNINDEXED_REFERENCE, rel, fk->columns[0],
-								  psprintf("each row deleted from %s reads all of %s (%s) for constraint %s, whose columns have no index",
-										   table->name, rel->name, size_of(rel), quote_identifier(fk->name)),
+								  psprintf("each row deleted from %s reads all of %s (%s) for"
+										   " constraint %s, whose columns have no index",
+										   table->name, rel->name, size_of(rel),
+										   quote_identifier(fk->name)),
 								  psprintf("CREATE INDEX ON %s (%s);", rel->sql,
 										   EffJoinNames(rel, fk->columns, fk->nkeys)));
 		}
@@ -92,8 +97,9 @@ EffLintReferences(LintRun *run)
 }
 
 /*
- * EffLintUnenforced finds foreign keys whose other end is in shards: nothing
- * looks at them when a row there goes, nor sets them to NULL.
+ * EffLintUnenforced finds foreign keys of local tables that reference a table
+ * which Citus distributes.  When a row there is deleted, neither is the reference
+ * checked nor its ON DELETE action done.
  */
 void
 EffLintUnenforced(LintRun *run)
@@ -113,55 +119,71 @@ EffLintUnenforced(LintRun *run)
 		if (rel == NULL || kind == CITUS_DISTRIBUTED || kind == CITUS_REFERENCE)
 			continue;
 		(void) EffLintAdd(run, LINT_UNENFORCED_REFERENCE, rel, fk->columns[0],
-						  psprintf("%s is on this server and constraint %s references the distributed table %s: Citus does not enforce it, and what it says ON DELETE is not done",
+						  psprintf("%s is on this server and constraint %s references the"
+								   " distributed table %s: Citus does not enforce it, and what it"
+								   " says ON DELETE is not done",
 								   rel->name, quote_identifier(fk->name), target->name),
 						  distribute_statement(rel, EffMapLoad(run->map, fk->target), fk));
 	}
 }
 
 /*
- * EffLintCascades finds ON DELETE CASCADE from rows that go into rows that are
- * to stay, or that no label knows of.
+ * EffLintCascades finds foreign keys ON DELETE CASCADE from rows that erasures
+ * delete to rows that they keep, or that no label makes the subject's.
  */
 void
 EffLintCascades(LintRun *run)
 {
 	for (int i = 0; i < run->map->ntables; i++)
-		for (int k = 0; run->map->tables[i]->is_subject && k < run->map->ntables; k++)
-			if (EffLintDeletes(run->map->tables[k]) &&
-				belongs_to(run->map->tables[k], run->map->tables[i]))
-				lint_cascades(run, run->map->tables[i], run->map->tables[k]);
+	{
+		MapTable   *subject = run->map->tables[i];
+
+		if (!subject->is_subject)
+			continue;
+		for (int k = 0; k < run->map->ntables; k++)
+		{
+			MapTable   *target = run->map->tables[k];
+
+			if (EffLintDeletes(target) && belongs_to(target, subject))
+				lint_cascades(run, subject, target);
+		}
+	}
 }
 
 /*
- * EffLintPrimaryKeys finds tables whose rows nothing tells apart.
+ * EffLintPrimaryKeys finds tables of the map, and their children, that have no
+ * primary key to tell one row from another.
  */
 void
 EffLintPrimaryKeys(LintRun *run)
 {
 	for (int i = 0; i < run->map->ntables; i++)
 	{
-		/* partitions have the key of their table, other children their own */
+		/* partitions have the key of their table; other children have their own or none */
 		foreach_oid(oid, run->map->tables[i]->rel->inheritors)
 		{
 			EffRelation *rel = EffMapFind(run->map, oid);
 			char	   *hint;
 
-			if (rel == NULL || rel->relkind == RELKIND_FOREIGN_TABLE || EffRelationPrimaryKey(rel) != NULL ||
+			if (rel == NULL || rel->relkind == RELKIND_FOREIGN_TABLE ||
+				EffRelationPrimaryKey(rel) != NULL ||
 				(rel->is_partition && rel != run->map->tables[i]->rel))
 				continue;
 			hint = primary_key_statement(rel, run->map->tables[i]->rel);
 			(void) EffLintAdd(run, LINT_NO_PRIMARY_KEY, rel, 0,
-							  psprintf("table %s has no primary key: surrogates are the same in all its rows, and an export cannot tell them apart",
+							  psprintf("table %s has no primary key: surrogates are the same in"
+									   " all its rows, and an export cannot tell them apart",
 									   rel->name),
 							  hint ? hint :
-							  psprintf("Add a primary key: ALTER TABLE %s ADD PRIMARY KEY (...);", rel->sql));
+							  psprintf("Add a primary key: ALTER TABLE %s ADD PRIMARY KEY (...);",
+									   rel->sql));
 		}
 	}
 }
 
 /*
- * EffLintAnchors finds terms whose end is looked for in the whole table.
+ * EffLintAnchors finds anchors of terms that have no index, so that each search for
+ * expired rows reads the table whole.
  */
 void
 EffLintAnchors(LintRun *run)
@@ -170,7 +192,9 @@ EffLintAnchors(LintRun *run)
 	{
 		MapTable   *table = run->map->tables[i];
 
-		foreach_ptr(MapColumn, column, table->error ? NIL : table->columns)
+		if (table->error != NULL)
+			continue;
+		foreach_ptr(MapColumn, column, table->columns)
 		{
 			RetentionPolicy *retention = column->label->retention;
 			EffColumn  *anchor;
@@ -178,20 +202,26 @@ EffLintAnchors(LintRun *run)
 			if (retention == NULL || retention->duration == NULL || retention->anchor == NULL ||
 				(anchor = EffRelationColumnByName(table->rel, retention->anchor)) == NULL)
 				continue;
-			foreach_ptr(EffRelation, part, without_index(run, table->rel, &anchor->attnum, 1, true, true))
+			foreach_ptr(EffRelation, part,
+						without_index(run, table->rel, &anchor->attnum, 1, true, true))
 			{
-				(void) EffLintAdd(run, LINT_UNINDEXED_ANCHOR, part, EffRelationColumnNamed(part, anchor->name)->attnum,
-								  psprintf("every search for expired rows reads all of %s (%s), since the anchor %s has no index",
-										   part->name, size_of(part), quote_identifier(anchor->name)),
-								  psprintf("CREATE INDEX ON %s (%s);", part->sql, quote_identifier(anchor->name)));
+				(void) EffLintAdd(run, LINT_UNINDEXED_ANCHOR, part,
+								  EffRelationColumnNamed(part, anchor->name)->attnum,
+								  psprintf("every search for expired rows reads all of %s (%s),"
+										   " since the anchor %s has no index",
+										   part->name, size_of(part),
+										   quote_identifier(anchor->name)),
+								  psprintf("CREATE INDEX ON %s (%s);", part->sql,
+										   quote_identifier(anchor->name)));
 			}
 		}
 	}
 }
 
 /*
- * EffLintPlans makes the plan of every subject: what forbids it is told, unless
- * another finding has, and so is what may stop it when it runs.
+ * EffLintPlans makes the plan of an erasure for each subject table.  An error is
+ * a finding unless another finding has told of it.  Steps of the plan that may
+ * fail when it runs are findings, too.
  */
 void
 EffLintPlans(LintRun *run)
@@ -216,33 +246,38 @@ EffLintPlans(LintRun *run)
 				(error->detail != NULL && strcmp(lfirst(lc), error->detail) == 0);
 		if (!told)
 			(void) EffLintAdd(run, LINT_PLAN_CONFLICT, attempt.subject->rel, 0,
-							  psprintf("an erasure from %s fails with SQLSTATE %s: %s", attempt.subject->name,
+							  psprintf("an erasure from %s fails with SQLSTATE %s: %s",
+									   attempt.subject->name,
 									   unpack_sql_state(error->sqlerrcode), error->message),
 							  error->hint);
 	}
 }
 
-/* lint_lookup finds a condition column = value that no index serves. */
+/* lint_lookup finds relations in which no index looks up rows by these columns. */
 static void
 lint_lookup(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n)
 {
 	foreach_ptr(EffRelation, part, without_index(run, rel, columns, n, true, false))
 	{
 		(void) EffLintAdd(run, LINT_UNINDEXED_PATH, part,
-						  EffRelationColumnNamed(part, EffRelationColumn(rel, columns[0])->name)->attnum,
-						  psprintf("every request reads all of %s (%s) to find a subject's rows by %s, which has no index",
+						  EffRelationColumnNamed(part,
+												 EffRelationColumn(rel, columns[0])->name)->attnum,
+						  psprintf("every request reads all of %s (%s) to find a subject's rows by"
+								   " %s, which has no index",
 								   part->name, size_of(part), EffJoinNames(rel, columns, n)),
-						  psprintf("CREATE INDEX ON %s (%s);", part->sql, EffJoinNames(rel, columns, n)));
+						  psprintf("CREATE INDEX ON %s (%s);", part->sql,
+								   EffJoinNames(rel, columns, n)));
 	}
 }
 
 /*
- * without_index lists the relation, and those of its children, in which rows
- * cannot be looked up by these columns, or by a range of the first; a
- * partitioned table stands for its partitions.
+ * without_index returns which of a relation and its children have no index that
+ * looks up rows by these columns, or by a range of the first.  A partitioned table
+ * is returned for its partitions, since an index on it is made on all of them.
  */
 static List *
-without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, bool children, bool range)
+without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, bool children,
+			  bool range)
 {
 	List	   *found = NIL;
 
@@ -267,15 +302,18 @@ without_index(LintRun *run, EffRelation *rel, const AttrNumber *columns, int n, 
 	return found;
 }
 
+/* has_index returns whether an index looks up rows by the columns, or a range of the first. */
 static bool
 has_index(EffRelation *rel, const AttrNumber *columns, int n, bool range)
 {
-	return range ? EffRelationHasRangeIndexOn(rel, columns[0]) : EffRelationHasIndexOn(rel, columns, n);
+	return range ? EffRelationHasRangeIndexOn(rel, columns[0]) :
+		EffRelationHasIndexOn(rel, columns, n);
 }
 
 /*
- * primary_key_statement takes the columns of the parent's key, or ones that are
- * unique already, or a new one; NULL where none can be.
+ * primary_key_statement returns the statement that adds a primary key: the columns
+ * of the parent's, or ones that are unique already, or a new column.  It returns
+ * NULL if a new column would not be unique, or not be in the parent.
  */
 static char *
 primary_key_statement(EffRelation *rel, EffRelation *parent)
@@ -289,26 +327,33 @@ primary_key_statement(EffRelation *rel, EffRelation *parent)
 						EffJoinNames(parent, primary->keys, primary->nkeys));
 	foreach_ptr(EffIndex, index, rel->indexes)
 	{
-		bool		fits = index->unique && !index->partial && index->immediate && index->included == NIL;
+		bool		fits = index->unique && !index->partial && index->immediate &&
+			index->included == NIL;
 
-		for (int i = 0; fits && i < index->nkeys; i++)
-			fits = index->keys[i] != 0 && EffRelationColumn(rel, index->keys[i])->not_null;
+		for (int i = 0; i < index->nkeys; i++)
+			fits &= index->keys[i] != 0 && EffRelationColumn(rel, index->keys[i])->not_null;
 		if (fits)
 			return psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s);", rel->sql,
 							EffJoinNames(rel, index->keys, index->nkeys));
 	}
-	while (EffRelationColumnByName(parent, name) != NULL || EffRelationColumnByName(rel, name) != NULL)
+	while (EffRelationColumnByName(parent, name) != NULL ||
+		   EffRelationColumnByName(rel, name) != NULL)
 		name = psprintf("%s_", name);
 	if (rel->relkind != RELKIND_PARTITIONED_TABLE)
 		return rel != parent || list_length(rel->inheritors) > 1 ? NULL :
-			psprintf("ALTER TABLE %s ADD COLUMN %s bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;", rel->sql, name);
+			psprintf("ALTER TABLE %s ADD COLUMN %s bigint GENERATED ALWAYS AS IDENTITY"
+					 " PRIMARY KEY;", rel->sql, name);
 	columns = partition_columns(rel);
 	return columns == NULL ? NULL :
-		psprintf("ALTER TABLE %s ADD COLUMN %s uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(), ADD PRIMARY KEY (%s, %s);",
+		psprintf("ALTER TABLE %s ADD COLUMN %s uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),"
+				 " ADD PRIMARY KEY (%s, %s);",
 				 rel->sql, name, name, columns);
 }
 
-/* partition_columns lists the partition key, which a primary key has to hold; NULL for an expression. */
+/*
+ * partition_columns returns the columns of the partition key, all of which a
+ * primary key has to hold, or NULL if the partition key has an expression.
+ */
 static char *
 partition_columns(EffRelation *rel)
 {
@@ -328,19 +373,20 @@ partition_columns(EffRelation *rel)
 	return columns;
 }
 
-/* size_of tells how much there is to read, partitions included. */
+/* size_of returns the size of a relation in words, partitions included. */
 static char *
 size_of(EffRelation *rel)
 {
 	int64		bytes = 0;
 
-	foreach_oid(oid, rel->relkind == RELKIND_PARTITIONED_TABLE ? rel->inheritors : list_make1_oid(rel->oid))
+	foreach_oid(oid, rel->relkind == RELKIND_PARTITIONED_TABLE ? rel->inheritors :
+				list_make1_oid(rel->oid))
 	{
 		LOCAL_FCINFO(fcinfo, 2);
 		FmgrInfo	flinfo;
 		Datum		size;
 
-		/* called by hand, since it is NULL where the relation has just gone */
+		/* through fcinfo, since the size is NULL if the relation has just been dropped */
 		fmgr_info(F_PG_RELATION_SIZE_REGCLASS_TEXT, &flinfo);
 		InitFunctionCallInfoData(*fcinfo, &flinfo, 2, InvalidOid, NULL, NULL);
 		fcinfo->args[0].value = ObjectIdGetDatum(oid);
@@ -354,7 +400,7 @@ size_of(EffRelation *rel)
 	return TextDatumGetCString(DirectFunctionCall1(pg_size_pretty, Int64GetDatum(bytes)));
 }
 
-/* references_to lists the foreign keys onto a table and its children. */
+/* references_to returns the foreign keys onto a table and its children. */
 static List *
 references_to(LintRun *run, MapTable *table)
 {
@@ -365,13 +411,14 @@ references_to(LintRun *run, MapTable *table)
 	return result;
 }
 
+/* belongs_to returns whether rows of the table are a subject's, or the subject's own. */
 static bool
 belongs_to(MapTable *table, MapTable *subject)
 {
 	return table == subject || EffGraphLinks(table, subject) != NIL;
 }
 
-/* distribute_statement puts the rows beside those that they reference. */
+/* distribute_statement returns the call that distributes a table like the one it references. */
 static char *
 distribute_statement(EffRelation *rel, EffRelation *target, ForeignKey *fk)
 {
@@ -381,7 +428,7 @@ distribute_statement(EffRelation *rel, EffRelation *target, ForeignKey *fk)
 					quote_literal_cstr(target->sql));
 }
 
-/* lint_cascades looks at the keys onto one table that a subject's erasure deletes from. */
+/* lint_cascades checks the foreign keys onto one table that a subject's erasure deletes from. */
 static void
 lint_cascades(LintRun *run, MapTable *subject, MapTable *target)
 {
@@ -392,7 +439,8 @@ lint_cascades(LintRun *run, MapTable *subject, MapTable *target)
 		bool		known = source != NULL && belongs_to(source, subject);
 		char	   *hint = NULL;
 
-		if (rel == NULL || fk->on_delete != FKCONSTR_ACTION_CASCADE || (known && EffLintDeletes(source)))
+		if (rel == NULL || fk->on_delete != FKCONSTR_ACTION_CASCADE ||
+			(known && EffLintDeletes(source)))
 			continue;
 		if (source == NULL)
 			hint = own_statement(run, rel);
@@ -406,7 +454,10 @@ lint_cascades(LintRun *run, MapTable *subject, MapTable *target)
 	}
 }
 
-/* own_statement labels a table as what a cascade takes it for; NULL where the way is unclear. */
+/*
+ * own_statement returns the statement that labels a table as the subject's, which a
+ * cascade takes it for.  It returns NULL if there is not one way to the subject.
+ */
 static char *
 own_statement(LintRun *run, EffRelation *rel)
 {
@@ -416,10 +467,14 @@ own_statement(LintRun *run, EffRelation *rel)
 		return NULL;
 	return psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS %s;", rel->sql,
 					quote_literal_cstr(psprintf("{\"path\": %s, \"owned\": true}",
-												EffLintJsonString(EffGraphInferredPath(run->map, link)))));
+												EffLintJsonString(EffGraphInferredPath(run->map,
+																					   link)))));
 }
 
-/* without_cascade writes a foreign key anew that refuses instead; NULL where it is gone. */
+/*
+ * without_cascade returns the statement that replaces a foreign key by one without
+ * ON DELETE CASCADE, or NULL if the foreign key has just been dropped.
+ */
 static char *
 without_cascade(EffRelation *rel, ForeignKey *fk)
 {
@@ -430,7 +485,7 @@ without_cascade(EffRelation *rel, ForeignKey *fk)
 	if (definition == NULL)
 		return NULL;
 
-	/* the last one is no column's name */
+	/* an earlier one may be part of a quoted name */
 	for (char *p = strstr(definition, action); p != NULL; p = strstr(p + 1, action))
 		at = p;
 	if (at != NULL)
@@ -439,6 +494,7 @@ without_cascade(EffRelation *rel, ForeignKey *fk)
 					quote_identifier(fk->name), quote_identifier(fk->name), definition);
 }
 
+/* make_plan is run by EffLintTry(). */
 static void
 make_plan(void *arg)
 {
@@ -448,8 +504,8 @@ make_plan(void *arg)
 }
 
 /*
- * lint_steps finds references of mapped tables that stop an erasure as soon as
- * somebody else's row holds one.
+ * lint_steps finds steps of a plan that fail if a row of another subject references
+ * a row that is deleted.
  */
 static void
 lint_steps(LintRun *run, ErasurePlan *plan)
@@ -476,18 +532,20 @@ lint_steps(LintRun *run, ErasurePlan *plan)
 		else if (step->strategy == STEP_BLOCKER)
 		{
 			why = "its value must be kept";
-			hint = pstrdup("Label the column \"erasure\": \"delete\", or let the rows that it references survive.");
+			hint = pstrdup("Label the column \"erasure\": \"delete\", or let the rows that it"
+						   " references survive.");
 		}
 		else
 			continue;
 		(void) EffLintAdd(run, LINT_BLOCKING_REFERENCE, step->rel, fk->columns[0],
-						  psprintf("a row of %s that references another subject's row by constraint %s stops its erasure: %s",
+						  psprintf("a row of %s that references another subject's row by"
+								   " constraint %s stops its erasure: %s",
 								   step->rel->name, quote_identifier(fk->name), why),
 						  hint);
 	}
 }
 
-/* nulls_required tells whether a reference can only end with its row. */
+/* nulls_required returns whether a reference cannot end by being set to NULL. */
 static bool
 nulls_required(EffRelation *rel, ForeignKey *fk)
 {
@@ -506,7 +564,7 @@ nulls_required(EffRelation *rel, ForeignKey *fk)
 	return fk->match_full ? !all : !any;
 }
 
-/* nullable_statement lets the reference be set to NULL; columns of the primary key cannot. */
+/* nullable_statement returns the statement by which a reference can be set to NULL, or advice. */
 static char *
 nullable_statement(EffRelation *rel, ForeignKey *fk)
 {
@@ -522,8 +580,9 @@ nullable_statement(EffRelation *rel, ForeignKey *fk)
 		EffColumn  *column = EffRelationColumn(rel, fk->columns[i]);
 		bool		primary_key = false;
 
-		for (int k = 0; primary != NULL && k < primary->nkeys; k++)
-			primary_key |= primary->keys[k] == column->attnum;
+		if (primary != NULL)
+			for (int k = 0; k < primary->nkeys; k++)
+				primary_key |= primary->keys[k] == column->attnum;
 		in_key |= primary_key;
 		if (primary_key || !column->not_null || (n > 0 && !needs_all))
 			continue;
@@ -531,7 +590,8 @@ nullable_statement(EffRelation *rel, ForeignKey *fk)
 						 quote_identifier(column->name));
 	}
 	if (n == 0 || (needs_all && in_key))
-		return psprintf("The column is part of the primary key of %s: let the rows that it references survive, or give %s another key.",
+		return psprintf("The column is part of the primary key of %s: let the rows that it"
+						" references survive, or give %s another key.",
 						rel->name, rel->name);
 	return psprintf("ALTER TABLE %s%s;", rel->sql, buf.data);
 }

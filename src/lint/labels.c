@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-/* What is tried for a column's surrogate */
+/* What choose_surrogate is to do, and what it chose */
 typedef struct SurrogateChoice
 {
 	DataMap    *map;
@@ -21,7 +21,7 @@ typedef struct SurrogateChoice
 	Surrogate  *surrogate;
 } SurrogateChoice;
 
-/* A table and the columns that its labels make use of */
+/* A table, and the columns of it that its labels name */
 typedef struct LabelUses
 {
 	MapTable   *table;
@@ -35,8 +35,8 @@ static bool parts_are_labelled(LintRun *run, EffRelation *rel);
 static EffColumn *anchor_candidate(EffRelation *rel);
 
 /*
- * EffLintBrokenLabels checks every label anew: what it named when it was
- * written may be gone.
+ * EffLintBrokenLabels checks every label as when it is written: what it names may
+ * have been dropped or renamed since.
  */
 void
 EffLintBrokenLabels(LintRun *run)
@@ -57,12 +57,13 @@ EffLintBrokenLabels(LintRun *run)
 			continue;
 		if (broken == label->relid && strcmp(previous->message, error->message) == 0)
 		{
-			/* what is wrong with a table is wrong with every label on it */
+			/* an error of the table shows at each of its labels: one finding will do */
 			if (shown)
 				((Finding *) llast(run->findings))->attnum = 0;
 			continue;
 		}
-		shown = EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, label->attnum, error, error->hint);
+		shown = EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, label->attnum, error,
+								error->hint);
 		if (shown && table->error != NULL)
 			run->told = lappend(run->told, table->error->message);
 		broken = label->relid;
@@ -73,12 +74,14 @@ EffLintBrokenLabels(LintRun *run)
 		MapTable   *table = run->map->tables[i];
 
 		if (table->error != NULL && !list_member_ptr(run->told, table->error->message))
-			(void) EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, 0, table->error, table->error->hint);
+			(void) EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, 0, table->error,
+								   table->error->hint);
 	}
 }
 
 /*
- * EffLintShadowedComments finds comments whose label does not count.
+ * EffLintShadowedComments finds labels in comments that do not count, since the
+ * relation or column has a security label, too.
  */
 void
 EffLintShadowedComments(LintRun *run)
@@ -91,16 +94,18 @@ EffLintShadowedComments(LintRun *run)
 
 		if (statement != NULL)
 			(void) EffLintAdd(run, LINT_SHADOWED_COMMENT, table->rel, label->attnum,
-							  psprintf("the label in the comment on %s does not count: a security label stands before it",
-									   label->attnum == 0 ? table->name : EffLintColumnName(table->rel, label->attnum)),
+							  psprintf("the label in the comment on %s does not count: a security"
+									   " label stands before it",
+									   label->attnum == 0 ? table->name :
+									   EffLintColumnName(table->rel, label->attnum)),
 							  statement);
 	}
 }
 
 /*
- * EffLintUnlabelledColumns finds columns of mapped tables that nobody has
- * judged: neither labelled nor a key's nor used by a label, and the row not
- * owned as a whole.
+ * EffLintUnlabelledColumns finds columns of the map's tables that nobody has
+ * judged: they have no label, belong to no key and are not used by a label.  In a
+ * table whose rows are deleted as a whole, such columns do no harm.
  */
 void
 EffLintUnlabelledColumns(LintRun *run)
@@ -134,8 +139,8 @@ EffLintUnlabelledColumns(LintRun *run)
 }
 
 /*
- * EffLintUnlabelledTables finds tables that nobody has judged although foreign
- * keys lead from them to a subject.
+ * EffLintUnlabelledTables finds tables without a label from which foreign keys
+ * lead to a subject table.
  */
 void
 EffLintUnlabelledTables(LintRun *run)
@@ -158,19 +163,23 @@ EffLintUnlabelledTables(LintRun *run)
 		link = EffGraphInfer(run->map, rel, run->reaching);
 		if (link->error != NULL)
 			(void) EffLintAdd(run, LINT_UNLABELLED_TABLE, rel, 0,
-							  psprintf("table %s has no label, but foreign keys lead from it to a subject table", rel->name),
+							  psprintf("table %s has no label, but foreign keys lead from it to a"
+									   " subject table", rel->name),
 							  link->error->hint);
 		else
 			(void) EffLintAdd(run, LINT_UNLABELLED_TABLE, rel, 0,
-							  psprintf("table %s has no label, but foreign keys lead from it to subject table %s",
+							  psprintf("table %s has no label, but foreign keys lead from it to"
+									   " subject table %s",
 									   rel->name, link->subject->name),
 							  EffLintRelabel(run, rel, 0, list_make1("path"),
-											 EffLintJsonString(EffGraphInferredPath(run->map, link))));
+											 EffLintJsonString(EffGraphInferredPath(run->map,
+																					link))));
 	}
 }
 
 /*
- * EffLintRetention finds terms that nothing can tell the end of.
+ * EffLintRetention finds retentions with a duration but no anchor to count it
+ * from, so that they never end.
  */
 void
 EffLintRetention(LintRun *run)
@@ -188,29 +197,26 @@ EffLintRetention(LintRun *run)
 				retention->duration == NULL || retention->anchor != NULL)
 				continue;
 			anchor = anchor_candidate(table->rel);
-			(void) EffLintAdd(run, LINT_RETENTION_WITHOUT_ANCHOR, table->rel, column->column->attnum,
-							  psprintf("column %s is kept for %s, but its label names no \"anchor\" to count from",
-									   EffLintColumnName(table->rel, column->column->attnum), retention->duration),
+			(void) EffLintAdd(run, LINT_RETENTION_WITHOUT_ANCHOR, table->rel,
+							  column->column->attnum,
+							  psprintf("column %s is kept for %s, but its label names no"
+									   " \"anchor\" to count from",
+									   EffLintColumnName(table->rel, column->column->attnum),
+									   retention->duration),
 							  anchor == NULL ?
-							  psprintf("Table %s has no date or timestamp column: add one that says when the term begins, and name it as the \"anchor\".",
+							  psprintf("Table %s has no date or timestamp column: add one that"
+									   " says when the term begins, and name it as the \"anchor\".",
 									   table->name) :
-							  EffLintRelabel(run, table->rel, column->column->attnum, list_make2("retention", "anchor"),
+							  EffLintRelabel(run, table->rel, column->column->attnum,
+											 list_make2("retention", "anchor"),
 											 EffLintJsonString(anchor->name)));
 		}
 	}
 }
 
-static void
-choose_surrogate(void *arg)
-{
-	SurrogateChoice *choice = arg;
-
-	choice->surrogate = EffSurrogateChoose(choice->map, choice->table, choice->column);
-}
-
 /*
- * EffLintSurrogates finds columns of surviving rows whose label has to say what
- * the value is replaced with.
+ * EffLintSurrogates finds columns that erasures anonymize and for which no
+ * surrogate can be chosen, so that the label has to name one.
  */
 void
 EffLintSurrogates(LintRun *run)
@@ -226,12 +232,14 @@ EffLintSurrogates(LintRun *run)
 			SurrogateChoice choice = {.map = run->map, .table = table, .column = column};
 			Surrogate  *surrogate;
 
-			/* an expression that is no longer valid is a broken label */
-			if (column->label->erasure == ERASURE_RETAIN || EffLintTry(choose_surrogate, &choice) != NULL)
+			/* an expression that is no longer valid is found as a broken label */
+			if (column->label->erasure == ERASURE_RETAIN ||
+				EffLintTry(choose_surrogate, &choice) != NULL)
 				continue;
 			surrogate = choice.surrogate;
 			if (surrogate->error != NULL)
-				(void) EffLintAddError(run, LINT_SURROGATE_MISSING, table->rel, column->column->attnum,
+				(void) EffLintAddError(run, LINT_SURROGATE_MISSING, table->rel,
+									   column->column->attnum,
 									   surrogate->error,
 									   column->column->not_null ? surrogate->error->hint :
 									   EffLintRelabel(run, table->rel, column->column->attnum,
@@ -240,9 +248,18 @@ EffLintSurrogates(LintRun *run)
 	}
 }
 
+/* choose_surrogate is run by EffLintTry(). */
+static void
+choose_surrogate(void *arg)
+{
+	SurrogateChoice *choice = arg;
+
+	choice->surrogate = EffSurrogateChoose(choice->map, choice->table, choice->column);
+}
+
 /*
- * lint_added_columns finds columns that inheritance children have on top of
- * their parent's: only a label on the parent counts.
+ * lint_added_columns finds columns that inheritance children have and their parent
+ * has not: a label of theirs would not count, since only the parent's do.
  */
 static void
 lint_added_columns(LintRun *run, MapTable *table)
@@ -251,25 +268,32 @@ lint_added_columns(LintRun *run, MapTable *table)
 	{
 		EffRelation *child = EffMapFind(run->map, oid);
 
-		for (int i = 0; child != NULL && i < child->ncolumns; i++)
+		if (child == NULL)
+			continue;
+		for (int i = 0; i < child->ncolumns; i++)
 		{
 			EffColumn  *column = &child->columns[i];
 			char	   *name = pstrdup(quote_identifier(column->name));
 
 			if (EffRelationColumnByName(table->rel, column->name) == NULL)
 				(void) EffLintAdd(run, LINT_UNLABELLED_COLUMN, child, column->attnum,
-								  psprintf("column %s can have no label, since those of its parent %s count: an erasure leaves its value",
+								  psprintf("column %s can have no label, since those of its parent"
+										   " %s count: an erasure leaves its value",
 										   EffLintColumnName(child, column->attnum), table->name),
-								  psprintf("ALTER TABLE %s ADD COLUMN %s %s;\nSECURITY LABEL FOR effaced ON COLUMN %s.%s IS '{\"category\": \"identity\"}';",
-										   table->rel->sql, name, EffTypeSql(column->type, column->typmod),
+								  psprintf("ALTER TABLE %s ADD COLUMN %s %s;\n"
+										   "SECURITY LABEL FOR effaced ON COLUMN %s.%s"
+										   " IS '{\"category\": \"identity\"}';",
+										   table->rel->sql, name,
+										   EffTypeSql(column->type, column->typmod),
 										   table->rel->sql, name));
 		}
 	}
 }
 
 /*
- * find_uses collects anchors, flags that "set" writes and what "where" reads:
- * to erase them would break the label.
+ * find_uses collects the columns that labels name: anchors, columns that "set"
+ * writes and columns that a "where" reads.  They need no label, since an erasure
+ * that replaced their values would break the label that names them.
  */
 static void
 find_uses(void *arg)
@@ -280,19 +304,19 @@ find_uses(void *arg)
 	List	   *conditions = NIL;
 	ListCell   *lc;
 
-	foreach_ptr(MapColumn, each_column, table->columns)
+	foreach_ptr(MapColumn, column, table->columns)
 	{
-		RetentionPolicy *retention = each_column->label->retention;
+		RetentionPolicy *retention = column->label->retention;
 
 		if (retention != NULL && retention->anchor != NULL)
 			names = lappend(names, retention->anchor);
 	}
 	if (table->label != NULL)
 	{
-		foreach_ptr(SetLabel, each_label, table->label->set)
-			names = lappend(names, each_label->column);
-		foreach_ptr(LinkLabel, each_label, table->label->links)
-			conditions = lappend(conditions, each_label->where);
+		foreach_ptr(SetLabel, set, table->label->set)
+			names = lappend(names, set->column);
+		foreach_ptr(LinkLabel, link, table->label->links)
+			conditions = lappend(conditions, link->where);
 		conditions = lappend(conditions, table->label->subject_where);
 	}
 	foreach(lc, names)
@@ -305,10 +329,11 @@ find_uses(void *arg)
 	foreach(lc, conditions)
 		if (lfirst(lc) != NULL)
 			uses->attnums = bms_add_members(uses->attnums,
-											EffExpressionAnalyze(table->rel, "t", lfirst(lc), NULL, "where")->columns);
+											EffExpressionAnalyze(table->rel, "t", lfirst(lc), NULL,
+																 "where")->columns);
 }
 
-/* parts_are_labelled: the rows of a partitioned table are in its partitions. */
+/* parts_are_labelled returns whether all partitions of a table are in the map by themselves. */
 static bool
 parts_are_labelled(LintRun *run, EffRelation *rel)
 {
@@ -321,7 +346,7 @@ parts_are_labelled(LintRun *run, EffRelation *rel)
 	return all;
 }
 
-/* anchor_candidate takes the first column that can be an anchor, best one without NULLs. */
+/* anchor_candidate returns the first column that can be an anchor, if possible a NOT NULL one. */
 static EffColumn *
 anchor_candidate(EffRelation *rel)
 {

@@ -11,7 +11,7 @@
 #include "utils/acl.h"
 #include "utils/rls.h"
 
-/* A count to be made */
+/* What count_excluded is to count, and what it counted */
 typedef struct RowCount
 {
 	MapTable   *table;
@@ -31,8 +31,8 @@ static char *excluded_condition(MapTable *table);
 static void count_excluded(void *arg);
 
 /*
- * EffLintLinks finds links that cannot be followed, that nobody has written
- * down, and that say more than is done.
+ * EffLintLinks finds links that cannot be followed, that were inferred from
+ * foreign keys, and whose path goes on behind the subject.
  */
 void
 EffLintLinks(LintRun *run)
@@ -50,7 +50,9 @@ EffLintLinks(LintRun *run)
 				char	   *path = EffGraphInferredPath(run->map, link);
 
 				(void) EffLintAdd(run, LINT_INFERRED_LINK, table->rel, 0,
-								  psprintf("table %s is linked to %s by the only chain of foreign keys there is, \"%s\"; one more key makes it ambiguous",
+								  psprintf("table %s is linked to %s by the only chain of foreign"
+										   " keys there is, \"%s\"; one more key makes it"
+										   " ambiguous",
 										   table->name, link->subject->name, path),
 								  EffLintRelabelLink(run, link, "path", EffLintJsonString(path)));
 			}
@@ -61,7 +63,7 @@ EffLintLinks(LintRun *run)
 }
 
 /*
- * EffLintHops finds declared joins that no foreign key guards.
+ * EffLintHops finds declared hops without a foreign key.
  */
 void
 EffLintHops(LintRun *run)
@@ -70,17 +72,15 @@ EffLintHops(LintRun *run)
 	{
 		foreach_ptr(TableLink, link, run->map->tables[i]->links)
 		{
-			ListCell   *lc2;
-
-			foreach(lc2, link->hops)
-				lint_hop(run, link, lfirst(lc2));
+			foreach_ptr(JoinHop, hop, link->hops)
+				lint_hop(run, link, hop);
 		}
 	}
 }
 
 /*
- * EffLintOwners finds tables that no owner's erasure reaches, and columns of
- * shared rows that are about nobody in particular.
+ * EffLintOwners finds tables whose links are all accessors', columns of shared rows
+ * that are tied to no owner, and columns that are tied to an accessor.
  */
 void
 EffLintOwners(LintRun *run)
@@ -101,10 +101,12 @@ EffLintOwners(LintRun *run)
 			continue;
 		if (table->links != NIL && owners == NIL && !table->is_subject)
 			(void) EffLintAdd(run, LINT_ONLY_ACCESSORS, table->rel, 0,
-							  psprintf("every link of table %s is an accessor's: no erasure ever reaches its rows", table->name),
+							  psprintf("every link of table %s is an accessor's: no erasure ever"
+									   " reaches its rows", table->name),
 							  list_length(table->links) == 1 ?
 							  EffLintRelabelLink(run, linitial(table->links), "role", "\"owner\"") :
-							  pstrdup("Add the owner's link to \"links\", or give one of them \"role\": \"owner\"."));
+							  pstrdup("Add the owner's link to \"links\", or give one of them"
+									  " \"role\": \"owner\"."));
 		if (list_length(owners) > 1)
 			lint_shared(run, table, owners);
 		lint_tied(run, table);
@@ -112,8 +114,9 @@ EffLintOwners(LintRun *run)
 }
 
 /*
- * EffLintWhere counts rows that the conditions of a table's links leave out.
- * It alone reads rows, as the caller and where the caller may see all of them.
+ * EffLintWhere counts the rows that the conditions of a table's links leave out.
+ * Besides EffLintValues it is the only check that reads rows of users' tables.  It
+ * does so as the caller, and only where the caller may see all of them.
  */
 void
 EffLintWhere(LintRun *run)
@@ -131,22 +134,26 @@ EffLintWhere(LintRun *run)
 		error = EffLintTry(count_excluded, &count);
 		if (error != NULL)
 		{
-			/* a condition that cannot be read has been told as a label */
+			/* a condition that is not valid is found as a broken label */
 			if (error->sqlerrcode != ERRCODE_EFF_MANIFEST)
 				(void) EffLintAdd(run, LINT_BROKEN_LABEL, table->rel, 0,
-								  psprintf("\"where\" of table %s fails on its rows with SQLSTATE %s",
+								  psprintf("\"where\" of table %s fails on its rows with SQLSTATE"
+										   " %s",
 										   table->name, unpack_sql_state(error->sqlerrcode)),
-								  psprintf("SELECT * FROM %s t WHERE %s;", table->rel->sql, count.condition));
+								  psprintf("SELECT * FROM %s t WHERE %s;", table->rel->sql,
+										   count.condition));
 		}
 		else if (count.rows > 0)
 			(void) EffLintAdd(run, LINT_WHERE_EXCLUDES_ROWS, table->rel, 0,
-							  psprintf("\"where\" leaves out " INT64_FORMAT " %s of %s: no erasure reaches them",
+							  psprintf("\"where\" leaves out " INT64_FORMAT " %s of %s: no erasure"
+									   " reaches them",
 									   count.rows, count.rows == 1 ? "row" : "rows", table->name),
-							  psprintf("SELECT * FROM %s t WHERE %s;", table->rel->sql, count.condition));
+							  psprintf("SELECT * FROM %s t WHERE %s;", table->rel->sql,
+									   count.condition));
 	}
 }
 
-/* lint_error tells why a link leads nowhere. */
+/* lint_error files the error of a link, under the code that says why it cannot be followed. */
 static void
 lint_error(LintRun *run, TableLink *link)
 {
@@ -156,19 +163,23 @@ lint_error(LintRun *run, TableLink *link)
 	for (int i = 0; i < run->map->ntables; i++)
 		any_subject |= run->map->tables[i]->is_subject;
 	if (!link->inferred)
-		(void) EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, 0, link->error, link->error->hint);
+		(void) EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, 0, link->error,
+							   link->error->hint);
 	else if (hash_search(run->reaching, &table->rel->oid, HASH_FIND, NULL) != NULL)
-		(void) EffLintAddError(run, LINT_AMBIGUOUS_LINK, table->rel, 0, link->error, link->error->hint);
+		(void) EffLintAddError(run, LINT_AMBIGUOUS_LINK, table->rel, 0, link->error,
+							   link->error->hint);
 	else if (any_subject)
-		(void) EffLintAddError(run, LINT_UNREACHABLE_TABLE, table->rel, 0, link->error, link->error->hint);
+		(void) EffLintAddError(run, LINT_UNREACHABLE_TABLE, table->rel, 0, link->error,
+							   link->error->hint);
 	else
 		(void) EffLintAdd(run, LINT_UNREACHABLE_TABLE, table->rel, 0,
-						  psprintf("no erasure reaches table %s: no table is marked as the one of the persons", table->name),
+						  psprintf("no erasure reaches table %s: no table is marked as the one of"
+								   " the persons", table->name),
 						  psprintf("Mark the table of the persons; if it is this one: %s",
 								   EffLintRelabelLink(run, link, "path", "\"\"")));
 }
 
-/* lint_length finds what is written behind the first subject table. */
+/* lint_length finds hops of a path behind the first subject table, where the link ends. */
 static void
 lint_length(LintRun *run, TableLink *link)
 {
@@ -188,27 +199,36 @@ lint_length(LintRun *run, TableLink *link)
 	else
 		return;
 	(void) EffLintAdd(run, LINT_PATH_BEYOND_SUBJECT, table->rel, 0,
-					  psprintf("the path of table %s goes on behind subject table %s, where it ends: rows are those of %s",
+					  psprintf("the path of table %s goes on behind subject table %s, where it"
+							   " ends: rows are those of %s",
 							   table->name, link->subject->name, link->subject->name),
 					  hint);
 }
 
-/* lint_hop finds a declared join into which rows can slip unseen. */
+/*
+ * lint_hop finds a hop that no foreign key guards: rows that are inserted at its
+ * other end during an erasure are not seen.
+ */
 static void
 lint_hop(LintRun *run, TableLink *link, JoinHop *hop)
 {
 	if (hop->fk != NULL ||
-		is_foreign_key(run->map, hop->source, hop->source_columns, hop->target, hop->target_columns, hop->n) ||
-		is_foreign_key(run->map, hop->target, hop->target_columns, hop->source, hop->source_columns, hop->n))
+		is_foreign_key(run->map, hop->source, hop->source_columns, hop->target, hop->target_columns,
+					   hop->n) ||
+		is_foreign_key(run->map, hop->target, hop->target_columns, hop->source, hop->source_columns,
+					   hop->n))
 		return;
 	(void) EffLintAdd(run, LINT_HOP_WITHOUT_FOREIGN_KEY, hop->source, hop->source_columns[0],
-					  psprintf("no foreign key guards the hop from %s (%s) to %s (%s): rows written during an erasure are not seen",
-							   hop->source->name, EffJoinNames(hop->source, hop->source_columns, hop->n),
-							   hop->target->name, EffJoinNames(hop->target, hop->target_columns, hop->n)),
+					  psprintf("no foreign key guards the hop from %s (%s) to %s (%s): rows"
+							   " written during an erasure are not seen",
+							   hop->source->name,
+							   EffJoinNames(hop->source, hop->source_columns, hop->n),
+							   hop->target->name,
+							   EffJoinNames(hop->target, hop->target_columns, hop->n)),
 					  foreign_key_statement(link, hop));
 }
 
-/* is_foreign_key looks for a key of these columns, in whatever order. */
+/* is_foreign_key returns whether a foreign key has these pairs of columns, in any order. */
 static bool
 is_foreign_key(DataMap *map, EffRelation *from, const AttrNumber *columns,
 			   EffRelation *to, const AttrNumber *target_columns, int n)
@@ -221,14 +241,15 @@ is_foreign_key(DataMap *map, EffRelation *from, const AttrNumber *columns,
 			continue;
 		for (int i = 0; i < n; i++)
 			for (int k = 0; k < n; k++)
-				matched += fk->columns[k] == columns[i] && fk->target_columns[k] == target_columns[i];
+				matched += fk->columns[k] == columns[i] &&
+					fk->target_columns[k] == target_columns[i];
 		if (matched == n)
 			return true;
 	}
 	return false;
 }
 
-/* foreign_key_statement writes the key that would guard a hop, where there can be one. */
+/* foreign_key_statement returns the statement that adds the foreign key of a hop, or advice. */
 static char *
 foreign_key_statement(TableLink *link, JoinHop *hop)
 {
@@ -252,17 +273,21 @@ foreign_key_statement(TableLink *link, JoinHop *hop)
 							from->sql, EffJoinNames(from, columns, hop->n),
 							to->sql, EffJoinNames(to, target_columns, hop->n));
 	}
-	return pstrdup("No foreign key can be declared here: run effaced_verify() some time after an erasure, and the erasure again where something is left.");
+	return pstrdup("No foreign key can be declared here: run effaced_verify() some time after an"
+				   " erasure, and the erasure again where something is left.");
 }
 
-/* lint_shared finds columns that no single owner's erasure replaces. */
+/*
+ * lint_shared finds columns that are tied to no owner, in rows that stay until their
+ * last owner is erased.
+ */
 static void
 lint_shared(LintRun *run, MapTable *table, List *owners)
 {
 	bool		keep = false;
 
-	foreach_ptr(TableLink, each_link, owners)
-		keep |= each_link->label->shared == SHARED_KEEP;
+	foreach_ptr(TableLink, owner, owners)
+		keep |= owner->label->shared == SHARED_KEEP;
 	if (!keep)
 		return;
 	foreach_ptr(MapColumn, column, table->columns)
@@ -273,18 +298,20 @@ lint_shared(LintRun *run, MapTable *table, List *owners)
 			continue;
 		initStringInfo(&hint);
 		appendStringInfoString(&hint, "Choose one:");
-		foreach_ptr(TableLink, each_link, owners)
+		foreach_ptr(TableLink, owner, owners)
 			appendStringInfo(&hint, "\n%s",
-							 EffLintRelabel(run, table->rel, column->column->attnum, list_make1("link"),
-											EffLintJsonString(each_link->name)));
+							 EffLintRelabel(run, table->rel, column->column->attnum,
+											list_make1("link"),
+											EffLintJsonString(owner->name)));
 		(void) EffLintAdd(run, LINT_SHARED_WITHOUT_LINK, table->rel, column->column->attnum,
-						  psprintf("column %s is about no owner in particular: it stays until the row's last owner is erased",
+						  psprintf("column %s is about no owner in particular: it stays until the"
+								   " row's last owner is erased",
 								   EffLintColumnName(table->rel, column->column->attnum)),
 						  hint.data);
 	}
 }
 
-/* lint_tied finds columns that are said to be about somebody who owns nothing. */
+/* lint_tied finds columns that are tied to the link of an accessor, for whom nothing is erased. */
 static void
 lint_tied(LintRun *run, MapTable *table)
 {
@@ -292,20 +319,26 @@ lint_tied(LintRun *run, MapTable *table)
 	{
 		foreach_ptr(TableLink, link, table->links)
 		{
-			if (link->label->role != ROLE_ACCESSOR || link->name == NULL || column->label->link == NULL ||
+			if (link->label->role != ROLE_ACCESSOR || link->name == NULL ||
+				column->label->link == NULL ||
 				strcmp(link->name, column->label->link) != 0)
 				continue;
 			(void) EffLintAdd(run, LINT_TIED_TO_ACCESSOR, table->rel, column->column->attnum,
-							  psprintf("column %s is tied to link \"%s\" of an accessor, whom nothing is erased or corrected for: it goes with the row's owner, and no correction writes it",
-									   EffLintColumnName(table->rel, column->column->attnum), link->name),
-							  EffLintRelabel(run, table->rel, column->column->attnum, list_make1("link"), "null"));
+							  psprintf("column %s is tied to link \"%s\" of an accessor, whom"
+									   " nothing is erased or corrected for: it goes with the"
+									   " row's owner, and no correction writes it",
+									   EffLintColumnName(table->rel, column->column->attnum),
+									   link->name),
+							  EffLintRelabel(run, table->rel, column->column->attnum,
+											 list_make1("link"), "null"));
 		}
 	}
 }
 
 /*
- * excluded_condition: no owner's link is true of the row, nor is it a subject.
- * NULL where one of them has no condition.
+ * excluded_condition returns the condition that a row is neither a subject nor
+ * reached by an owner's link, as far as the "where" of both tell.  It returns NULL
+ * if one of them has no "where", so that no row is left out.
  */
 static char *
 excluded_condition(MapTable *table)
@@ -332,6 +365,7 @@ excluded_condition(MapTable *table)
 	return buf.data;
 }
 
+/* count_excluded is run by EffLintTry(). */
 static void
 count_excluded(void *arg)
 {

@@ -107,7 +107,7 @@ effaced_lint(PG_FUNCTION_ARGS)
 	{
 		Finding    *finding = lfirst(lc);
 
-		/* two links or subjects may lead to the same finding */
+		/* two links of a table, or two subjects, may lead to the same finding */
 		if (previous == NULL ||
 			EffLintCompare(&(ListCell) {.ptr_value = previous}, lc) != 0)
 			put_finding(rsinfo, finding);
@@ -116,7 +116,10 @@ effaced_lint(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* schemas_argument reads names of schemas; a misspelt one must not look clean. */
+/*
+ * schemas_argument returns the schemas that findings are asked for.  A name that
+ * no schema has is an error: no findings would look as if all were well.
+ */
 static List *
 schemas_argument(FunctionCallInfo fcinfo, int argno)
 {
@@ -151,6 +154,7 @@ schemas_argument(FunctionCallInfo fcinfo, int argno)
 	return schemas;
 }
 
+/* sample_argument returns how many rows of each table are looked into, 0 for none. */
 static int
 sample_argument(FunctionCallInfo fcinfo, int argno)
 {
@@ -160,12 +164,13 @@ sample_argument(FunctionCallInfo fcinfo, int argno)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("sample must not be negative"),
-				 errhint("Say how many rows of each table to look into, or leave the argument out: SELECT * FROM %s.effaced_lint(sample => 100);",
+				 errhint("Say how many rows of each table to look into, or leave the argument out:"
+						 " SELECT * FROM %s.effaced_lint(sample => 100);",
 						 EffExtensionSchemaSql())));
 	return sample;
 }
 
-/* collect_labelled lists the labelled columns as arrays, those of children included. */
+/* collect_labelled makes the parameters of EffLintQuery(). */
 static void
 collect_labelled(LintRun *run)
 {
@@ -176,7 +181,8 @@ collect_labelled(LintRun *run)
 	int			max = 0;
 
 	for (int i = 0; i < run->map->ntables; i++)
-		max += list_length(run->map->tables[i]->rel->inheritors) * list_length(run->map->tables[i]->columns);
+		max += list_length(run->map->tables[i]->rel->inheritors) *
+			list_length(run->map->tables[i]->columns);
 	attnums = palloc(sizeof(Datum) * Max(max, 1));
 	for (int i = 0; i < run->map->ntables; i++)
 	{
@@ -187,9 +193,11 @@ collect_labelled(LintRun *run)
 		{
 			EffRelation *rel = EffMapFind(run->map, oid);
 
-			foreach_ptr(MapColumn, each_column, rel ? table->columns : NIL)
+			if (rel == NULL)
+				continue;
+			foreach_ptr(MapColumn, labelled, table->columns)
 			{
-				EffColumn  *column = EffRelationColumnByName(rel, each_column->column->name);
+				EffColumn  *column = EffRelationColumnByName(rel, labelled->column->name);
 
 				if (column == NULL)
 					continue;
@@ -199,20 +207,23 @@ collect_labelled(LintRun *run)
 		}
 	}
 	run->labelled[0] = EffOidArray(relids, OIDOID);
-	run->labelled[1] = PointerGetDatum(construct_array(attnums, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	run->labelled[1] = PointerGetDatum(construct_array(attnums, n, INT4OID, sizeof(int32), true,
+													   TYPALIGN_INT));
 	run->labelled[2] = EffOidArray(tables, OIDOID);
 }
 
 /*
- * collect_connected finds the relations from which foreign keys, followed in
- * either direction, lead to a labelled table; NULL where nobody is a subject
- * yet, so that any table may be one's.
+ * collect_connected returns the relations from which foreign keys, followed in
+ * either direction, lead to a labelled table.  It returns NULL if no table of the
+ * map is a subject's: then any table may turn out to be one's.
  */
 static HTAB *
 collect_connected(DataMap *map)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
-	HTAB	   *connected = hash_create("connected relations", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid),
+		.hcxt = CurrentMemoryContext};
+	HTAB	   *connected = hash_create("connected relations", 256, &control,
+										HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	bool		any = false;
 
 	for (int i = 0; i < map->ntables; i++)
@@ -228,7 +239,7 @@ collect_connected(DataMap *map)
 	return connected;
 }
 
-/* connect_over goes over all keys once; true where that reached more relations. */
+/* connect_over adds what one more foreign key reaches; it returns whether that was anything. */
 static bool
 connect_over(HTAB *connected, DataMap *map)
 {
@@ -247,6 +258,7 @@ connect_over(HTAB *connected, DataMap *map)
 	return more;
 }
 
+/* put_finding adds a finding to the result. */
 static void
 put_finding(ReturnSetInfo *rsinfo, Finding *finding)
 {
@@ -258,7 +270,8 @@ put_finding(ReturnSetInfo *rsinfo, Finding *finding)
 	nulls[2] = !OidIsValid(finding->relid);
 	values[2] = ObjectIdGetDatum(finding->relid);
 	nulls[3] = finding->column == NULL;
-	values[3] = nulls[3] ? (Datum) 0 : DirectFunctionCall1(namein, CStringGetDatum(finding->column));
+	values[3] = nulls[3] ? (Datum) 0 :
+		DirectFunctionCall1(namein, CStringGetDatum(finding->column));
 	values[4] = CStringGetTextDatum(finding->message);
 	nulls[5] = finding->hint == NULL;
 	values[5] = nulls[5] ? (Datum) 0 : CStringGetTextDatum(finding->hint);

@@ -60,7 +60,7 @@ typedef struct LintRun
 	List	   *schemas;		/* of Oid; NIL for all but the system's */
 	int			sample;			/* rows to look into per table; 0 for none */
 	List	   *loose;			/* of LooseColumn, by relation */
-	Datum		labelled[3];	/* arrays: relations and attnums of labelled columns, tables of the map */
+	Datum		labelled[3];	/* parameters of EffLintQuery() */
 	List	   *findings;		/* of Finding */
 	List	   *told;			/* of char *: messages of errors that a finding has told of */
 } LintRun;

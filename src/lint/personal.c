@@ -16,16 +16,17 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* The table that a column is judged in */
+/* What is known of the table whose columns are judged */
 typedef struct Company
 {
 	Oid			relid;
-	bool		persons;		/* it is about persons */
+	bool		persons;		/* the table is about persons */
 } Company;
 
 static void put_loose(LintRun *run, char **cells);
 static void find_company(LintRun *run, Oid relid, Company *company);
 static void lint_column(LintRun *run, LooseColumn *column, Company *company);
+static const char *category_of_type(Oid type, const char **why);
 static const PersonalWords *match_name(const char *name, int kinds, WordWeight least);
 static const char *behind_words(const char *name, const char *words);
 static bool is_about(const char *behind);
@@ -36,22 +37,23 @@ static void end_word(StringInfo buf, int start);
 static char *bare_type(Oid type);
 static int	kinds_of(Oid type);
 
-/* Columns that can have a label: not in views, partitions and what is inherited */
+/* Columns without a label that can have one, which partitions and inherited columns cannot */
 static const char *const loose_query =
 "SELECT a.attrelid, a.attnum, a.attname, a.atttypid"
 " FROM pg_catalog.pg_attribute a"
 " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
 " WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'"
 " AND c.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount = 0"
-" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS l (relation, attnum)"
+" AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS l"
+" (relation, attnum)"
 "  WHERE l.relation = a.attrelid AND l.attnum = a.attnum)"
 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint f"
 "  WHERE f.contype = 'f' AND f.conrelid = a.attrelid AND a.attnum = ANY (f.conkey))"
 " ORDER BY a.attrelid, a.attnum";
 
 /*
- * EffLintPersonal finds columns whose name or type says that somebody should
- * have judged them.
+ * EffLintPersonal finds columns without a label whose name or type suggests
+ * personal data.  It fills run->loose for EffLintValues, which comes after it.
  */
 void
 EffLintPersonal(LintRun *run)
@@ -67,7 +69,10 @@ EffLintPersonal(LintRun *run)
 	}
 }
 
-/* put_loose takes a column in; only the parent's label counts for a child's column. */
+/*
+ * put_loose notes a column, unless its table is the child of a labelled one: only
+ * the parent's labels count then, and EffLintUnlabelledColumns tells of it.
+ */
 static void
 put_loose(LintRun *run, char **cells)
 {
@@ -85,8 +90,8 @@ put_loose(LintRun *run, char **cells)
 }
 
 /*
- * find_company tells whether a table is about persons: by its name, by its
- * label, or because a column, labelled or not, says so.
+ * find_company finds out whether a table is about persons: its name says so, or its
+ * label, or the name of any of its columns.
  */
 static void
 find_company(LintRun *run, Oid relid, Company *company)
@@ -95,19 +100,25 @@ find_company(LintRun *run, Oid relid, Company *company)
 	EffRelation *rel = table ? table->rel : EffRelationLoad(relid);
 
 	company->relid = relid;
-	company->persons = rel != NULL && (is_person_name(rel->relname) || (table != NULL && table->is_subject));
-	for (int i = 0; rel != NULL && i < rel->ncolumns; i++)
-		company->persons |= match_name(rel->columns[i].name, kinds_of(rel->columns[i].type), WORD_TELLING) != NULL;
+	company->persons = rel != NULL &&
+		(is_person_name(rel->relname) || (table != NULL && table->is_subject));
+	if (rel == NULL)
+		return;
+	for (int i = 0; i < rel->ncolumns; i++)
+		company->persons |= match_name(rel->columns[i].name, kinds_of(rel->columns[i].type),
+									   WORD_TELLING) != NULL;
 }
 
+/* lint_column judges a column by its name, else by its domain or type. */
 static void
 lint_column(LintRun *run, LooseColumn *column, Company *company)
 {
 	int			kinds = kinds_of(column->type);
-	const PersonalWords *words = match_name(column->name, kinds, company->persons ? WORD_WEAK : WORD_STRONG);
-	LintCode	code = LINT_PERSONAL_NAME;
-	const char *category = NULL;
+	const PersonalWords *words = match_name(column->name, kinds,
+											company->persons ? WORD_WEAK : WORD_STRONG);
+	const char *category;
 	const char *why = NULL;
+	MapTable   *table = EffMapTable(run->map, column->relid);
 	EffRelation *rel;
 
 	if (EffLintToldColumn(run, column->relid, column->attnum))
@@ -118,33 +129,12 @@ lint_column(LintRun *run, LooseColumn *column, Company *company)
 		why = psprintf("\"%s\" in its name", words->words);
 	}
 	else
-	{
-		Oid			element = get_element_type(EffBaseType(column->type));
-		Oid			type = OidIsValid(element) ? element : column->type;
-		char	   *bare = bare_type(EffBaseType(type));
-
-		code = LINT_PERSONAL_TYPE;
-		if (get_typtype(type) == TYPTYPE_DOMAIN)
-		{
-			words = match_name(bare_type(type), kinds, WORD_STRONG);
-			category = words ? words->category : NULL;
-			why = psprintf("its domain %s", EffTypeName(type));
-		}
-		for (int i = 0; words == NULL && i < lengthof(personal_types); i++)
-		{
-			if (strcmp(bare, personal_types[i].name) != 0)
-				continue;
-			category = personal_types[i].category;
-			why = psprintf("its type %s, whose values are %s", bare, personal_types[i].what);
-			break;
-		}
-	}
-	if (category == NULL)
+		category = category_of_type(column->type, &why);
+	rel = table ? table->rel : EffRelationLoad(column->relid);
+	if (category == NULL || rel == NULL)
 		return;
-	rel = EffMapTable(run->map, column->relid) ? EffMapTable(run->map, column->relid)->rel : EffRelationLoad(column->relid);
-	if (rel == NULL)
-		return;
-	(void) EffLintAddAs(run, EffLintPersonalSeverity(run, column->relid), code, rel, column->attnum,
+	(void) EffLintAddAs(run, EffLintPersonalSeverity(run, column->relid),
+						words ? LINT_PERSONAL_NAME : LINT_PERSONAL_TYPE, rel, column->attnum,
 						psprintf("column %s has no label and looks like personal data by %s: %s",
 								 EffLintColumnName(rel, column->attnum), why,
 								 EffLintConsequence(run, column->relid)),
@@ -153,8 +143,40 @@ lint_column(LintRun *run, LooseColumn *column, Company *company)
 }
 
 /*
- * match_name finds the first entry whose words are in the name, one after the
- * other, and which what follows does not turn into something else.
+ * category_of_type returns the category of values of a type that hold little but
+ * personal data, or of a domain with such a name, and why.  It is NULL for others.
+ */
+static const char *
+category_of_type(Oid type, const char **why)
+{
+	Oid			element = get_element_type(EffBaseType(type));
+	char	   *bare;
+
+	if (OidIsValid(element))
+		type = element;
+	if (get_typtype(type) == TYPTYPE_DOMAIN)
+	{
+		const PersonalWords *words = match_name(bare_type(type), kinds_of(type), WORD_STRONG);
+
+		*why = psprintf("its domain %s", EffTypeName(type));
+		if (words != NULL)
+			return words->category;
+	}
+	bare = bare_type(EffBaseType(type));
+	for (int i = 0; i < lengthof(personal_types); i++)
+	{
+		if (strcmp(bare, personal_types[i].name) != 0)
+			continue;
+		*why = psprintf("its type %s, whose values are %s", bare, personal_types[i].what);
+		return personal_types[i].category;
+	}
+	return NULL;
+}
+
+/*
+ * match_name returns the first entry of personal_words whose words are in the name,
+ * one after the other, for columns of these kinds and of at least that weight.  It
+ * returns NULL if there is none, or what follows the words changes their meaning.
  */
 static const PersonalWords *
 match_name(const char *name, int kinds, WordWeight least)
@@ -176,8 +198,9 @@ match_name(const char *name, int kinds, WordWeight least)
 }
 
 /*
- * behind_words finds words in a name that words_of has parted, and what follows
- * them.  Several words may be written as one: unquoted, "firstName" is firstname.
+ * behind_words looks for words in a name that words_of has parted, and returns what
+ * follows them, or NULL if they are not there.  Several words may be written as one,
+ * since firstName is firstname unless it is quoted.
  */
 static const char *
 behind_words(const char *name, const char *words)
@@ -200,6 +223,7 @@ behind_words(const char *name, const char *words)
 	return NULL;
 }
 
+/* is_about returns whether one of the words says that the value is about something else. */
 static bool
 is_about(const char *behind)
 {
@@ -211,6 +235,7 @@ is_about(const char *behind)
 	return false;
 }
 
+/* has_word returns whether a word is in a list. */
 static bool
 has_word(const char *const *list, int n, const char *word)
 {
@@ -220,7 +245,10 @@ has_word(const char *const *list, int n, const char *word)
 	return false;
 }
 
-/* is_person_name: the last word counts, so that user_roles are no users. */
+/*
+ * is_person_name returns whether a table is named after persons.  The last word
+ * counts, since user_roles are no users.
+ */
 static bool
 is_person_name(const char *relname)
 {
@@ -241,8 +269,8 @@ is_person_name(const char *relname)
 }
 
 /*
- * words_of parts a name at whatever is no letter and at capitals that begin
- * a word, as in "userIPAddress"; the words are in small letters and in the
+ * words_of parts a name at everything that is no letter and at capitals that begin
+ * a word, as in "userIPAddress".  It returns the words in small letters and in the
  * singular, with a blank before and behind each.
  */
 static char *
@@ -265,7 +293,8 @@ words_of(const char *name)
 			continue;
 		}
 		if (p > name && isupper(c) && (islower((unsigned char) p[-1]) ||
-									   (isupper((unsigned char) p[-1]) && islower((unsigned char) p[1]))))
+									   (isupper((unsigned char) p[-1]) &&
+										islower((unsigned char) p[1]))))
 		{
 			end_word(&buf, start);
 			start = buf.len;
@@ -276,6 +305,7 @@ words_of(const char *name)
 	return buf.data;
 }
 
+/* end_word makes the word that begins at start a singular, and ends it. */
 static void
 end_word(StringInfo buf, int start)
 {
@@ -293,7 +323,7 @@ end_word(StringInfo buf, int start)
 	appendStringInfoChar(buf, ' ');
 }
 
-/* bare_type gives the name of a type without its schema. */
+/* bare_type returns the name of a type without its schema, or "" if it has just been dropped. */
 static char *
 bare_type(Oid type)
 {
@@ -307,6 +337,7 @@ bare_type(Oid type)
 	return name;
 }
 
+/* kinds_of returns what values of a type can be; 0 for types that hold no personal data. */
 static int
 kinds_of(Oid type)
 {

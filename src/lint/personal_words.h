@@ -21,7 +21,7 @@ typedef enum WordWeight
 {
 	WORD_WEAK,					/* personal data if the table is about persons */
 	WORD_STRONG,				/* personal data in any table */
-	WORD_TELLING				/* personal data in any table, and a sign that it is about persons */
+	WORD_TELLING				/* in any table, and a sign that the table is about persons */
 } WordWeight;
 
 /* Words that name personal data, one after the other; the first entry that matches counts */
@@ -208,11 +208,11 @@ static const char *const about_words[] = {
 
 /* A table whose name ends in one of these is about persons */
 static const char *const person_words[] = {
-	"user", "customer", "client", "person", "people", "patient", "employee", "staff", "member", "contact",
-	"subscriber", "guest", "visitor", "student", "teacher", "pupil", "passenger", "applicant", "candidate",
-	"citizen", "resident", "donor", "volunteer", "doctor", "physician", "nurse", "participant", "attendee",
-	"player", "driver", "buyer", "seller", "shopper", "recipient", "sender", "worker", "individual",
-	"beneficiary", "spouse", "lead"
+	"user", "customer", "client", "person", "people", "patient", "employee", "staff", "member",
+	"contact", "subscriber", "guest", "visitor", "student", "teacher", "pupil", "passenger",
+	"applicant", "candidate", "citizen", "resident", "donor", "volunteer", "doctor", "physician",
+	"nurse", "participant", "attendee", "player", "driver", "buyer", "seller", "shopper",
+	"recipient", "sender", "worker", "individual", "beneficiary", "spouse", "lead"
 };
 
 /* A table whose name ends in one of those words and one of these is about persons, too */

@@ -9,15 +9,15 @@
 #include "lint/lint_int.h"
 #include "outbox/resolver.h"
 
-/* A table that some producer of a bucket deletes from, or that no one does yet */
+/* A table of an anchor, with one bucket whose producer owns the anchor */
 typedef struct AnchoredTable
 {
 	char	   *anchor;
 	char	   *relation;		/* as registered */
-	Oid			relid;			/* invalid where it is gone */
-	char	   *bucket_type;	/* NULL where nobody owns the anchor */
+	Oid			relid;			/* InvalidOid where the table is gone */
+	char	   *bucket_type;	/* NULL where no producer owns the anchor */
 	Oid			subject;
-	char	   *others;			/* arguments that register the rest of the anchor, or NULL */
+	char	   *others;			/* the other tables of the anchor, as arguments, or NULL */
 } AnchoredTable;
 
 static List *load_anchored_tables(void);
@@ -28,7 +28,8 @@ static char *column_text(int row, int column);
 static Oid	column_oid(int row, int column);
 
 /*
- * EffLintDeletionAnchors finds anchors whose table is gone, or is none of the subject's.
+ * EffLintDeletionAnchors finds anchors with a table that is gone, or that has no link
+ * to the subject of a bucket that deletes from it.
  */
 void
 EffLintDeletionAnchors(LintRun *run)
@@ -43,7 +44,7 @@ EffLintDeletionAnchors(LintRun *run)
 }
 
 /*
- * EffLintProducers finds producers whose function is gone.
+ * EffLintProducers finds producers whose function of eligibility is gone.
  */
 void
 EffLintProducers(LintRun *run)
@@ -56,8 +57,10 @@ EffLintProducers(LintRun *run)
 	EffBracket	bracket;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT p.producer, p.bucket_type, p.eligibility FROM %s.effaced_producers p"
-							 " WHERE pg_catalog.to_regprocedure(p.eligibility) IS NULL ORDER BY p.bucket_type, p.producer",
+	if (SPI_execute(psprintf("SELECT p.producer, p.bucket_type, p.eligibility"
+							 " FROM %s.effaced_producers p"
+							 " WHERE pg_catalog.to_regprocedure(p.eligibility) IS NULL"
+							 " ORDER BY p.bucket_type, p.producer",
 							 EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the producers");
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -67,10 +70,13 @@ EffLintProducers(LintRun *run)
 		char	   *bucket_type = EffQuoteLiteral(column_text(row, 2));
 
 		messages = lappend(messages,
-						   psprintf("function %s of producer %s does not exist: no verdict on bucket type %s can be had",
+						   psprintf("function %s of producer %s does not exist: no verdict on"
+									" bucket type %s can be had",
 									column_text(row, 3), producer, bucket_type));
 		hints = lappend(hints,
-						psprintf("UPDATE %s.effaced_producers SET eligibility = 'schema.function(text[])' WHERE (bucket_type, producer) = (%s, %s);",
+						psprintf("UPDATE %s.effaced_producers SET eligibility ="
+								 " 'schema.function(text[])' WHERE (bucket_type, producer) = (%s,"
+								 " %s);",
 								 EffExtensionSchemaSql(), bucket_type, producer));
 		MemoryContextSwitchTo(previous);
 	}
@@ -113,13 +119,18 @@ EffLintResolvers(LintRun *run)
 			const char *ref = column->label->ref;
 
 			if (ref != NULL && EffResolverByName(resolvers, ref) == NULL)
-				(void) EffLintAdd(run, LINT_UNREGISTERED_RESOLVER, table->rel, column->column->attnum,
-								  psprintf("no resolver is registered under the name \"%s\", in which the label says that the column's values are known", ref),
-								  psprintf("SELECT %s.effaced_register_resolver(%s);", EffExtensionSchemaSql(), EffQuoteLiteral(ref)));
+				(void) EffLintAdd(run, LINT_UNREGISTERED_RESOLVER, table->rel,
+								  column->column->attnum,
+								  psprintf("no resolver is registered under the name \"%s\", in"
+										   " which the label says that the column's values are"
+										   " known", ref),
+								  psprintf("SELECT %s.effaced_register_resolver(%s);",
+										   EffExtensionSchemaSql(), EffQuoteLiteral(ref)));
 		}
 	}
 }
 
+/* load_anchored_tables returns a list of AnchoredTable, read as the owner of effaced's tables. */
 static List *
 load_anchored_tables(void)
 {
@@ -128,14 +139,19 @@ load_anchored_tables(void)
 	EffBracket	bracket;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT t.anchor, t.relation, pg_catalog.to_regclass(t.relation)::pg_catalog.oid,"
+	if (SPI_execute(psprintf("SELECT t.anchor, t.relation,"
+							 " pg_catalog.to_regclass(t.relation)::pg_catalog.oid,"
 							 " b.bucket_type, pg_catalog.to_regclass(b.subject)::pg_catalog.oid,"
-							 " (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(o.relation), ', ' ORDER BY o.relation)"
-							 " FROM %1$s.effaced_anchor_tables o WHERE o.anchor = t.anchor AND o.relation <> t.relation)"
+							 " (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(o.relation),"
+							 " ', ' ORDER BY o.relation)"
+							 " FROM %1$s.effaced_anchor_tables o WHERE o.anchor = t.anchor"
+							 " AND o.relation <> t.relation)"
 							 " FROM %1$s.effaced_anchor_tables t"
-							 " LEFT JOIN (%1$s.effaced_producer_contracts c JOIN %1$s.effaced_buckets b ON b.bucket_type = c.bucket_type)"
+							 " LEFT JOIN (%1$s.effaced_producer_contracts c"
+							 " JOIN %1$s.effaced_buckets b ON b.bucket_type = c.bucket_type)"
 							 " ON c.anchor = t.anchor AND c.contract = 'owns'"
-							 " ORDER BY t.anchor, t.relation, b.bucket_type", EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
+							 " ORDER BY t.anchor, t.relation, b.bucket_type",
+							 EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the anchors");
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -155,19 +171,25 @@ load_anchored_tables(void)
 	return tables;
 }
 
-/* lint_gone: two buckets may use the anchor; the finding is about it alone. */
+/*
+ * lint_gone files the finding about a table of an anchor that is gone.  It names no
+ * bucket, so that it is shown once where several buckets use the anchor.
+ */
 static void
 lint_gone(LintRun *run, AnchoredTable *anchored)
 {
 	char	   *anchor = EffQuoteLiteral(anchored->anchor);
 
 	(void) EffLintAdd(run, LINT_ANCHOR_TABLE_GONE, NULL, 0,
-					  psprintf("table %s of anchor %s does not exist: no batch that deletes from it can be applied",
+					  psprintf("table %s of anchor %s does not exist: no batch that deletes from"
+							   " it can be applied",
 							   anchored->relation, anchor),
-					  psprintf("SELECT %s.effaced_register_anchor(%s, %s);", EffExtensionSchemaSql(), anchor,
+					  psprintf("SELECT %s.effaced_register_anchor(%s, %s);",
+							   EffExtensionSchemaSql(), anchor,
 							   anchored->others ? anchored->others : "'schema.table'"));
 }
 
+/* lint_unlinked finds a table of an anchor that no owner's link makes the subject's. */
 static void
 lint_unlinked(LintRun *run, AnchoredTable *anchored)
 {
@@ -178,14 +200,18 @@ lint_unlinked(LintRun *run, AnchoredTable *anchored)
 
 	if (rel == NULL || subject == NULL || !subject->is_subject || table == subject)
 		return;
-	/* a link that is broken is told by itself */
-	if (table != NULL && (table->error != NULL || EffGraphRoleLinks(table, subject, ROLE_OWNER) != NIL))
+	/* a broken link has a finding of its own */
+	if (table != NULL && (table->error != NULL ||
+						  EffGraphRoleLinks(table, subject, ROLE_OWNER) != NIL))
 		return;
 	(void) EffLintAdd(run, LINT_ANCHOR_WITHOUT_LINK, rel, 0,
-					  psprintf("table %s of anchor %s has no link to %s, whose batches of bucket type %s cannot be applied",
-							   rel->name, anchor, subject->name, EffQuoteLiteral(anchored->bucket_type)),
+					  psprintf("table %s of anchor %s has no link to %s, whose batches of bucket"
+							   " type %s cannot be applied",
+							   rel->name, anchor, subject->name,
+							   EffQuoteLiteral(anchored->bucket_type)),
 					  anchored->others ?
-					  psprintf("SELECT %s.effaced_register_anchor(%s, %s);", EffExtensionSchemaSql(), anchor, anchored->others) :
+					  psprintf("SELECT %s.effaced_register_anchor(%s, %s);",
+							   EffExtensionSchemaSql(), anchor, anchored->others) :
 					  psprintf("Label the table with a path to %s.", subject->name));
 }
 
@@ -215,12 +241,14 @@ lint_lost(LintRun *run, const char *ledger, LintSeverity severity, const char *k
 		statements = n++ == 0 ? statement : psprintf("%s\n%s", statements, statement);
 	}
 	EffLintAddNamed(run, severity, LINT_LOST_KIND, relid, relation, NULL,
-					psprintf("no table has subjects of kind %s any more, of which %s: they count for nobody",
+					psprintf("no table has subjects of kind %s any more, of which %s: they count"
+							 " for nobody",
 							 EffQuoteLiteral(kind), severity == SEVERITY_ERROR ?
 							 "restrictions are in force" : "consents are recorded"),
 					n > 1 ? psprintf("Choose one:\n%s", statements) : statements);
 }
 
+/* column_text returns a column of the result as text, or NULL. */
 static char *
 column_text(int row, int column)
 {
@@ -229,11 +257,13 @@ column_text(int row, int column)
 	return text ? pstrdup(text) : NULL;
 }
 
+/* column_oid returns a column of the result as an OID, InvalidOid for NULL. */
 static Oid
 column_oid(int row, int column)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
+									  &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }

@@ -2,10 +2,10 @@
  * values.c
  *	  Columns without a label whose values look like personal data.
  *
- * Values are looked at here and nowhere else: none of them gets into a
- * statement, a message or an error.  A shape is looked for only if few other
- * values have it: e-mail addresses and IBANs count when there is one at all,
- * what chance may bring about only when many are alike.
+ * Values are looked at here and nowhere else: none of them gets into a statement,
+ * a message or an error.  How many values of a column must have a shape depends on
+ * how likely other values have it by chance: a single e-mail address counts, while
+ * numbers like those of payment cards count if at least half of the values are.
  */
 #include "postgres.h"
 
@@ -25,15 +25,15 @@
 
 #define MAX_VALUE 1000			/* characters of a value that are looked at */
 #define FETCH_ROWS 1000
-#define LARGE_PAGES 1000		/* from here on, pages are drawn by lot */
+#define LARGE_PAGES 1000		/* tables from this size on are sampled by TABLESAMPLE */
 
-/* Which shapes values of a column can have */
+/* What values of a column are, which says what shapes they can have */
 typedef enum ValueForm
 {
 	FORM_NONE,
-	FORM_TEXT,					/* any */
-	FORM_DOCUMENT,				/* JSON, XML, arrays: what may stand inside */
-	FORM_DIGITS					/* numbers: cards */
+	FORM_TEXT,					/* any shape */
+	FORM_DOCUMENT,				/* JSON, XML, arrays: shapes that are found inside a longer text */
+	FORM_DIGITS					/* numbers: payment cards */
 } ValueForm;
 
 typedef bool (*ShapeTest) (const char *value);
@@ -42,8 +42,8 @@ typedef struct Shape
 {
 	const char *what;
 	const char *category;
-	ValueForm	form;			/* the narrowest that can have it */
-	int			least;			/* per cent of the values, or it says nothing */
+	ValueForm	form;			/* besides text, the form that can have this shape */
+	int			least;			/* per cent of the values that must have it to count */
 	ShapeTest	test;
 } Shape;
 
@@ -70,17 +70,17 @@ typedef struct SampledColumn
 {
 	LooseColumn *column;
 	ValueForm	form;
-	int64		values;			/* seen, without NULLs */
-	int64		matches[lengthof(shapes)];
+	int64		values;			/* looked at, without NULLs and empty ones */
+	int64		matches[lengthof(shapes)];	/* values of each shape */
 } SampledColumn;
 
-/* What EffLintTry is to run */
+/* What take_sample is to do, and the rows it has read */
 typedef struct TableSample
 {
 	LintRun    *run;
 	EffRelation *rel;
 	List	   *columns;		/* of SampledColumn */
-	char	   *lots;			/* TABLESAMPLE clause, or empty */
+	char	   *lots;			/* TABLESAMPLE clause, or empty for the first rows */
 	int64		rows;
 } TableSample;
 
@@ -97,8 +97,9 @@ static ValueForm form_of(Oid type);
 static int	digits_of(const char *value, const char *separators, char *digits, int max);
 
 /*
- * EffLintValues looks into some rows of every table that has columns without a
- * label; EffLintPersonal has listed them.
+ * EffLintValues finds columns without a label whose values look like personal data.
+ * It reads some rows of each table that has such columns, which EffLintPersonal has
+ * listed, and only if the caller asked for a sample.
  */
 void
 EffLintValues(LintRun *run)
@@ -122,7 +123,8 @@ EffLintValues(LintRun *run)
 			sampled->form = form;
 			columns = lappend(columns, sampled);
 		}
-		if (columns != NIL && (next == NULL || ((LooseColumn *) lfirst(next))->relid != column->relid))
+		if (columns != NIL && (next == NULL ||
+							   ((LooseColumn *) lfirst(next))->relid != column->relid))
 		{
 			CHECK_FOR_INTERRUPTS();
 			lint_table(run, column->relid, columns);
@@ -131,6 +133,7 @@ EffLintValues(LintRun *run)
 	}
 }
 
+/* lint_table samples the columns of one table, or tells why that cannot be done. */
 static void
 lint_table(LintRun *run, Oid relid, List *columns)
 {
@@ -149,8 +152,10 @@ lint_table(LintRun *run, Oid relid, List *columns)
 		error = EffLintTry(take_sample, &sample);
 		if (error != NULL)
 		{
-			why = psprintf("reading them fails with SQLSTATE %s", unpack_sql_state(error->sqlerrcode));
-			hint = psprintf("See why: SELECT count(*) FROM (SELECT FROM %s LIMIT %d) AS s;", sample.rel->sql, run->sample);
+			why = psprintf("reading them fails with SQLSTATE %s",
+						   unpack_sql_state(error->sqlerrcode));
+			hint = psprintf("See why: SELECT count(*) FROM (SELECT FROM %s LIMIT %d) AS s;",
+							sample.rel->sql, run->sample);
 		}
 		else if (sample.rows == 0 && sample.lots[0] != '\0')
 		{
@@ -161,7 +166,8 @@ lint_table(LintRun *run, Oid relid, List *columns)
 	if (why != NULL)
 	{
 		(void) EffLintAdd(run, LINT_NOT_SAMPLED, sample.rel, 0,
-						  psprintf("the values of table %s were not looked into: %s", sample.rel->name, why), hint);
+						  psprintf("the values of table %s were not looked into: %s",
+								   sample.rel->name, why), hint);
 		return;
 	}
 	foreach(lc, columns)
@@ -169,8 +175,9 @@ lint_table(LintRun *run, Oid relid, List *columns)
 }
 
 /*
- * why_not tells what keeps the caller from the values; NULL if nothing does.
- * Rows that only some may see would make for a verdict on somebody's rows.
+ * why_not returns what keeps the caller from reading the columns, and a hint, or NULL
+ * if nothing does.  Row-level security does: a sample of the rows that the caller may
+ * see would say nothing of the others.
  */
 static char *
 why_not(EffRelation *rel, List *columns, char **hint)
@@ -178,6 +185,7 @@ why_not(EffRelation *rel, List *columns, char **hint)
 	Oid			user = GetUserId();
 	const char *role = quote_identifier(GetUserNameFromId(user, false));
 	char	   *schema = pstrdup(quote_identifier(rel->schema));
+	bool		all_columns = true;
 	bool		all = pg_class_aclcheck(rel->oid, user, ACL_SELECT) == ACLCHECK_OK;
 
 	if (EffSchemaAclCheck(get_rel_namespace(rel->oid), user, ACL_USAGE) != ACLCHECK_OK)
@@ -185,22 +193,24 @@ why_not(EffRelation *rel, List *columns, char **hint)
 		*hint = psprintf("GRANT USAGE ON SCHEMA %s TO %s;", schema, role);
 		return psprintf("role %s may not use schema %s", role, schema);
 	}
-	foreach_ptr(SampledColumn, each_column, all ? NIL : columns)
+	foreach_ptr(SampledColumn, sampled, columns)
+		all_columns &= pg_attribute_aclcheck(rel->oid, sampled->column->attnum, user,
+											 ACL_SELECT) == ACLCHECK_OK;
+	if (!all && !all_columns)
 	{
-		if (pg_attribute_aclcheck(rel->oid, each_column->column->attnum, user, ACL_SELECT) == ACLCHECK_OK)
-			continue;
 		*hint = psprintf("GRANT SELECT ON %s TO %s;", rel->sql, role);
 		return psprintf("role %s may not read all of them", role);
 	}
 	if (check_enable_rls(rel->oid, InvalidOid, true) == RLS_ENABLED)
 	{
-		*hint = pstrdup("Call effaced_lint() as the owner of the table or as a role with BYPASSRLS.");
+		*hint = pstrdup("Call effaced_lint() as the owner of the table or as a role with"
+						" BYPASSRLS.");
 		return psprintf("row-level security may hide rows from role %s", role);
 	}
 	return NULL;
 }
 
-/* take_sample reads the rows in portions, so that no sample is too large. */
+/* take_sample is run by EffLintTry().  It reads the rows in portions, since they may be many. */
 static void
 take_sample(void *arg)
 {
@@ -235,8 +245,8 @@ take_sample(void *arg)
 }
 
 /*
- * fetch_rows keeps what an error would quote of a row from whoever gets it:
- * a cancel is passed on, and a foreign data wrapper's context with it.
+ * fetch_rows reads one portion.  What an error quotes of a row, even the context
+ * that a foreign data wrapper adds to a cancellation, is taken out of the error.
  */
 static void
 fetch_rows(Portal portal, EffRelation *rel)
@@ -256,6 +266,7 @@ fetch_rows(Portal portal, EffRelation *rel)
 	PG_END_TRY();
 }
 
+/* sample_sql returns the statement; it reads no more of a value than is looked at. */
 static char *
 sample_sql(TableSample *sample)
 {
@@ -271,13 +282,14 @@ sample_sql(TableSample *sample)
 						 foreach_current_index(lc) > 0 ? "," : "SELECT",
 						 quote_identifier(column->name), MAX_VALUE);
 	}
-	appendStringInfo(&sql, " FROM %s AS t%s LIMIT %d", sample->rel->sql, sample->lots, sample->run->sample);
+	appendStringInfo(&sql, " FROM %s AS t%s LIMIT %d", sample->rel->sql, sample->lots,
+					 sample->run->sample);
 	return sql.data;
 }
 
 /*
- * table_sample draws pages by lot where the table is large, always the same
- * ones; the first rows of a small table are as good, and cheaper.
+ * table_sample returns the clause that draws pages of a large table by lot, the same
+ * ones in each call.  Of a small table the first rows are as good, and cheaper.
  */
 static char *
 table_sample(TableSample *sample)
@@ -300,20 +312,22 @@ table_sample(TableSample *sample)
 			rows += Max(form->reltuples, 0);
 		}
 		else if (form->relkind == RELKIND_FOREIGN_TABLE)
-			pages = -INFINITY;	/* it can draw no lots */
+			pages = -INFINITY;	/* TABLESAMPLE does not work on it */
 		ReleaseSysCache(tuple);
 	}
 	if (pages < LARGE_PAGES || rows <= 0)
 		return "";
-	/* some rows more than are wanted, but of a table that is mostly holes not all pages */
-	percent = Min(150.0 * sample->run->sample / rows, 100.0 * Max(LARGE_PAGES, 4.0 * sample->run->sample) / pages);
-	/* and of one with full pages more than a few of them */
+	/* half as many rows again as asked for, but not all pages of a table with few rows per page */
+	percent = Min(150.0 * sample->run->sample / rows,
+				  100.0 * Max(LARGE_PAGES, 4.0 * sample->run->sample) / pages);
+	/* and at least 20 pages, or the rows of a table with full pages would be neighbours */
 	percent = Max(percent, 100.0 * 20 / pages);
 	if (percent >= 100)
 		return "";
 	return psprintf(" TABLESAMPLE pg_catalog.system (%.6f) REPEATABLE (0)", percent);
 }
 
+/* look_at counts a value under each shape that it has. */
 static void
 look_at(SampledColumn *column, const char *value)
 {
@@ -325,6 +339,7 @@ look_at(SampledColumn *column, const char *value)
 			column->matches[i]++;
 }
 
+/* lint_column files a finding for the shapes that enough values of a column have. */
 static void
 lint_column(LintRun *run, EffRelation *rel, SampledColumn *column)
 {
@@ -344,18 +359,21 @@ lint_column(LintRun *run, EffRelation *rel, SampledColumn *column)
 							 share(column->matches[i], column->values), column->values,
 							 column->form == FORM_DOCUMENT ? "hold" : "look like", shapes[i].what);
 		else
-			appendStringInfo(&found, ", %s like %s", share(column->matches[i], column->values), shapes[i].what);
+			appendStringInfo(&found, ", %s like %s", share(column->matches[i], column->values),
+							 shapes[i].what);
 	}
 	if (category == NULL)
 		return;
-	(void) EffLintAddAs(run, EffLintPersonalSeverity(run, rel->oid), LINT_PERSONAL_VALUES, rel, attnum,
+	(void) EffLintAddAs(run, EffLintPersonalSeverity(run, rel->oid), LINT_PERSONAL_VALUES, rel,
+						attnum,
 						psprintf("column %s has no label, and %s: %s",
 								 EffLintColumnName(rel, attnum), found.data,
 								 EffLintConsequence(run, rel->oid)),
-						EffLabelStatement(rel->oid, attnum, psprintf("{\"category\": \"%s\"}", category)));
+						EffLabelStatement(rel->oid, attnum,
+										  psprintf("{\"category\": \"%s\"}", category)));
 }
 
-/* share never says 0 % or 100 % of what is neither. */
+/* share returns per cent in words; 0 % means none, and 100 % all. */
 static char *
 share(int64 matches, int64 values)
 {
@@ -366,7 +384,7 @@ share(int64 matches, int64 values)
 	return percent == 0 ? pstrdup("less than 1 %") : psprintf("%d %%", percent);
 }
 
-/* form_of: types whose text is made by PostgreSQL itself. */
+/* form_of returns what values of a type are; FORM_NONE if they are not looked at. */
 static ValueForm
 form_of(Oid type)
 {
@@ -386,7 +404,7 @@ form_of(Oid type)
 	return OidIsValid(element) ? FORM_DOCUMENT : FORM_TEXT;
 }
 
-/* has_email finds an @ with a local part before and a domain with a dot behind. */
+/* has_email looks for an @ with a local part before it and a domain with a dot behind it. */
 static bool
 has_email(const char *value)
 {
@@ -396,7 +414,8 @@ has_email(const char *value)
 		const char *label = p;
 		int			labels = 0;
 
-		if (at == value || !(isalnum((unsigned char) at[-1]) || strchr("_-+%", at[-1]) || IS_HIGHBIT_SET(at[-1])))
+		if (at == value || !(isalnum((unsigned char) at[-1]) || strchr("_-+%", at[-1]) ||
+							 IS_HIGHBIT_SET(at[-1])))
 			continue;
 		for (;; p++)
 		{
@@ -409,12 +428,13 @@ has_email(const char *value)
 				break;
 			label = p + 1;
 		}
-		/* the dot at the end of a sentence is none of the domain's */
+		/* the dot at the end of a sentence does not belong to the domain */
 		if (p == label)
 			label = p - 1;
 		while (label > at && label[-1] != '.' && label[-1] != '@')
 			label--;
-		if (labels >= 2 && !isdigit((unsigned char) label[0]) && label[0] != '\0' && label[1] != '\0' &&
+		if (labels >= 2 && !isdigit((unsigned char) label[0]) && label[0] != '\0' &&
+			label[1] != '\0' &&
 			(isalpha((unsigned char) label[1]) || IS_HIGHBIT_SET(label[1])))
 			return true;
 	}
@@ -422,8 +442,8 @@ has_email(const char *value)
 }
 
 /*
- * is_phone: an international number, or a national one with the separators that
- * tell it from a mere number.
+ * is_phone returns whether a value is an international telephone number, or a
+ * national one with separators, without which it could be any number.
  */
 static bool
 is_phone(const char *value)
@@ -446,7 +466,7 @@ is_phone(const char *value)
 		strlen(value) == 12;
 }
 
-/* is_iban goes by the check digits: the number, modulo 97, is 1. */
+/* is_iban goes by the check digits: read as a number, the rest modulo 97 is 1. */
 static bool
 is_iban(const char *value)
 {
@@ -469,11 +489,13 @@ is_iban(const char *value)
 	{
 		char		c = iban[(i + 4) % n];
 
-		rest = isdigit((unsigned char) c) ? (rest * 10 + c - '0') % 97 : (rest * 100 + c - 'A' + 10) % 97;
+		rest = isdigit((unsigned char) c) ? (rest * 10 + c - '0') % 97 :
+			(rest * 100 + c - 'A' + 10) % 97;
 	}
 	return rest == 1;
 }
 
+/* is_ip returns whether a value is an IP address; "::" and such are too short to tell. */
 static bool
 is_ip(const char *value)
 {
@@ -483,6 +505,7 @@ is_ip(const char *value)
 		(strlen(value) >= 4 && inet_pton(AF_INET6, value, address) == 1);
 }
 
+/* is_mac returns whether a value is six bytes in hexadecimal, parted by one separator. */
 static bool
 is_mac(const char *value)
 {
@@ -495,7 +518,7 @@ is_mac(const char *value)
 	return true;
 }
 
-/* is_card goes by the check digit of Luhn, which one number in ten fulfils by chance. */
+/* is_card goes by the check digit of Luhn, which one number in ten has by chance. */
 static bool
 is_card(const char *value)
 {
@@ -516,7 +539,7 @@ is_card(const char *value)
 	return sum % 10 == 0;
 }
 
-/* is_coordinates: two decimal numbers within the limits of latitude and longitude. */
+/* is_coordinates returns whether a value is a latitude and a longitude, as decimal numbers. */
 static bool
 is_coordinates(const char *value)
 {
@@ -541,8 +564,8 @@ is_coordinates(const char *value)
 }
 
 /*
- * digits_of takes the digits out of a value; -1 where it holds anything but
- * digits and separators, or more digits than fit.
+ * digits_of copies the digits of a value and returns their number.  It is -1 if the
+ * value holds anything but digits and separators, or more than max digits.
  */
 static int
 digits_of(const char *value, const char *separators, char *digits, int max)
