@@ -42,6 +42,9 @@ EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys)
 	call->runs = palloc(sizeof(ErasureRun *) * Max(nkeys, 1));
 	for (int i = 0; i < nkeys; i++)
 		call->runs[i] = new_run(call, keys[i]);
+	if (plan->rowsets != NIL)
+		call->found_rows = nkeys == 1 ? call->runs[0]->found_rows :
+			palloc0(sizeof(FoundRows) * list_length(plan->rowsets));
 	if (nkeys > 1 && plan->subject->nkey == 1 && get_typbyval(EffKeyType(plan->subject, 0)))
 		call->runs_by_value = hash_runs(call);
 	return call;
@@ -109,21 +112,6 @@ EffExecPlaceOf(ErasureCall *call, const char *text)
 			high = middle;
 	}
 	return low < call->nkeys && strcmp(call->keys[low]->text, text) == 0 ? low : -1;
-}
-
-/* EffExecErased returns the erased subjects of a kind; none where nobody asked. */
-SubjectSet *
-EffExecErased(ErasureRun *run, const MapTable *subject)
-{
-	SubjectSet *erased;
-	ListCell   *lc;
-
-	foreach(lc, run->erased)
-		if (((SubjectSet *) lfirst(lc))->subject == subject)
-			return lfirst(lc);
-	erased = palloc0(sizeof(SubjectSet));
-	erased->subject = unconstify(MapTable *, subject);
-	return erased;
 }
 
 SubjectKey *

@@ -8,33 +8,10 @@
 #include "effaced.h"
 #include "subject/identifier.h"
 #include "plan/plan.h"
+#include "rows/bind.h"
 #include "utils/hsearch.h"
 
-
-/* The rows of a row set, sorted into parts */
-typedef struct FoundRows
-{
-	int			nparts;
-	uint64	   *counts;			/* by part */
-	Datum	  **parts;			/* by part: arrays of the key's columns */
-} FoundRows;
-
-/* What a parent set holds */
-typedef struct FoundParents
-{
-	bool		known;
-	bool		usable;			/* not too many, and not kept from being locked */
-	Datum		keys;			/* an array */
-} FoundParents;
-
 struct ErasureRun;
-
-/* A value to be written */
-typedef struct ExecValue
-{
-	Datum		value;
-	bool		isnull;
-} ExecValue;
 
 /* The subject with a key that is passed by value */
 typedef struct RunByValue
@@ -54,8 +31,8 @@ typedef struct ErasureCall
 	struct ErasureRun **runs;	/* one each */
 	HTAB	   *runs_by_value;	/* where there are several, with one key that is passed by value */
 	struct ErasureRun *all;		/* for statements that are about all of them */
-	FoundRows  *found_rows;		/* of all runs, where there are several */
-	ExecValue  *values;			/* of PARAM_VALUE */
+	FoundRows  *found_rows;		/* by row set, of all subjects; of the run where there is but one */
+	BoundValue  *values;			/* of PARAM_VALUE */
 	bool	   *nothing;		/* by probe of the plan: it found nothing; NULL where nobody looked */
 	bool		read_only;		/* all statements see the caller's snapshot */
 	MemoryContext scratch;		/* parameters of one statement */
@@ -95,8 +72,7 @@ extern uint64 EffExecLock(ErasureRun *run, Statement *st);
 extern void EffExecFind(ErasureRun *run, RowSet *rows, bool lock);
 extern void EffExecFindErased(ErasureRun *run);
 
-/* The erased subjects of a kind, none where nobody asked; an identifier out of a row's first columns */
-extern SubjectSet *EffExecErased(ErasureRun *run, const MapTable *subject);
+/* The subject whose identifier is in a row's first columns */
 extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint64 row);
 
 /* Rows of a part of a row set, given as arrays of the key's columns, each counted once */

@@ -15,7 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-static void forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *records);
+static void forget_revived(ErasureRun *run, SubjectRevival *revival, SubjectSet *erased, const ErasureRecord *records);
 static bool classify_rows(ErasureRun *run, RowSet *rows);
 static PlannedTable *table_of(RequestPlan *plan, RowSet *rows);
 static Datum *key_arrays(RowSet *rows, uint64 n, const int *part_of, int part);
@@ -57,8 +57,6 @@ EffExecFindRows(ErasureCall *call, bool lock)
 		if (contested > 0)
 			EffExecFindErased(run);
 	}
-	if (call->nkeys > 1)
-		call->found_rows = palloc0(sizeof(FoundRows) * list_length(plan->rowsets));
 	foreach(lc, plan->rowsets)
 		unite_rows(call, lfirst(lc));
 
@@ -180,7 +178,7 @@ EffExecFindErased(ErasureRun *run)
 		erased->nkeys = kept;
 		run->erased = lappend(run->erased, erased);
 		if (kept > 0)
-			forget_revived(run, revival, records);
+			forget_revived(run, revival, erased, records);
 	}
 }
 
@@ -189,9 +187,8 @@ EffExecFindErased(ErasureRun *run)
  * than an erasure wrote, or was not there when the erasure was recorded.
  */
 static void
-forget_revived(ErasureRun *run, SubjectRevival *revival, const ErasureRecord *records)
+forget_revived(ErasureRun *run, SubjectRevival *revival, SubjectSet *erased, const ErasureRecord *records)
 {
-	SubjectSet *erased = EffExecErased(run, revival->subject);
 	uint64		n = EffExecStatement(run, revival->rows);
 	bool	   *living = palloc0(sizeof(bool) * erased->nkeys);
 	int			kept = 0;

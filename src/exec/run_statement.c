@@ -1,16 +1,15 @@
 /*
  * run_statement.c
- *	  A call with its subjects: binds parameters, runs single statements.
+ *	  Runs one statement for a subject of a call, or for all of them.
  */
 #include "postgres.h"
 
 #include "exec/exec.h"
-#include "trail/trail.h"
 
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-static Datum *bind_params(ErasureRun *run, Statement *st, const char **nulls);
+static Datum *bind(ErasureRun *run, const Statement *st, const char **nulls);
 
 /*
  * EffExecStatement binds what the parameters stand for.  A result is in
@@ -20,7 +19,7 @@ uint64
 EffExecStatement(ErasureRun *run, Statement *st)
 {
 	const char *nulls;
-	Datum	   *values = bind_params(run, st, &nulls);
+	Datum	   *values = bind(run, st, &nulls);
 	uint64		rows;
 
 	EffStatementPrepare(st);
@@ -37,7 +36,7 @@ const char *
 EffExecOpen(ErasureRun *run, Statement *st)
 {
 	const char *nulls;
-	Datum	   *values = bind_params(run, st, &nulls);
+	Datum	   *values = bind(run, st, &nulls);
 	const char *name;
 
 	EffStatementPrepare(st);
@@ -46,72 +45,27 @@ EffExecOpen(ErasureRun *run, Statement *st)
 	return name;
 }
 
-/* bind_params gives the values of a statement's parameters, in the scratch context; nulls as SPI takes them. */
+/* bind gives the values of a statement's parameters in the scratch context; nulls as SPI takes them. */
 static Datum *
-bind_params(ErasureRun *run, Statement *st, const char **nulls)
+bind(ErasureRun *run, const Statement *st, const char **nulls)
 {
-	MemoryContext context = MemoryContextSwitchTo(run->call->scratch);
-	Datum	   *values = palloc(sizeof(Datum) * Max(list_length(st->params), 1));
-	char	   *null = NULL;
-	MapTable   *subject = run->plan->subject;
-	ListCell   *lc;
+	ErasureCall *call = run->call;
+	BindValues	values = {
+		.subject = run->plan->subject,
+		.key = run->key,
+		.call_keys = call->keys,
+		.ncall_keys = call->nkeys,
+		.rows = run->found_rows,
+		.call_rows = call->found_rows,
+		.parents = run->found_parents,
+		.values = call->values,
+		.erased = run->erased
+	};
+	MemoryContext previous = MemoryContextSwitchTo(call->scratch);
+	Datum	   *bound = EffBind(st, &values, nulls);
 
-	foreach(lc, st->params)
-	{
-		StatementParam *param = lfirst(lc);
-		Datum	   *value = &values[foreach_current_index(lc)];
-		SubjectSet *erased;
-
-		switch (param->kind)
-		{
-			case PARAM_KEY:
-				if (run->key == NULL)
-					elog(ERROR, "a statement about one subject was run for all");
-				*value = run->key->values[param->index];
-				break;
-			case PARAM_CALL:
-				*value = EffKeyArray(subject, param->index, run->call->keys, run->call->nkeys);
-				break;
-			case PARAM_ERASED:
-				erased = EffExecErased(run, param->of);
-				*value = EffKeyArray(erased->subject, param->index, erased->keys, erased->nkeys);
-				break;
-			case PARAM_SECRET:
-				*value = CStringGetTextDatum(EffSecret());
-				break;
-			case PARAM_TOKEN:
-				*value = CStringGetTextDatum(EffSurrogateToken(param->of, EffSecret(), run->key->text));
-				break;
-			case PARAM_ROWS:
-				*value = run->found_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
-				break;
-			case PARAM_CALL_ROWS:
-				*value = (run->call->nkeys > 1 ? run->call : &(ErasureCall) {.found_rows = run->found_rows})
-					->found_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
-				break;
-			case PARAM_PARENTS:
-				*value = run->found_parents[((const ParentSet *) param->of)->id].keys;
-				break;
-			case PARAM_VALUE:
-				*value = run->call->values[param->index].value;
-				if (!run->call->values[param->index].isnull)
-					break;
-				if (null == NULL)
-				{
-					null = palloc0(list_length(st->params) + 1);
-					memset(null, ' ', list_length(st->params));
-				}
-				null[foreach_current_index(lc)] = 'n';
-				break;
-			case PARAM_RESTRICTED:
-			case PARAM_CUTOFF:
-			case PARAM_BATCH:
-				elog(ERROR, "parameter of a retention in the statement of a plan");
-		}
-	}
-	MemoryContextSwitchTo(context);
-	*nulls = null;
-	return values;
+	MemoryContextSwitchTo(previous);
+	return bound;
 }
 
 /*

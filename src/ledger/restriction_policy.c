@@ -430,7 +430,7 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *rest
 {
 	MapTable   *subject = claim->subject;
 	MemoryContext context = CurrentMemoryContext;
-	RetentionValues values = {.map = map, .restricted = list_make1(restricted)};
+	BindValues values = {.map = map, .restricted = list_make1(restricted)};
 	AttrNumber *columns;
 	EffRelation *target;
 	AttrNumber *target_columns;
@@ -473,7 +473,7 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *rest
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql("t", target, target_columns[i]));
 	EffScopeLink(map, st, "t", claim->link, 1, &EffScopeRestricted);
-	(void) EffRetentionExecute(st, &values, true, NULL);
+	(void) EffBindExecute(st, &values, true, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		MemoryContext previous;

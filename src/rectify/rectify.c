@@ -96,7 +96,7 @@ rectify(FunctionCallInfo fcinfo)
 		RectifyPlan *plan;
 		SubjectState state;
 		ErasureCall *call;
-		ExecValue  *values = EffRectifyConvert(columns, corrections);
+		BoundValue  *values = EffRectifyConvert(columns, corrections);
 
 		plan = EffRectifyPlanGet(map, subject, SUBJECT_LIVING, columns);
 		call = EffExecNew(map, &plan->base, &key, 1);

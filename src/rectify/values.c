@@ -20,7 +20,7 @@
 #define ERA "( BC)?"
 #define NO_DATE "|-?infinity|null|empty"
 
-static void convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value);
+static void convert_value(RectifyColumn *column, Jsonb *json, BoundValue *value);
 static bool is_true(const char *query, Jsonb *json);
 static Oid date_type(Oid type);
 static const char *dates_pattern(Oid type);
@@ -31,10 +31,10 @@ static void does_not_fit(RectifyColumn *column, int sqlstate) pg_attribute_noret
 /*
  * EffRectifyConvert: one correction may be about columns of several types.
  */
-ExecValue *
+BoundValue *
 EffRectifyConvert(List *columns, List *corrections)
 {
-	ExecValue  *values = palloc0(sizeof(ExecValue) * list_length(columns));
+	BoundValue  *values = palloc0(sizeof(BoundValue) * list_length(columns));
 	ListCell   *lc;
 
 	foreach(lc, columns)
@@ -55,7 +55,7 @@ EffRectifyConvert(List *columns, List *corrections)
  * export gives it.
  */
 static void
-convert_value(RectifyColumn *column, Jsonb *json, ExecValue *value)
+convert_value(RectifyColumn *column, Jsonb *json, BoundValue *value)
 {
 	EffColumn  *c = column->column->column;
 	EffStatementPlace place = {.action = "correction of", .relation = column->table->rel->name, .column = c->name};

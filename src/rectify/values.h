@@ -9,6 +9,6 @@
 #include "exec/exec.h"
 
 /* The value of each RectifyColumn, inside the SPI bracket; ERROR ZE004 where one does not fit */
-extern ExecValue *EffRectifyConvert(List *columns, List *corrections);
+extern BoundValue *EffRectifyConvert(List *columns, List *corrections);
 
 #endif							/* EFF_VALUES_H */

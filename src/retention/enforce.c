@@ -181,7 +181,7 @@ commit(void)
 static bool
 run_batch(EnforcementRun *run)
 {
-	RetentionValues values = {.as_of = run->as_of};
+	BindValues values = {.as_of = run->as_of};
 	MemoryContext previous;
 	EnforcementStep *step;
 	uint64		picked;
@@ -282,7 +282,7 @@ restricted_of(EnforcementStep *step)
 static void
 count_left(EnforcementRun *run)
 {
-	RetentionValues values = {.as_of = run->as_of};
+	BindValues values = {.as_of = run->as_of};
 	List	   *events = NIL;
 	List	   *steps;
 	EffBracket	bracket;

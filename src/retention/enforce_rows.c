@@ -18,10 +18,10 @@ static Oid	anchor_type(EnforcementStep *step);
 static void set_place(EnforcementStep *step, Datum anchor, Oid tableoid, ItemPointer ctid);
 static Statement *new_statement(EnforcementStep *step);
 static char *due_condition(DataMap *map, EnforcementStep *step, Statement *st);
-static char *restricted_condition(EnforcementStep *step, Statement *st, const RetentionValues *values);
+static char *restricted_condition(EnforcementStep *step, Statement *st, const BindValues *values);
 static char *kept_condition(EnforcementStep *step, Statement *st);
-static uint64 anonymize_rows(EnforcementStep *step, const RetentionValues *values, uint64 picked);
-static uint64 delete_rows(EnforcementStep *step, const RetentionValues *values);
+static uint64 anonymize_rows(EnforcementStep *step, const BindValues *values, uint64 picked);
+static uint64 delete_rows(EnforcementStep *step, const BindValues *values);
 static void join_batch(Statement *st);
 static void not_enforced(EnforcementStep *step) pg_attribute_noreturn();
 
@@ -45,7 +45,7 @@ EffEnforceRewind(EnforcementStep *step)
  * places as parameters 0 and 1 of the batch.
  */
 uint64
-EffEnforcePick(EnforcementStep *step, RetentionValues *values, int max_rows)
+EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows)
 {
 	RetentionTerm *term = linitial(step->terms);
 	EffRelation *rel = step->table->rel;
@@ -71,7 +71,7 @@ EffEnforcePick(EnforcementStep *step, RetentionValues *values, int max_rows)
 					 due, restricted, kept, anchor,
 					 EffStatementParam(st, PARAM_BATCH, 3, NULL, 0, INT8OID), step->deletes ? "" : "NO KEY ");
 	values->batch = place;
-	n = EffRetentionExecute(st, values, false, NULL);
+	n = EffBindExecute(st, values, false, NULL);
 	values->batch = NULL;
 	if (n == 0)
 		return 0;
@@ -95,7 +95,7 @@ EffEnforcePick(EnforcementStep *step, RetentionValues *values, int max_rows)
  * EffEnforceWrite looks afterwards whether the rows are as they have to be.
  */
 uint64
-EffEnforceWrite(EnforcementStep *step, const RetentionValues *values, uint64 picked)
+EffEnforceWrite(EnforcementStep *step, const BindValues *values, uint64 picked)
 {
 	return step->deletes ? delete_rows(step, values) : anonymize_rows(step, values, picked);
 }
@@ -105,7 +105,7 @@ EffEnforceWrite(EnforcementStep *step, const RetentionValues *values, uint64 pic
  * the run each row once.
  */
 EnforcementRest
-EffEnforceRest(EnforcementStep *step, List *steps, const RetentionValues *values)
+EffEnforceRest(EnforcementStep *step, List *steps, const BindValues *values)
 {
 	Statement  *st = new_statement(step);
 	char	   *restricted = restricted_condition(step, st, values);
@@ -128,7 +128,7 @@ EffEnforceRest(EnforcementStep *step, List *steps, const RetentionValues *values
 					 " FROM (SELECT (%s) IS TRUE AS restricted, %s AS kept, false%s AS told FROM %s t WHERE %s) AS c",
 					 restricted, step->deletes ? kept_condition(step, st) : "false", told.data, step->table->rel->sql,
 					 due_condition(values->map, step, st));
-	(void) EffRetentionExecute(st, values, false, NULL);
+	(void) EffBindExecute(st, values, false, NULL);
 	rest.first_restricted = EffSpiNumber(1);
 	rest.first_kept = EffSpiNumber(2);
 	rest.first_left = EffSpiNumber(3);
@@ -179,7 +179,7 @@ due_condition(DataMap *map, EnforcementStep *step, Statement *st)
 
 /* restricted_condition: the row may be that of a subject under a restriction. */
 static char *
-restricted_condition(EnforcementStep *step, Statement *st, const RetentionValues *values)
+restricted_condition(EnforcementStep *step, Statement *st, const BindValues *values)
 {
 	List	   *claims = NIL;
 	ListCell   *lc;
@@ -224,7 +224,7 @@ kept_condition(EnforcementStep *step, Statement *st)
 }
 
 static uint64
-anonymize_rows(EnforcementStep *step, const RetentionValues *values, uint64 picked)
+anonymize_rows(EnforcementStep *step, const BindValues *values, uint64 picked)
 {
 	EffRelation *rel = step->table->rel;
 	Statement  *st = new_statement(step);
@@ -253,7 +253,7 @@ anonymize_rows(EnforcementStep *step, const RetentionValues *values, uint64 pick
 	join_batch(st);
 	appendStringInfo(&st->text, " RETURNING (%s) AS held) SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE held) FROM done",
 					 held.data);
-	(void) EffRetentionExecute(st, values, false, NULL);
+	(void) EffBindExecute(st, values, false, NULL);
 	done = EffSpiNumber(1);
 	still_held = EffSpiNumber(2);
 	if (done != picked || still_held > 0)
@@ -266,7 +266,7 @@ anonymize_rows(EnforcementStep *step, const RetentionValues *values, uint64 pick
  * before the lock.
  */
 static uint64
-delete_rows(EnforcementStep *step, const RetentionValues *values)
+delete_rows(EnforcementStep *step, const BindValues *values)
 {
 	EffRelation *rel = step->table->rel;
 	uint64		done = 0;
@@ -284,7 +284,7 @@ delete_rows(EnforcementStep *step, const RetentionValues *values)
 		join_batch(st);
 		appendStringInfo(&st->text, " AND NOT %s AND (%s) IS NOT TRUE%s", kept, restricted,
 						 check ? "" : " RETURNING 1) SELECT pg_catalog.count(*) FROM done");
-		(void) EffRetentionExecute(st, values, false, NULL);
+		(void) EffBindExecute(st, values, false, NULL);
 		count = EffSpiNumber(1);
 		if (!check)
 			done = count;

@@ -15,10 +15,10 @@
 extern void EffEnforceRewind(EnforcementStep *step);
 
 /* Lock the next rows and make them the batch of the values; returns their number, 0 at the end */
-extern uint64 EffEnforcePick(EnforcementStep *step, RetentionValues *values, int max_rows);
+extern uint64 EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows);
 
 /* Do what the step does to the batch; returns how many rows it changed.  ERROR where a trigger kept it from it */
-extern uint64 EffEnforceWrite(EnforcementStep *step, const RetentionValues *values, uint64 picked);
+extern uint64 EffEnforceWrite(EnforcementStep *step, const BindValues *values, uint64 picked);
 
 /* Expired rows that are as they were */
 typedef struct EnforcementRest
@@ -30,6 +30,6 @@ typedef struct EnforcementRest
 	uint64		first_left;		/* the same of rows that others had locked or added */
 } EnforcementRest;
 
-extern EnforcementRest EffEnforceRest(EnforcementStep *step, List *steps, const RetentionValues *values);
+extern EnforcementRest EffEnforceRest(EnforcementStep *step, List *steps, const BindValues *values);
 
 #endif							/* EFF_ENFORCE_ROWS_H */

@@ -68,7 +68,7 @@ Datum
 effaced_sweep(PG_FUNCTION_ARGS)
 {
 	Sweep		sweep = {.as_of = EffRetentionAsOf(fcinfo, 0)};
-	RetentionValues values = {.as_of = sweep.as_of};
+	BindValues values = {.as_of = sweep.as_of};
 	Tuplestorestate *found = tuplestore_begin_heap(false, false, work_mem);
 	DestReceiver *dest = CreateDestReceiver(DestTuplestore);
 	EffBracket	pin;

@@ -16,13 +16,13 @@ static int	compare_scans(const ListCell *a, const ListCell *b);
 static SweepScan *scan_of(List *scans, SweepEntry *entry);
 static SweepScan *new_scan(SweepEntry *entry);
 static bool is_same_link(const RetentionTerm *a, const RetentionTerm *b);
-static void find_expired(SweepScan *scan, int number, const RetentionValues *values, DestReceiver *dest);
+static void find_expired(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest);
 static char *key_sql(MapTable *subject, int i);
 static char *one_spelling(MapTable *subject, int i, const char *keys);
 static void append_owned_rows(DataMap *map, SweepScan *scan, Statement *st, OwnerJoin *join,
 							  const char *columns, const char *rows);
 static void append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *columns, const char *rows);
-static void find_indeterminate(SweepScan *scan, int number, const RetentionValues *values, DestReceiver *dest);
+static void find_indeterminate(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest);
 static char *columns_held(SweepScan *scan, Statement *st, char **any);
 static char *rows_of(DataMap *map, SweepScan *scan, Statement *st, const char *condition, const char *held);
 static Bitmapset *columns_read(DataMap *map, SweepScan *scan);
@@ -169,7 +169,7 @@ EffSweepFoundDescriptor(void)
 
 /* EffSweepFind reads twice, for each of which an index on the anchor serves. */
 void
-EffSweepFind(SweepScan *scan, int number, const RetentionValues *values, DestReceiver *dest)
+EffSweepFind(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest)
 {
 	if (scan->term->anchor != NULL)
 		find_expired(scan, number, values, dest);
@@ -180,7 +180,7 @@ EffSweepFind(SweepScan *scan, int number, const RetentionValues *values, DestRec
  * find_expired counts rows by their owner, and by which columns have a value.
  */
 static void
-find_expired(SweepScan *scan, int number, const RetentionValues *values, DestReceiver *dest)
+find_expired(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest)
 {
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "reading rows of", scan->term->table->rel);
 	MapTable   *subject = scan->subject;
@@ -219,7 +219,7 @@ find_expired(SweepScan *scan, int number, const RetentionValues *values, DestRec
 	appendStringInfo(&st->text, ") AS o (columns, rows%s) GROUP BY o.columns", list.data);
 	if (nkey > 0)
 		appendStringInfo(&st->text, ", %s ORDER BY %s", grouped.data, grouped.data);
-	(void) EffRetentionExecute(st, values, true, dest);
+	(void) EffBindExecute(st, values, true, dest);
 }
 
 /* key_sql compares keys by the subject's collation: links may have others, which do not go together. */
@@ -298,7 +298,7 @@ append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *col
 }
 
 static void
-find_indeterminate(SweepScan *scan, int number, const RetentionValues *values, DestReceiver *dest)
+find_indeterminate(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest)
 {
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "reading rows of", scan->term->table->rel);
 	char	   *held;
@@ -308,7 +308,7 @@ find_indeterminate(SweepScan *scan, int number, const RetentionValues *values, D
 	/* a column without an anchor has this asked of its whole table */
 	appendStringInfo(&st->text, "SELECT %d, %s, 0::pg_catalog.int8, pg_catalog.count(*), NULL::pg_catalog.text %s%s",
 					 number, columns, rows, list_length(scan->entries) > 1 ? " GROUP BY 2" : "");
-	(void) EffRetentionExecute(st, values, true, dest);
+	(void) EffBindExecute(st, values, true, dest);
 }
 
 /*

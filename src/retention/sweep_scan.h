@@ -56,6 +56,6 @@ extern List *EffSweepScans(List *entries);	/* by kind of subject */
 extern TupleDesc EffSweepFoundDescriptor(void);
 
 /* Send what a scan finds, a subject's rows in a row and subjects in order of the key; inside the SPI bracket */
-extern void EffSweepFind(SweepScan *scan, int number, const RetentionValues *values, DestReceiver *dest);
+extern void EffSweepFind(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest);
 
 #endif							/* EFF_SWEEP_SCAN_H */
