@@ -43,8 +43,8 @@ effaced_plan(PG_FUNCTION_ARGS)
 		values[3] = CStringGetTextDatum(EffStrategyWord(step->strategy));
 		values[4] = name_array(step->columns);
 		values[5] = CStringGetTextDatum(step->reason);
-		nulls[6] = step->statement == NULL;
-		values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(step->statement->text.data);
+		nulls[6] = step->sql.find == NULL;
+		values[6] = nulls[6] ? (Datum) 0 : CStringGetTextDatum(step->sql.find->text.data);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

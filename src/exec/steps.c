@@ -17,7 +17,9 @@ static bool reaches_nothing(ErasureCall *call, List *probes);
 static bool has_nothing(ErasureRun *run, PlannedTable *planned);
 static void lock_rows(ErasureCall *call, ErasureRun *run);
 static void lock_subjects(ErasureCall *call, ErasureRun *run);
-static void run_for_all(ErasureCall *call, ErasureStep *step, int number);
+static void run_each(ErasureCall *call, ErasureStep *step, int number);
+static void run_together(ErasureCall *call, ErasureStep *step, int number);
+static void run_counted(ErasureCall *call, ErasureStep *step, int number);
 static ErasureRun *run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row);
 static Statement *statement_of(ErasureRun *run, ErasureStep *step);
 static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
@@ -57,31 +59,22 @@ EffExecRunSteps(ErasureCall *call)
 	foreach(lc, plan->steps)
 	{
 		ErasureStep *step = lfirst(lc);
-		bool		whole = step->whole != NULL && call->nkeys > 1;
+		int			number = foreach_current_index(lc);
 
-		if (step->statement != NULL && reaches_nothing(call, step->statement->probes))
+		if (step->sql.find != NULL && reaches_nothing(call, step->sql.find->probes))
 			continue;
-		if (call->nkeys > 1 && step->many != NULL)
+		switch (call->nkeys > 1 ? step->sql.form : FORM_EACH)
 		{
-			CHECK_FOR_INTERRUPTS();
-			run_for_all(call, step, foreach_current_index(lc));
-			continue;
-		}
-		for (int i = 0; i < call->nkeys; i++)
-		{
-			uint64	   *count = &call->runs[i]->counts[foreach_current_index(lc)];
-
-			CHECK_FOR_INTERRUPTS();
-			if (whole)
-				*count = EffExecCount(call->runs[i], step->count);
-			else
-				run_step(call->runs[i], step, count);
-		}
-		if (whole)
-		{
-			(void) EffExecStatement(call->runs[0], step->whole);
-			for (int i = 0; i < call->nkeys; i++)
-				check_step(call->runs[i], step);
+			case FORM_COUNTED:
+				run_counted(call, step, number);
+				break;
+			case FORM_TOGETHER:
+				run_together(call, step, number);
+				break;
+			case FORM_EACH:
+			case FORM_NOTHING:
+				run_each(call, step, number);
+				break;
 		}
 	}
 	if (plan->has_triggers)
@@ -152,13 +145,41 @@ lock_subjects(ErasureCall *call, ErasureRun *run)
 	SPI_freetuptable(rows);
 }
 
-/* run_for_all runs a step for all subjects by one statement. */
+/* run_each runs a step for one subject after the other. */
 static void
-run_for_all(ErasureCall *call, ErasureStep *step, int number)
+run_each(ErasureCall *call, ErasureStep *step, int number)
 {
-	uint64		n = EffExecStatement(call->all, step->many);
-	SPITupleTable *rows = SPI_tuptable;
+	for (int i = 0; i < call->nkeys; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		run_step(call->runs[i], step, &call->runs[i]->counts[number]);
+	}
+}
 
+/* run_together counts each subject's rows, and then deletes them all by one statement. */
+static void
+run_together(ErasureCall *call, ErasureStep *step, int number)
+{
+	for (int i = 0; i < call->nkeys; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		call->runs[i]->counts[number] = EffExecCount(call->runs[i], step->sql.count);
+	}
+	(void) EffExecStatement(call->runs[0], step->sql.for_call);
+	for (int i = 0; i < call->nkeys; i++)
+		check_step(call->runs[i], step);
+}
+
+/* run_counted runs a step by one statement, which says how many rows of each subject it was. */
+static void
+run_counted(ErasureCall *call, ErasureStep *step, int number)
+{
+	SPITupleTable *rows;
+	uint64		n;
+
+	CHECK_FOR_INTERRUPTS();
+	n = EffExecStatement(call->all, step->sql.per_subject);
+	rows = SPI_tuptable;
 	for (uint64 row = 0; row < n; row++)
 	{
 		bool		isnull;
@@ -217,8 +238,8 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
 static Statement *
 statement_of(ErasureRun *run, ErasureStep *step)
 {
-	return step->parents != NULL && !run->call->erasure->has_triggers && EffExecFindParents(run, step->parents) ?
-		step->by_parents : step->statement;
+	return step->sql.parents != NULL && !run->call->erasure->has_triggers && EffExecFindParents(run, step->sql.parents) ?
+		step->sql.by_parents : step->sql.find;
 }
 
 static void
@@ -229,7 +250,7 @@ run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 		case STEP_SIDE_EFFECT:
 			return;
 		case STEP_BLOCKER:
-			*count = EffExecCount(run, step->statement);
+			*count = EffExecCount(run, step->sql.find);
 			if (*count > 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_RETENTION),
@@ -248,9 +269,9 @@ run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 			return;
 		case STEP_SHARED:
 			*count = run->found_rows[step->planned->rows->id].counts[ROWS_KEPT];
-			if (step->statement == NULL || *count == 0)
+			if (step->sql.find == NULL || *count == 0)
 				return;
-			(void) EffExecStatement(run, step->statement);
+			(void) EffExecStatement(run, step->sql.find);
 			break;
 		default:
 			*count = EffExecStatement(run, statement_of(run, step));
@@ -262,7 +283,7 @@ run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 static void
 check_step(ErasureRun *run, ErasureStep *step)
 {
-	if (step->check != NULL && EffExecCount(run, step->check) > 0)
+	if (step->sql.check != NULL && EffExecCount(run, step->sql.check) > 0)
 		not_as_planned(step->rel, EffStrategyWord(step->strategy));
 }
 
@@ -365,7 +386,7 @@ EffExecTotal(ErasureCall *call, int number)
 	for (int i = 0; i < call->nkeys; i++)
 		total += call->runs[i]->counts[number];
 	if (call->nkeys > 1 && rows != NULL && total > 0 &&
-		(step->strategy == STEP_SHARED || step->strategy == STEP_RETAIN || step->whole != NULL))
+		(step->strategy == STEP_SHARED || step->strategy == STEP_RETAIN || step->sql.form == FORM_TOGETHER))
 		total = EffExecCountDistinct(rows, call->found_rows[rows->id].parts[step->strategy == STEP_SHARED ? ROWS_KEPT :
 																	   step->planned->contested ? ROWS_GONE : ROWS_ALL]);
 	return total;

@@ -97,7 +97,7 @@ build_plan(DataMap *map, const void *key)
 	if (request->own_links != NULL)
 		EffPlanMakeClassify(&build, request->own_links);
 	foreach(lc, build.operations)
-		EffPlanMakeStep(&build, lfirst(lc));
+		EffStepMake(&build, lfirst(lc));
 	EffPlanProbeSteps(&build);
 	foreach_ptr(BrokenEdge, edge, build.broken)
 	{

@@ -50,6 +50,31 @@ typedef struct PlannedTable
 	Statement  *verify;			/* made at the first verification */
 } PlannedTable;
 
+/* How a step is run for a call with several subjects */
+typedef enum StepForm
+{
+	FORM_NOTHING,				/* nothing is run */
+	FORM_EACH,					/* find or by_parents, for each subject */
+	FORM_TOGETHER,				/* count for each subject, then for_call: their rows may reference each other */
+	FORM_COUNTED				/* per_subject, once */
+} StepForm;
+
+/*
+ * The statements of a step.  For a call with one subject it is find, or
+ * by_parents where the parents have been found; then check.
+ */
+typedef struct StepSql
+{
+	StepForm	form;
+	Statement  *find;			/* of one subject, looks its rows up; NULL with FORM_NOTHING only */
+	ParentSet  *parents;		/* what the rows reference, where by_parents can find them by it */
+	Statement  *by_parents;		/* of one subject, finds the same rows by the parents' keys */
+	Statement  *check;			/* counts a subject's rows that are not as planned; NULL where nothing can keep them from it */
+	Statement  *count;			/* counts a subject's rows; with FORM_TOGETHER only */
+	Statement  *for_call;		/* of all subjects of the call; with FORM_TOGETHER only */
+	Statement  *per_subject;	/* of all subjects of the call: key, rows; with FORM_COUNTED only */
+} StepSql;
+
 /* Numbers of rows for which a step's event is kept */
 #define STEP_PAYLOADS 32
 
@@ -61,13 +86,7 @@ typedef struct ErasureStep
 	List	   *columns;		/* of char * */
 	char	   *reason;
 	char	   *hint;			/* of a blocker: what helps */
-	Statement  *statement;		/* NULL where nothing runs */
-	ParentSet  *parents;		/* by which it can find its rows, or NULL */
-	Statement  *by_parents;		/* which does that */
-	Statement  *check;			/* counts rows not written as planned, or NULL */
-	Statement  *count;			/* of a deletion whose rows may reference each other */
-	Statement  *whole;			/* the same for all subjects of the call at once */
-	Statement  *many;			/* does and counts it for all of them: key, rows; NULL where it cannot */
+	StepSql		sql;
 	ForeignKey *fk;				/* of blockers, detaches and side effects */
 	PlannedTable *planned;		/* whose rows the statement looks up */
 	Jsonb	   *payloads[STEP_PAYLOADS];	/* of its event by number of rows, made when needed */

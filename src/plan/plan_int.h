@@ -53,37 +53,37 @@ extern ParentSet *EffPlanParents(PlanBuild *build, TableLink *link);
 extern void EffPlanClasses(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
 
 /* Add the step of an operation; those of shared rows and of references have a file each */
-extern void EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation);
-extern void EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
-extern void EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *operation);
+extern void EffStepMake(PlanBuild *build, PlannedOperation *operation);
+extern void EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
+extern void EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOperation *operation);
 
 /* Append " WHERE ", and return where it begins; make the check of a step from there */
-extern int	EffPlanBeginWhere(Statement *st);
-extern void EffPlanAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where);
+extern int	EffStepBeginWhere(Statement *st);
+extern void EffStepAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where);
 
 /* References to the subject's own row that are found by its key alone */
 extern bool EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk);
 
 /* Whether the rows of a step can be told by their one owner, as the statements below do */
-extern bool EffPlanHasOneOwner(PlannedTable *planned);
+extern bool EffStepHasOneOwner(PlannedTable *planned);
 
 /*
  * Begin the statement of a step that finds its rows by what they reference;
  * false where none can.  The caller appends it up to its condition.
  */
-extern bool EffPlanBeginByParents(PlanBuild *build, ErasureStep *step, int expected);
-extern void EffPlanEndByParents(PlanBuild *build, ErasureStep *step);
+extern bool EffStepByParentsBegin(PlanBuild *build, ErasureStep *step, int expected);
+extern void EffStepByParentsEnd(PlanBuild *build, ErasureStep *step);
 
 /* Whether there can be one about all subjects of a call */
-extern bool EffPlanJoinsToOwner(PlannedTable *planned);
+extern bool EffStepJoinsToOwner(PlannedTable *planned);
 
 /*
  * Begin a statement about all subjects of a call.  The caller appends it up to
  * what it writes; joiner leads to further tables, rest is a further condition.
  */
-extern Statement *EffPlanBeginMany(const char *action, EffRelation *rel);
-extern void EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest);
-extern Statement *EffPlanMakeManyCount(PlanBuild *build, PlannedTable *planned);
+extern Statement *EffStepForAllBegin(const char *action, EffRelation *rel);
+extern void EffStepForAllEnd(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest);
+extern Statement *EffStepForAllCount(PlanBuild *build, PlannedTable *planned);
 
 /* Conditions on rows of alias t, NULL where no row can meet them: plan_residual.c */
 extern char *EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st);

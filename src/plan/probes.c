@@ -102,11 +102,11 @@ EffPlanProbeSteps(PlanBuild *build)
 		ErasureStep *step = lfirst(lc);
 		PlannedOperation *operation = lfirst(lc2);
 
-		if (step->statement == NULL || step->rel->has_triggers ||
+		if (step->sql.find == NULL || step->rel->has_triggers ||
 			(step->rel->relkind != RELKIND_RELATION && step->rel->relkind != RELKIND_PARTITIONED_TABLE))
 			continue;
-		step->statement->probes = probes_of_step(build, step, operation);
-		if (step->statement->probes == NIL)
+		step->sql.find->probes = probes_of_step(build, step, operation);
+		if (step->sql.find->probes == NIL)
 			continue;
 		add_accesses(build, step->rel,
 					 step->strategy == STEP_DELETE ? ACL_SELECT | ACL_DELETE :

@@ -6,9 +6,9 @@
 
 #include "plan/plan_int.h"
 
-/* EffPlanBeginWhere returns where the condition of a statement begins, for EffPlanAddCheck(). */
+/* EffStepBeginWhere returns where the condition of a statement begins, for EffStepAddCheck(). */
 int
-EffPlanBeginWhere(Statement *st)
+EffStepBeginWhere(Statement *st)
 {
 	int			where = st->text.len;
 
@@ -17,16 +17,16 @@ EffPlanBeginWhere(Statement *st)
 }
 
 /*
- * EffPlanAddCheck: a trigger or rule may keep the statement from its work, so the
+ * EffStepAddCheck: a trigger or rule may keep the statement from its work, so the
  * rows that it should have changed are counted once more.
  */
 void
-EffPlanAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where)
+EffStepAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where)
 {
 	if (!rel->has_triggers)
 		return;
-	step->check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
-	step->check->params = step->statement->params;
-	appendStringInfo(&step->check->text, "SELECT pg_catalog.count(*) FROM %s%s t%s",
-					 only, rel->sql, step->statement->text.data + where);
+	step->sql.check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
+	step->sql.check->params = step->sql.find->params;
+	appendStringInfo(&step->sql.check->text, "SELECT pg_catalog.count(*) FROM %s%s t%s",
+					 only, rel->sql, step->sql.find->text.data + where);
 }

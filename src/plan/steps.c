@@ -21,7 +21,7 @@ static void make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *plann
 static char *link_names(PlannedTable *planned);
 
 void
-EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation)
+EffStepMake(PlanBuild *build, PlannedOperation *operation)
 {
 	ErasureStep *step = palloc0(sizeof(ErasureStep));
 	PlannedTable *planned = operation->planned;
@@ -42,12 +42,14 @@ EffPlanMakeStep(PlanBuild *build, PlannedOperation *operation)
 			make_retain(build, step, planned);
 			break;
 		case STEP_SHARED:
-			EffPlanMakeSharedStep(build, step, planned);
+			EffStepMakeShared(build, step, planned);
 			break;
 		default:
-			EffPlanMakeReferenceStep(build, step, operation);
+			EffStepMakeReference(build, step, operation);
 			break;
 	}
+	if (step->sql.find != NULL && step->sql.form == FORM_NOTHING)
+		step->sql.form = FORM_EACH;
 	build->plan->steps = lappend(build->plan->steps, step);
 	build->plan->has_triggers |= step->rel->has_triggers;
 	if (step->strategy != STEP_BLOCKER && step->strategy != STEP_SIDE_EFFECT)
@@ -65,40 +67,42 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	int			where;
 
 	step->reason = planned->why;
-	step->statement = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
-	appendStringInfo(&step->statement->text, "DELETE FROM %s t", rel->sql);
-	where = EffPlanBeginWhere(step->statement);
-	EffPlanScope(build->map, step->statement, "t", build->request, planned);
-	EffPlanAddCheck(step, rel, "", where);
-	if (EffPlanHasOneOwner(planned))
+	step->sql.find = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
+	appendStringInfo(&step->sql.find->text, "DELETE FROM %s t", rel->sql);
+	where = EffStepBeginWhere(step->sql.find);
+	EffPlanScope(build->map, step->sql.find, "t", build->request, planned);
+	EffStepAddCheck(step, rel, "", where);
+	if (EffStepHasOneOwner(planned))
 	{
-		if (EffPlanBeginByParents(build, step, SPI_OK_DELETE))
+		if (EffStepByParentsBegin(build, step, SPI_OK_DELETE))
 		{
-			appendStringInfo(&step->by_parents->text, "DELETE FROM %s t", rel->sql);
-			EffPlanEndByParents(build, step);
+			appendStringInfo(&step->sql.by_parents->text, "DELETE FROM %s t", rel->sql);
+			EffStepByParentsEnd(build, step);
 		}
-		if (EffPlanJoinsToOwner(planned))
+		if (EffStepJoinsToOwner(planned))
 		{
-			step->many = EffPlanBeginMany("deletion from", rel);
-			appendStringInfo(&step->many->text, "DELETE FROM %s t", rel->sql);
-			EffPlanEndMany(build, step->many, planned, " USING ", "");
+			step->sql.form = FORM_COUNTED;
+			step->sql.per_subject = EffStepForAllBegin("deletion from", rel);
+			appendStringInfo(&step->sql.per_subject->text, "DELETE FROM %s t", rel->sql);
+			EffStepForAllEnd(build, step->sql.per_subject, planned, " USING ", "");
 		}
 		return;
 	}
 	if (!references_itself(build->map, planned->table))
 		return;
 
-	/* rows of two subjects of a call may hold each other: they go together */
-	step->count = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-	step->count->params = step->statement->params;
-	appendStringInfo(&step->count->text, "SELECT pg_catalog.count(*) FROM %s t%s",
-					 rel->sql, step->statement->text.data + where);
-	step->whole = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
-	appendStringInfo(&step->whole->text, "DELETE FROM %s t WHERE ", rel->sql);
+	/* rows of two subjects of a call may reference each other: they are deleted together */
+	step->sql.form = FORM_TOGETHER;
+	step->sql.count = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
+	step->sql.count->params = step->sql.find->params;
+	appendStringInfo(&step->sql.count->text, "SELECT pg_catalog.count(*) FROM %s t%s",
+					 rel->sql, step->sql.find->text.data + where);
+	step->sql.for_call = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
+	appendStringInfo(&step->sql.for_call->text, "DELETE FROM %s t WHERE ", rel->sql);
 	if (planned->rows != NULL)
-		EffScopeCallRows(step->whole, "t", planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL);
+		EffScopeCallRows(step->sql.for_call, "t", planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL);
 	else
-		EffPlanScopeNow(build->map, step->whole, "t", build->request, planned, &EffScopeCall);
+		EffPlanScopeNow(build->map, step->sql.for_call, "t", build->request, planned, &EffScopeCall);
 }
 
 /* references_itself: by a key that is not set to NULL before. */
@@ -124,24 +128,25 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 	EffRelation *rel = planned->table->rel;
 	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
 	char	   *pending = append_update(build, st, planned);
-	int			where = EffPlanBeginWhere(st);
+	int			where = EffStepBeginWhere(st);
 
 	EffPlanScopePart(build->map, st, "t", build->request, planned, part);
 	appendStringInfoString(&st->text, pending);
-	step->statement = st;
-	if (EffPlanHasOneOwner(planned))
+	step->sql.find = st;
+	if (EffStepHasOneOwner(planned))
 	{
-		if (EffPlanBeginByParents(build, step, SPI_OK_UPDATE))
+		if (EffStepByParentsBegin(build, step, SPI_OK_UPDATE))
 		{
-			pending = append_update(build, step->by_parents, planned);
-			EffPlanEndByParents(build, step);
-			appendStringInfoString(&step->by_parents->text, pending);
+			pending = append_update(build, step->sql.by_parents, planned);
+			EffStepByParentsEnd(build, step);
+			appendStringInfoString(&step->sql.by_parents->text, pending);
 		}
-		if (EffPlanJoinsToOwner(planned) && !rewrites_owner(build->request->subject, planned))
+		if (EffStepJoinsToOwner(planned) && !rewrites_owner(build->request->subject, planned))
 		{
-			step->many = EffPlanBeginMany("update of", rel);
-			pending = append_update(build, step->many, planned);
-			EffPlanEndMany(build, step->many, planned, " FROM ", pending);
+			step->sql.form = FORM_COUNTED;
+			step->sql.per_subject = EffStepForAllBegin("update of", rel);
+			pending = append_update(build, step->sql.per_subject, planned);
+			EffStepForAllEnd(build, step->sql.per_subject, planned, " FROM ", pending);
 		}
 	}
 	foreach_ptr(Surrogate, surrogate, planned->anonymize)
@@ -152,7 +157,7 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 									EffRelationColumnNamed(rel, each_label->column)->name);
 	step->reason = part == ROWS_PINNED ?
 		"rows that cannot go reference the row: it is anonymized in place" : planned->why;
-	EffPlanAddCheck(step, rel, "", where);
+	EffStepAddCheck(step, rel, "", where);
 }
 
 /* append_update returns the condition, with " AND ", that a row still holds something. */
@@ -261,18 +266,21 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 			appendStringInfo(&reason, "%s%s", reason.len > 0 ? "; " : "kept: ", one);
 	}
 	step->reason = reason.data;
-	step->statement = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-	appendStringInfo(&step->statement->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffPlanScope(build->map, step->statement, "t", build->request, planned);
-	if (EffPlanHasOneOwner(planned))
+	step->sql.find = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
+	appendStringInfo(&step->sql.find->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
+	EffPlanScope(build->map, step->sql.find, "t", build->request, planned);
+	if (EffStepHasOneOwner(planned))
 	{
-		if (EffPlanBeginByParents(build, step, SPI_OK_SELECT))
+		if (EffStepByParentsBegin(build, step, SPI_OK_SELECT))
 		{
-			appendStringInfo(&step->by_parents->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
-			EffPlanEndByParents(build, step);
+			appendStringInfo(&step->sql.by_parents->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
+			EffStepByParentsEnd(build, step);
 		}
-		if (EffPlanJoinsToOwner(planned))
-			step->many = EffPlanMakeManyCount(build, planned);
+		if (EffStepJoinsToOwner(planned))
+		{
+			step->sql.form = FORM_COUNTED;
+			step->sql.per_subject = EffStepForAllCount(build, planned);
+		}
 	}
 }
 

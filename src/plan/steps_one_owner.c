@@ -8,11 +8,11 @@
 #include "plan/plan_int.h"
 
 /*
- * EffPlanHasOneOwner: each row has one owner, which a join leads to, and
+ * EffStepHasOneOwner: each row has one owner, which a join leads to, and
  * nothing needs to be looked at again afterwards.
  */
 bool
-EffPlanHasOneOwner(PlannedTable *planned)
+EffStepHasOneOwner(PlannedTable *planned)
 {
 	return !planned->contested && planned->rows == NULL && list_length(planned->links) <= 1 &&
 		(planned->links == NIL || !((TableLink *) linitial(planned->links))->reverse) &&
@@ -20,40 +20,40 @@ EffPlanHasOneOwner(PlannedTable *planned)
 }
 
 /*
- * EffPlanBeginByParents: the statement is like the one that the step has already
+ * EffStepByParentsBegin: the statement is like the one that the step has already
  * but for how it finds its rows.
  */
 bool
-EffPlanBeginByParents(PlanBuild *build, ErasureStep *step, int expected)
+EffStepByParentsBegin(PlanBuild *build, ErasureStep *step, int expected)
 {
 	TableLink  *link = step->planned->links ? linitial(step->planned->links) : NULL;
 
 	if (link == NULL || step->planned->own_links || !EffScopeHasParents(link))
 		return false;
-	step->by_parents = EffStatementNew(expected, step->statement->place.action, step->rel);
-	step->parents = EffPlanParents(build, link);
+	step->sql.by_parents = EffStatementNew(expected, step->sql.find->place.action, step->rel);
+	step->sql.parents = EffPlanParents(build, link);
 	return true;
 }
 
 void
-EffPlanEndByParents(PlanBuild *build, ErasureStep *step)
+EffStepByParentsEnd(PlanBuild *build, ErasureStep *step)
 {
-	(void) EffPlanBeginWhere(step->by_parents);
-	EffScopeByParents(build->map, step->by_parents, "t", linitial(step->planned->links), step->parents);
+	(void) EffStepBeginWhere(step->sql.by_parents);
+	EffScopeByParents(build->map, step->sql.by_parents, "t", linitial(step->planned->links), step->sql.parents);
 }
 
-/* EffPlanJoinsToOwner: else there is a statement for each subject of a call. */
+/* EffStepJoinsToOwner: else there is a statement for each subject of a call. */
 bool
-EffPlanJoinsToOwner(PlannedTable *planned)
+EffStepJoinsToOwner(PlannedTable *planned)
 {
 	return planned->links == NIL || EffScopeJoins(linitial(planned->links));
 }
 
 /*
- * EffPlanBeginMany: the statement says how many rows of each subject it was.
+ * EffStepForAllBegin: the statement says how many rows of each subject it was.
  */
 Statement *
-EffPlanBeginMany(const char *action, EffRelation *rel)
+EffStepForAllBegin(const char *action, EffRelation *rel)
 {
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, action, rel);
 
@@ -62,9 +62,9 @@ EffPlanBeginMany(const char *action, EffRelation *rel)
 	return st;
 }
 
-/* EffPlanEndMany joins the rows to their subjects. */
+/* EffStepForAllEnd joins the rows to their subjects. */
 void
-EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest)
+EffStepForAllEnd(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest)
 {
 	MapTable   *subject = build->request->subject;
 	TableLink  *link = planned->links ? linitial(planned->links) : NULL;
@@ -84,9 +84,9 @@ EffPlanEndMany(PlanBuild *build, Statement *st, PlannedTable *planned, const cha
 	appendStringInfo(&st->text, ") SELECT %s, pg_catalog.count(*) FROM done GROUP BY %s", keys.data, keys.data);
 }
 
-/* EffPlanMakeManyCount: the same for rows that are only counted. */
+/* EffStepForAllCount: the same for rows that are only counted. */
 Statement *
-EffPlanMakeManyCount(PlanBuild *build, PlannedTable *planned)
+EffStepForAllCount(PlanBuild *build, PlannedTable *planned)
 {
 	MapTable   *subject = build->request->subject;
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", planned->table->rel);

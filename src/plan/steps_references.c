@@ -16,11 +16,11 @@ static char *blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, Pl
 static const char *action_word(char action);
 
 /*
- * EffPlanMakeReferenceStep: rows that reference what goes are counted,
+ * EffStepMakeReference: rows that reference what goes are counted,
  * detached, or left to the foreign key's own action.
  */
 void
-EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *operation)
+EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOperation *operation)
 {
 	ForeignKey *fk = operation->fk;
 	EffRelation *rel = EffMapLoad(build->map, fk->relid);
@@ -43,7 +43,7 @@ EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *
 	{
 		st = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 		appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s%s t", only, rel->sql);
-		where = EffPlanBeginWhere(st);
+		where = EffStepBeginWhere(st);
 		append_reference(build, st, operation->planned, fk);
 		step->reason = psprintf("rows that reference %s by %s (ON DELETE %s) %sstop the erasure",
 								operation->planned->table->name, quote_identifier(fk->name),
@@ -63,7 +63,7 @@ EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *
 			appendStringInfo(&st->text, "%s%s = NULL", foreach_current_index(lc) > 0 ? ", " : "",
 							 quote_identifier(column->name));
 		}
-		where = EffPlanBeginWhere(st);
+		where = EffStepBeginWhere(st);
 		if (operation->breaks_cycle)
 		{
 			EffPlanScope(build->map, st, "t", build->request, operation->planned);
@@ -84,9 +84,9 @@ EffPlanMakeReferenceStep(PlanBuild *build, ErasureStep *step, PlannedOperation *
 		append_outside(build, st, operation);
 		appendStringInfoString(&st->text, ") IS NOT TRUE");
 	}
-	step->statement = st;
+	step->sql.find = st;
 	if (operation->strategy == STEP_DETACH)
-		EffPlanAddCheck(step, rel, only, where);
+		EffStepAddCheck(step, rel, only, where);
 }
 
 /*

@@ -20,11 +20,11 @@ static List *add_change(List *changes, EffRelation *rel, EffColumn *column, cons
 						const char *value, const char *residual, StringInfo pending);
 
 /*
- * EffPlanMakeSharedStep: a row that others own too is rid of the columns tied
+ * EffStepMakeShared: a row that others own too is rid of the columns tied
  * to this owner's links, and of the references that make it this owner's.
  */
 void
-EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
+EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
 	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
@@ -83,11 +83,11 @@ EffPlanMakeSharedStep(PlanBuild *build, ErasureStep *step, PlannedTable *planned
 						 foreach_current_index(lc) > 0 ? ", " : "", quote_identifier(change->column->name),
 						 change->branches.data, EffColumnSql("t", rel, change->column->attnum));
 	}
-	where = EffPlanBeginWhere(st);
+	where = EffStepBeginWhere(st);
 	EffScopeRows(st, "t", planned->rows, ROWS_KEPT);
 	appendStringInfo(&st->text, " AND (%s)", pending.data);
-	step->statement = st;
-	EffPlanAddCheck(step, rel, "", where);
+	step->sql.find = st;
+	EffStepAddCheck(step, rel, "", where);
 }
 
 /*
