@@ -127,7 +127,7 @@ effaced_lock_subject(PG_FUNCTION_ARGS)
 	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	RequestPlan *plan = &EffPlanGet(map, subject, EffPlanTablesArgument(fcinfo, 2))->base;
-	ErasureCall *call = EffExecNew(map, plan, &key, 1);
+	Call *call = EffExecNew(map, plan, &key, 1);
 	EffBracket	bracket;
 
 	EffSpiBegin(&bracket);

@@ -24,7 +24,7 @@ PG_FUNCTION_INFO_V1(effaced_erase_many);
 
 static EraseRequest arguments_of(FunctionCallInfo fcinfo, const char *function);
 static Jsonb *finish_result(EffObject *result, Erasure *erasure);
-static ErasureCall *begin_call(const EraseRequest *request);
+static Call *begin_call(const EraseRequest *request);
 static void erase_rows(Erasure *erasure);
 static void enqueue(Erasure *erasure, List *refs);
 static void append_events(Erasure *erasure, TimestampTz requested_at);
@@ -127,7 +127,7 @@ EffErase(const EraseRequest *request)
 {
 	Erasure    *erasure = palloc0(sizeof(Erasure));
 	TimestampTz requested_at = GetCurrentTimestamp();
-	ErasureCall *call;
+	Call *call;
 	ErasurePlan *plan;
 	List	   *refs;
 	EffBracket	pin;
@@ -153,7 +153,7 @@ EffErase(const EraseRequest *request)
  * on the tables that the plan may write into.  The subjects are in the order of
  * their canonical identifiers: two calls lock the subjects of both in one order.
  */
-static ErasureCall *
+static Call *
 begin_call(const EraseRequest *request)
 {
 	SubjectKey **keys = palloc(sizeof(SubjectKey *) * Max(list_length(request->identifiers), 1));
@@ -181,7 +181,7 @@ begin_call(const EraseRequest *request)
 static void
 erase_rows(Erasure *erasure)
 {
-	ErasureCall *call = erasure->call;
+	Call *call = erasure->call;
 	ErasurePlan *plan = call->erasure;
 	EffBracket	bracket;
 
@@ -210,7 +210,7 @@ erase_rows(Erasure *erasure)
 static void
 enqueue(Erasure *erasure, List *refs)
 {
-	ErasureCall *call = erasure->call;
+	Call *call = erasure->call;
 	List	   *finished = NIL;	/* subjects that may have nothing left to be done */
 	int			asked_for;
 	bool	   *waiting;
@@ -272,7 +272,7 @@ append_events(Erasure *erasure, TimestampTz requested_at)
 static List *
 events_of(ErasedSubject *subject, TimestampTz requested_at)
 {
-	ErasureRun *run = subject->run;
+	SubjectRun *run = subject->run;
 	ErasurePlan *plan = run->call->erasure;
 	const char *kind = plan->base.subject->kind;
 	const char *ref = run->key->text;

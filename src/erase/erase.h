@@ -23,7 +23,7 @@ typedef struct EraseRequest
 /* A subject of an erasure, and what of its erasure is still to be done in external systems */
 typedef struct ErasedSubject
 {
-	ErasureRun *run;			/* subject and rows by step */
+	SubjectRun *run;			/* subject and rows by step */
 	List	   *refs;			/* of ExternalRef: what its rows held in columns with "ref" */
 	int			enqueued;		/* entries of the outbox that were made for the subject */
 	bool		waits;			/* some entry of the outbox is left, be it of an earlier request */
@@ -32,7 +32,7 @@ typedef struct ErasedSubject
 /* What an erasure did */
 typedef struct Erasure
 {
-	ErasureCall *call;			/* map, plan and subjects */
+	Call *call;			/* map, plan and subjects */
 	ErasedSubject *subjects;	/* call->nkeys of them, in order of their canonical identifiers */
 	uint64	   *totals;			/* rows by step of the plan; a row of several subjects counts once */
 	uint64		not_found;		/* subjects without a row of their own */

@@ -10,7 +10,7 @@
 
 PG_FUNCTION_INFO_V1(effaced_verify);
 
-static TableVerdict *count_accessible(ErasureRun *run, MapTable *table);
+static TableVerdict *count_accessible(SubjectRun *run, MapTable *table);
 static void write_verdicts(EffObject *object, const char *key, List *verdicts, size_t member);
 
 /*
@@ -25,7 +25,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	RequestPlan *plan = &EffPlanGet(map, subject, NIL)->base;
-	ErasureCall *call = EffExecNew(map, plan, &key, 1);
+	Call *call = EffExecNew(map, plan, &key, 1);
 	List	   *verdicts = NIL;
 	List	   *accessible = NIL;
 	uint64		residual = 0;
@@ -67,7 +67,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 
 /* count_accessible counts the rows that the subject reaches as accessor only. */
 static TableVerdict *
-count_accessible(ErasureRun *run, MapTable *table)
+count_accessible(SubjectRun *run, MapTable *table)
 {
 	TableVerdict *verdict = palloc0(sizeof(TableVerdict));
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", table->rel);

@@ -9,8 +9,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-static HTAB *hash_runs(ErasureCall *call);
-static ErasureRun *new_run(ErasureCall *call, SubjectKey *key);
+static HTAB *hash_runs(Call *call);
+static SubjectRun *new_run(Call *call, SubjectKey *key);
 
 /*
  * EffExecRequireReadCommitted: a snapshot of the transaction cannot see what was
@@ -28,10 +28,10 @@ EffExecRequireReadCommitted(const char *function)
 				 errhidestmt(true)));
 }
 
-ErasureCall *
+Call *
 EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys)
 {
-	ErasureCall *call = palloc0(sizeof(ErasureCall));
+	Call *call = palloc0(sizeof(Call));
 
 	call->map = map;
 	call->plan = plan;
@@ -39,7 +39,7 @@ EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys)
 	call->nkeys = nkeys;
 	call->scratch = AllocSetContextCreate(CurrentMemoryContext, "effaced parameters", ALLOCSET_DEFAULT_SIZES);
 	call->all = new_run(call, NULL);
-	call->runs = palloc(sizeof(ErasureRun *) * Max(nkeys, 1));
+	call->runs = palloc(sizeof(SubjectRun *) * Max(nkeys, 1));
 	for (int i = 0; i < nkeys; i++)
 		call->runs[i] = new_run(call, keys[i]);
 	if (plan->rowsets != NIL)
@@ -51,10 +51,10 @@ EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys)
 }
 
 /* EffExecNewErasure: the same for the steps of an erasure, whose rows are counted for each subject. */
-ErasureCall *
+Call *
 EffExecNewErasure(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
 {
-	ErasureCall *call = EffExecNew(map, &plan->base, keys, nkeys);
+	Call *call = EffExecNew(map, &plan->base, keys, nkeys);
 
 	call->erasure = plan;
 	for (int i = 0; i < nkeys; i++)
@@ -64,7 +64,7 @@ EffExecNewErasure(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
 
 /* hash_runs: statements for all subjects tell of each by its key. */
 static HTAB *
-hash_runs(ErasureCall *call)
+hash_runs(Call *call)
 {
 	HASHCTL		control = {.keysize = sizeof(Datum), .entrysize = sizeof(RunByValue), .hcxt = CurrentMemoryContext};
 	HTAB	   *runs = hash_create("effaced subjects", call->nkeys, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -78,11 +78,11 @@ hash_runs(ErasureCall *call)
 	return runs;
 }
 
-static ErasureRun *
-new_run(ErasureCall *call, SubjectKey *key)
+static SubjectRun *
+new_run(Call *call, SubjectKey *key)
 {
 	RequestPlan *plan = call->plan;
-	ErasureRun *run = palloc0(sizeof(ErasureRun));
+	SubjectRun *run = palloc0(sizeof(SubjectRun));
 
 	run->map = call->map;
 	run->plan = plan;
@@ -97,7 +97,7 @@ new_run(ErasureCall *call, SubjectKey *key)
 
 /* EffExecPlaceOf searches by halves: the call's subjects are in order of their text. */
 int
-EffExecPlaceOf(ErasureCall *call, const char *text)
+EffExecPlaceOf(Call *call, const char *text)
 {
 	int			low = 0;
 	int			high = call->nkeys;

@@ -11,66 +11,66 @@
 #include "rows/bind.h"
 #include "utils/hsearch.h"
 
-struct ErasureRun;
+struct SubjectRun;
 
 /* The subject with a key that is passed by value */
 typedef struct RunByValue
 {
 	Datum		value;
-	struct ErasureRun *run;
+	struct SubjectRun *run;
 } RunByValue;
 
 /* All subjects of a call */
-typedef struct ErasureCall
+typedef struct Call
 {
 	DataMap    *map;
 	RequestPlan *plan;
 	ErasurePlan *erasure;		/* whose base plan is, NULL where nothing is erased */
 	SubjectKey **keys;
 	int			nkeys;
-	struct ErasureRun **runs;	/* one each */
+	struct SubjectRun **runs;	/* one each */
 	HTAB	   *runs_by_value;	/* where there are several, with one key that is passed by value */
-	struct ErasureRun *all;		/* for statements that are about all of them */
+	struct SubjectRun *all;		/* for statements that are about all of them */
 	FoundRows  *found_rows;		/* by row set, of all subjects; of the run where there is but one */
 	BoundValue  *values;			/* of PARAM_VALUE */
 	bool	   *nothing;		/* by probe of the plan: it found nothing; NULL where nobody looked */
 	bool		read_only;		/* all statements see the caller's snapshot */
 	MemoryContext scratch;		/* parameters of one statement */
-} ErasureCall;
+} Call;
 
-typedef struct ErasureRun
+typedef struct SubjectRun
 {
 	DataMap    *map;
 	RequestPlan *plan;
-	ErasureCall *call;
+	Call *call;
 	SubjectKey *key;			/* the subject of this run, NULL for all of the call */
 	List	   *erased;			/* of SubjectSet */
 	FoundRows  *found_rows;		/* by row set */
 	FoundParents *found_parents;	/* by parent set */
 	uint64		found;			/* subject rows */
 	uint64	   *counts;			/* rows, by step of an erasure */
-} ErasureRun;
+} SubjectRun;
 
 /* ERROR ZE005 where the snapshot would hide what is committed meanwhile */
 extern void EffExecRequireReadCommitted(const char *function);
 
-extern ErasureCall *EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys);
-extern ErasureCall *EffExecNewErasure(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
+extern Call *EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys);
+extern Call *EffExecNewErasure(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys);
 
 /* Inside one SPI bracket: lock the rows and find those that must be known; then run every step */
-extern void EffExecLockRows(ErasureCall *call);
-extern void EffExecRunSteps(ErasureCall *call);
+extern void EffExecLockRows(Call *call);
+extern void EffExecRunSteps(Call *call);
 
 /* Find the rows that must be known beforehand, and what becomes of them */
-extern void EffExecFindRows(ErasureCall *call, bool lock);
+extern void EffExecFindRows(Call *call, bool lock);
 
 /* The place of a subject of the call by its canonical identifier, -1 where it is none */
-extern int	EffExecPlaceOf(ErasureCall *call, const char *text);
+extern int	EffExecPlaceOf(Call *call, const char *text);
 
 /* The parts of it: lock rows and count them, keep the keys of a row set, find out which owners are erased */
-extern uint64 EffExecLock(ErasureRun *run, Statement *st);
-extern void EffExecFind(ErasureRun *run, RowSet *rows, bool lock);
-extern void EffExecFindErased(ErasureRun *run);
+extern uint64 EffExecLock(SubjectRun *run, Statement *st);
+extern void EffExecFind(SubjectRun *run, RowSet *rows, bool lock);
+extern void EffExecFindErased(SubjectRun *run);
 
 /* The subject whose identifier is in a row's first columns */
 extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint64 row);
@@ -79,7 +79,7 @@ extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint6
 extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
 
 /* Find a parent set, if that was not done; false where it is too large, or the caller may not lock it */
-extern bool EffExecFindParents(ErasureRun *run, ParentSet *parents);
+extern bool EffExecFindParents(SubjectRun *run, ParentSet *parents);
 
 /* Before changes and after them: what is deferrable is checked before the call returns */
 extern void EffExecDeferConstraints(RequestPlan *plan);
@@ -94,16 +94,16 @@ typedef struct TableVerdict
 	uint64		excluded;
 } TableVerdict;
 
-extern void EffExecVerify(ErasureRun *run, PlannedTable *planned, TableVerdict *verdict);
+extern void EffExecVerify(SubjectRun *run, PlannedTable *planned, TableVerdict *verdict);
 
 /* Rows of the numbered step, over all subjects of the call; still inside the SPI bracket */
-extern uint64 EffExecTotal(ErasureCall *call, int number);
+extern uint64 EffExecTotal(Call *call, int number);
 
 /* Run one statement of the plan; a result is in SPI_tuptable, to be freed */
-extern uint64 EffExecStatement(ErasureRun *run, Statement *st);
-extern uint64 EffExecCount(ErasureRun *run, Statement *st);
+extern uint64 EffExecStatement(SubjectRun *run, Statement *st);
+extern uint64 EffExecCount(SubjectRun *run, Statement *st);
 
 /* Open a cursor over what a statement reads; returns its name */
-extern const char *EffExecOpen(ErasureRun *run, Statement *st);
+extern const char *EffExecOpen(SubjectRun *run, Statement *st);
 
 #endif							/* EFF_EXEC_H */

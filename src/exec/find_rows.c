@@ -15,13 +15,15 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-static void forget_revived(ErasureRun *run, SubjectRevival *revival, SubjectSet *erased, const ErasureRecord *records);
-static bool classify_rows(ErasureRun *run, RowSet *rows);
+static SubjectSet *find_owners(SubjectRun *run, MapTable *subject);
+static void keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners);
+static void leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased, const ErasureRecord *records);
+static bool classify_rows(SubjectRun *run, RowSet *rows);
 static PlannedTable *table_of(RequestPlan *plan, RowSet *rows);
 static Datum *key_arrays(RowSet *rows, uint64 n, const int *part_of, int part);
 static Datum result_array(Oid type, int column, uint64 n, const int *part_of, int part);
-static void unite_rows(ErasureCall *call, RowSet *rows);
-static Datum unite_arrays(ErasureCall *call, RowSet *rows, int part, int k);
+static void unite_rows(Call *call, RowSet *rows);
+static Datum unite_arrays(Call *call, RowSet *rows, int part, int k);
 
 /*
  * EffExecFindRows: all row sets first, then in later statements who else owns
@@ -29,7 +31,7 @@ static Datum unite_arrays(ErasureCall *call, RowSet *rows, int part, int k);
  * order of locks is that of the plan's tables and of the rows' keys.
  */
 void
-EffExecFindRows(ErasureCall *call, bool lock)
+EffExecFindRows(Call *call, bool lock)
 {
 	RequestPlan *plan = call->plan;
 	bool		changed = false;
@@ -48,7 +50,7 @@ EffExecFindRows(ErasureCall *call, bool lock)
 	}
 	for (int i = 0; i < call->nkeys; i++)
 	{
-		ErasureRun *run = call->runs[i];
+		SubjectRun *run = call->runs[i];
 		uint64		contested = 0;
 
 		foreach_ptr(RowSet, set, plan->rowsets)
@@ -92,7 +94,7 @@ EffExecFindRows(ErasureCall *call, bool lock)
  * which whoever deletes them need not have.
  */
 bool
-EffExecFindParents(ErasureRun *run, ParentSet *parents)
+EffExecFindParents(SubjectRun *run, ParentSet *parents)
 {
 	FoundParents *found = &run->found_parents[parents->id];
 	MemoryContext previous;
@@ -115,7 +117,7 @@ EffExecFindParents(ErasureRun *run, ParentSet *parents)
 
 /* EffExecFind keeps the keys of a row set as arrays. */
 void
-EffExecFind(ErasureRun *run, RowSet *rows, bool lock)
+EffExecFind(SubjectRun *run, RowSet *rows, bool lock)
 {
 	FoundRows  *found = &run->found_rows[rows->id];
 	uint64		n = EffExecStatement(run, lock ? rows->find_lock.one : rows->find);
@@ -133,80 +135,94 @@ EffExecFind(ErasureRun *run, RowSet *rows, bool lock)
 }
 
 /*
- * EffExecFindErased looks up the owners of the rows at hand, which of them have an
- * erasure on record, and which of those are used anew.
+ * EffExecFindErased finds out which owners of the rows found have an erasure on
+ * record and are not reused; they own the rows no more.  The run keeps them, by
+ * kind of subject.  Call it after the row sets are found.
  */
 void
-EffExecFindErased(ErasureRun *run)
+EffExecFindErased(SubjectRun *run)
 {
-	foreach_ptr(SubjectRevival, revival, run->plan->revivals)
+	foreach_ptr(ReusedQuery, query, run->plan->reused)
 	{
-		SubjectSet *erased = palloc0(sizeof(SubjectSet));
-		int			size = 0;
-		char	  **refs;
-		ErasureRecord *recorded;
-		ErasureRecord *records;
-		int			kept = 0;
+		SubjectSet *owners = find_owners(run, query->subject);
 
-		erased->subject = revival->subject;
-		foreach_ptr(OwnerQuery, query, run->plan->owners)
-		{
-			uint64		n;
-
-			if (query->subject != revival->subject ||
-				run->found_rows[query->rows->id].counts[ROWS_ALL] == 0)
-				continue;
-			n = EffExecStatement(run, query->owners);
-			erased->keys = erased->keys == NULL ? palloc(sizeof(SubjectKey *) * Max(n, 1)) :
-				repalloc(erased->keys, sizeof(SubjectKey *) * Max(size + n, 1));
-			for (uint64 row = 0; row < n; row++)
-				erased->keys[size++] = EffExecKeyOfRow(revival->subject, SPI_tuptable, row);
-			SPI_freetuptable(SPI_tuptable);
-		}
-		size = EffIdentifierUnique(erased->keys, size);
-		refs = palloc(sizeof(char *) * Max(size, 1));
-		for (int i = 0; i < size; i++)
-			refs[i] = erased->keys[i]->text;
-		recorded = EffTrailErasures(revival->subject->kind, refs, size);
-		records = palloc(sizeof(ErasureRecord) * Max(size, 1));
-		for (int i = 0; i < size; i++)
-			if (recorded[i] != ERASURE_UNKNOWN)
-			{
-				records[kept] = recorded[i];
-				erased->keys[kept++] = erased->keys[i];
-			}
-		erased->nkeys = kept;
-		run->erased = lappend(run->erased, erased);
-		if (kept > 0)
-			forget_revived(run, revival, erased, records);
+		run->erased = lappend(run->erased, owners);
+		keep_erased(run, query, owners);
 	}
 }
 
+/* find_owners finds the owners, of one kind, of the rows found. */
+static SubjectSet *
+find_owners(SubjectRun *run, MapTable *subject)
+{
+	SubjectSet *owners = palloc0(sizeof(SubjectSet));
+
+	owners->subject = subject;
+	foreach_ptr(OwnerQuery, query, run->plan->owners)
+	{
+		uint64		n;
+
+		if (query->subject != subject || run->found_rows[query->rows->id].counts[ROWS_ALL] == 0)
+			continue;
+		n = EffExecStatement(run, query->owners);
+		owners->keys = owners->keys == NULL ? palloc(sizeof(SubjectKey *) * Max(n, 1)) :
+			repalloc(owners->keys, sizeof(SubjectKey *) * Max(owners->nkeys + n, 1));
+		for (uint64 row = 0; row < n; row++)
+			owners->keys[owners->nkeys++] = EffExecKeyOfRow(subject, SPI_tuptable, row);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	owners->nkeys = EffIdentifierUnique(owners->keys, owners->nkeys);
+	return owners;
+}
+
+/* keep_erased leaves only those who are erased and not reused. */
+static void
+keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners)
+{
+	char	  **refs = palloc(sizeof(char *) * Max(owners->nkeys, 1));
+	ErasureRecord *recorded;
+	ErasureRecord *records = palloc(sizeof(ErasureRecord) * Max(owners->nkeys, 1));
+	int			kept = 0;
+
+	for (int i = 0; i < owners->nkeys; i++)
+		refs[i] = owners->keys[i]->text;
+	recorded = EffTrailErasures(owners->subject->kind, refs, owners->nkeys);
+	for (int i = 0; i < owners->nkeys; i++)
+		if (recorded[i] != ERASURE_UNKNOWN)
+		{
+			records[kept] = recorded[i];
+			owners->keys[kept++] = owners->keys[i];
+		}
+	owners->nkeys = kept;
+	if (kept > 0)
+		leave_out_reused(run, query, owners, records);
+}
+
 /*
- * forget_revived takes those out whose row has been used anew: it holds more
- * than an erasure wrote, or was not there when the erasure was recorded.
+ * leave_out_reused leaves out those who are reused: the subject's row holds more
+ * than an erasure writes, or there was none when the erasure was recorded.
  */
 static void
-forget_revived(ErasureRun *run, SubjectRevival *revival, SubjectSet *erased, const ErasureRecord *records)
+leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased, const ErasureRecord *records)
 {
-	uint64		n = EffExecStatement(run, revival->rows);
-	bool	   *living = palloc0(sizeof(bool) * erased->nkeys);
+	uint64		n = EffExecStatement(run, query->rows);
+	bool	   *reused = palloc0(sizeof(bool) * erased->nkeys);
 	int			kept = 0;
 
 	for (uint64 row = 0; row < n; row++)
 	{
-		SubjectKey *key = EffExecKeyOfRow(revival->subject, SPI_tuptable, row);
+		SubjectKey *key = EffExecKeyOfRow(query->subject, SPI_tuptable, row);
 		bool		isnull;
 		bool		residual = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-														  revival->subject->nkey + 1, &isnull));
+														  query->subject->nkey + 1, &isnull));
 
 		for (int i = 0; i < erased->nkeys; i++)
 			if (strcmp(erased->keys[i]->text, key->text) == 0)
-				living[i] |= residual || records[i] == ERASURE_OF_NOBODY;
+				reused[i] |= residual || records[i] == ERASURE_OF_NOBODY;
 	}
 	SPI_freetuptable(SPI_tuptable);
 	for (int i = 0; i < erased->nkeys; i++)
-		if (!living[i])
+		if (!reused[i])
 			erased->keys[kept++] = erased->keys[i];
 	erased->nkeys = kept;
 }
@@ -216,7 +232,7 @@ forget_revived(ErasureRun *run, SubjectRevival *revival, SubjectSet *erased, con
  * whether fewer of them go than it seemed before.
  */
 static bool
-classify_rows(ErasureRun *run, RowSet *rows)
+classify_rows(SubjectRun *run, RowSet *rows)
 {
 	FoundRows  *found = &run->found_rows[rows->id];
 	uint64		pinned = found->counts[ROWS_PINNED];
@@ -296,7 +312,7 @@ result_array(Oid type, int column, uint64 n, const int *part_of, int part)
 
 /* unite_rows puts the rows found for the subjects of a call together. */
 static void
-unite_rows(ErasureCall *call, RowSet *rows)
+unite_rows(Call *call, RowSet *rows)
 {
 	FoundRows  *all;
 
@@ -316,7 +332,7 @@ unite_rows(ErasureCall *call, RowSet *rows)
 }
 
 static Datum
-unite_arrays(ErasureCall *call, RowSet *rows, int part, int k)
+unite_arrays(Call *call, RowSet *rows, int part, int k)
 {
 	Oid			type = EffBaseType(EffRelationColumn(rows->rel, rows->key[k])->type);
 	ArrayBuildState *state = initArrayResult(type, CurrentMemoryContext, false);

@@ -9,14 +9,14 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-static Datum *bind(ErasureRun *run, const Statement *st, const char **nulls);
+static Datum *bind(SubjectRun *run, const Statement *st, const char **nulls);
 
 /*
  * EffExecStatement binds what the parameters stand for.  A result is in
  * SPI_tuptable, for the caller to free.
  */
 uint64
-EffExecStatement(ErasureRun *run, Statement *st)
+EffExecStatement(SubjectRun *run, Statement *st)
 {
 	const char *nulls;
 	Datum	   *values = bind(run, st, &nulls);
@@ -33,7 +33,7 @@ EffExecStatement(ErasureRun *run, Statement *st)
  * the caller's command; the name is for EffSpiFetch().
  */
 const char *
-EffExecOpen(ErasureRun *run, Statement *st)
+EffExecOpen(SubjectRun *run, Statement *st)
 {
 	const char *nulls;
 	Datum	   *values = bind(run, st, &nulls);
@@ -47,9 +47,9 @@ EffExecOpen(ErasureRun *run, Statement *st)
 
 /* bind gives the values of a statement's parameters in the scratch context; nulls as SPI takes them. */
 static Datum *
-bind(ErasureRun *run, const Statement *st, const char **nulls)
+bind(SubjectRun *run, const Statement *st, const char **nulls)
 {
-	ErasureCall *call = run->call;
+	Call *call = run->call;
 	BindValues	values = {
 		.subject = run->plan->subject,
 		.key = run->key,
@@ -72,7 +72,7 @@ bind(ErasureRun *run, const Statement *st, const char **nulls)
  * EffExecCount runs a statement that returns one count.
  */
 uint64
-EffExecCount(ErasureRun *run, Statement *st)
+EffExecCount(SubjectRun *run, Statement *st)
 {
 	uint64		count;
 
@@ -85,7 +85,7 @@ EffExecCount(ErasureRun *run, Statement *st)
 
 /* EffExecLock runs a SELECT ... FOR UPDATE for its locks and its count. */
 uint64
-EffExecLock(ErasureRun *run, Statement *st)
+EffExecLock(SubjectRun *run, Statement *st)
 {
 	uint64		rows = EffExecStatement(run, st);
 

@@ -12,19 +12,19 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
-static void probe(ErasureCall *call);
-static bool reaches_nothing(ErasureCall *call, List *probes);
-static bool has_nothing(ErasureRun *run, PlannedTable *planned);
-static void lock_rows(ErasureCall *call, ErasureRun *run);
-static void lock_subjects(ErasureCall *call, ErasureRun *run);
-static void run_each(ErasureCall *call, ErasureStep *step, int number);
-static void run_together(ErasureCall *call, ErasureStep *step, int number);
-static void run_counted(ErasureCall *call, ErasureStep *step, int number);
-static ErasureRun *run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row);
-static Statement *statement_of(ErasureRun *run, ErasureStep *step);
-static void run_step(ErasureRun *run, ErasureStep *step, uint64 *count);
-static void check_step(ErasureRun *run, ErasureStep *step);
-static void erase_what_triggers_wrote(ErasureRun *run);
+static void probe(Call *call);
+static bool reaches_nothing(Call *call, List *probes);
+static bool has_nothing(SubjectRun *run, PlannedTable *planned);
+static void lock_rows(Call *call, SubjectRun *run);
+static void lock_subjects(Call *call, SubjectRun *run);
+static void run_each(Call *call, ErasureStep *step, int number);
+static void run_together(Call *call, ErasureStep *step, int number);
+static void run_counted(Call *call, ErasureStep *step, int number);
+static SubjectRun *run_of_row(Call *call, SPITupleTable *rows, uint64 row);
+static Statement *statement_of(SubjectRun *run, ErasureStep *step);
+static void run_step(SubjectRun *run, ErasureStep *step, uint64 *count);
+static void check_step(SubjectRun *run, ErasureStep *step);
+static void erase_what_triggers_wrote(SubjectRun *run);
 static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_noreturn();
 
 /*
@@ -32,7 +32,7 @@ static void not_as_planned(EffRelation *rel, const char *what) pg_attribute_nore
  * be known before anything changes.  Call inside the SPI bracket.
  */
 void
-EffExecLockRows(ErasureCall *call)
+EffExecLockRows(Call *call)
 {
 	/* Citus locks rows of one shard at a time; the keys are in order */
 	if (call->nkeys == 1 || EffCitusPresent())
@@ -50,7 +50,7 @@ EffExecLockRows(ErasureCall *call)
  * something kept rows from being written as planned.
  */
 void
-EffExecRunSteps(ErasureCall *call)
+EffExecRunSteps(Call *call)
 {
 	ErasurePlan *plan = call->erasure;
 	ListCell   *lc;
@@ -89,7 +89,7 @@ EffExecRunSteps(ErasureCall *call)
  * are locked and no row that references them can come in.
  */
 static void
-probe(ErasureCall *call)
+probe(Call *call)
 {
 	ErasurePlan *plan = call->erasure;
 	ListCell   *lc;
@@ -107,7 +107,7 @@ probe(ErasureCall *call)
  * there are some each statement is asked about when its turn comes.
  */
 static bool
-reaches_nothing(ErasureCall *call, List *probes)
+reaches_nothing(Call *call, List *probes)
 {
 	if (call->nothing == NULL || probes == NIL)
 		return false;
@@ -122,7 +122,7 @@ reaches_nothing(ErasureCall *call, List *probes)
 
 /* lock_rows locks subjects, and then what their children hang from. */
 static void
-lock_rows(ErasureCall *call, ErasureRun *run)
+lock_rows(Call *call, SubjectRun *run)
 {
 	lock_subjects(call, run);
 	probe(call);
@@ -135,7 +135,7 @@ lock_rows(ErasureCall *call, ErasureRun *run)
 
 /* lock_subjects locks the subjects' rows of a run in the order of their key. */
 static void
-lock_subjects(ErasureCall *call, ErasureRun *run)
+lock_subjects(Call *call, SubjectRun *run)
 {
 	uint64		n = EffExecStatement(run, run->key ? call->plan->lock_subject.one : call->plan->lock_subject.all);
 	SPITupleTable *rows = SPI_tuptable;
@@ -147,7 +147,7 @@ lock_subjects(ErasureCall *call, ErasureRun *run)
 
 /* run_each runs a step for one subject after the other. */
 static void
-run_each(ErasureCall *call, ErasureStep *step, int number)
+run_each(Call *call, ErasureStep *step, int number)
 {
 	for (int i = 0; i < call->nkeys; i++)
 	{
@@ -158,7 +158,7 @@ run_each(ErasureCall *call, ErasureStep *step, int number)
 
 /* run_together counts each subject's rows, and then deletes them all by one statement. */
 static void
-run_together(ErasureCall *call, ErasureStep *step, int number)
+run_together(Call *call, ErasureStep *step, int number)
 {
 	for (int i = 0; i < call->nkeys; i++)
 	{
@@ -172,7 +172,7 @@ run_together(ErasureCall *call, ErasureStep *step, int number)
 
 /* run_counted runs a step by one statement, which says how many rows of each subject it was. */
 static void
-run_counted(ErasureCall *call, ErasureStep *step, int number)
+run_counted(Call *call, ErasureStep *step, int number)
 {
 	SPITupleTable *rows;
 	uint64		n;
@@ -194,13 +194,13 @@ run_counted(ErasureCall *call, ErasureStep *step, int number)
  * run_of_row finds the subject whose key a result row begins with: by its value,
  * by its text or, where its type takes several texts for equal, by that.
  */
-static ErasureRun *
-run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
+static SubjectRun *
+run_of_row(Call *call, SPITupleTable *rows, uint64 row)
 {
 	MapTable   *subject = call->plan->subject;
 	MemoryContext previous;
 	SubjectKey *key;
-	ErasureRun *run;
+	SubjectRun *run;
 	int			place;
 
 	if (call->nkeys == 1)
@@ -236,14 +236,14 @@ run_of_row(ErasureCall *call, SPITupleTable *rows, uint64 row)
  * which a statement finds that looks for them itself.
  */
 static Statement *
-statement_of(ErasureRun *run, ErasureStep *step)
+statement_of(SubjectRun *run, ErasureStep *step)
 {
 	return step->sql.parents != NULL && !run->call->erasure->has_triggers && EffExecFindParents(run, step->sql.parents) ?
 		step->sql.by_parents : step->sql.find;
 }
 
 static void
-run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
+run_step(SubjectRun *run, ErasureStep *step, uint64 *count)
 {
 	switch (step->strategy)
 	{
@@ -281,7 +281,7 @@ run_step(ErasureRun *run, ErasureStep *step, uint64 *count)
 }
 
 static void
-check_step(ErasureRun *run, ErasureStep *step)
+check_step(SubjectRun *run, ErasureStep *step)
 {
 	if (step->sql.check != NULL && EffExecCount(run, step->sql.check) > 0)
 		not_as_planned(step->rel, EffStrategyWord(step->strategy));
@@ -293,7 +293,7 @@ check_step(ErasureRun *run, ErasureStep *step)
  * once more; what is there even then is an error.
  */
 static void
-erase_what_triggers_wrote(ErasureRun *run)
+erase_what_triggers_wrote(SubjectRun *run)
 {
 	ListCell   *lc2;
 
@@ -331,7 +331,7 @@ erase_what_triggers_wrote(ErasureRun *run)
 
 /* has_nothing: of the subject in a planned table, as its index shows now. */
 static bool
-has_nothing(ErasureRun *run, PlannedTable *planned)
+has_nothing(SubjectRun *run, PlannedTable *planned)
 {
 	ListCell   *lc;
 
@@ -347,7 +347,7 @@ has_nothing(ErasureRun *run, PlannedTable *planned)
  * EffExecVerify counts what is left of the subject in a planned table.
  */
 void
-EffExecVerify(ErasureRun *run, PlannedTable *planned, TableVerdict *verdict)
+EffExecVerify(SubjectRun *run, PlannedTable *planned, TableVerdict *verdict)
 {
 	Statement  *st = EffPlanVerifyStatement(run->map, run->plan, planned);
 
@@ -377,7 +377,7 @@ not_as_planned(EffRelation *rel, const char *what)
  * several of them share is one row.
  */
 uint64
-EffExecTotal(ErasureCall *call, int number)
+EffExecTotal(Call *call, int number)
 {
 	ErasureStep *step = list_nth(call->erasure->steps, number);
 	RowSet	   *rows = step->planned->rows;

@@ -8,49 +8,60 @@
 #include "exec/subject_state.h"
 #include "trail/trail.h"
 
-/* How it is found out whether the row of a subject is used anew; kept with the map */
-typedef struct UsedAnew
+/* How it is found out whether a subject is reused; kept with the map */
+typedef struct ReusedRow
 {
-	MapTable   *subject;
-	Statement  *statement;		/* one row for the subject's */
-} UsedAnew;
+	RequestPlan base;			/* whose subject the statement is about */
+	Statement  *find;			/* of the subject's row: whether it holds more than surrogates */
+} ReusedRow;
 
+static bool is_reused(DataMap *map, MapTable *subject, SubjectKey *key, ErasureRecord record);
 static bool is_about(const void *entry, const void *key);
-static void *make_used_anew(DataMap *map, const void *key);
+static void *make_reused_row(DataMap *map, const void *key);
 
-static const MapCacheSlot used_anew_slot = {"rows used anew", is_about, make_used_anew};
+static const MapCacheSlot reused_slot = {"reused subjects", is_about, make_reused_row};
 
 /*
- * EffSubjectState: a recorded erasure counts until the subject's row holds
- * something else than it left, or is there although it was not then.
+ * EffSubjectState returns whether an erasure of the subject is on record and, if
+ * so, whether the subject is reused: its row holds something that the erasure
+ * did not write, or is there although there was none when it was recorded.  It
+ * opens an SPI bracket of its own.
  */
 SubjectState
 EffSubjectState(DataMap *map, MapTable *subject, SubjectKey *key)
 {
 	ErasureRecord record = EffTrailErasures(subject->kind, &key->text, 1)[0];
-	RequestPlan plan = {.subject = subject};
-	UsedAnew   *query;
-	ErasureCall *call;
-	EffBracket	bracket;
-	bool		used_anew;
-	bool		isnull;
 
 	if (record == ERASURE_UNKNOWN)
-		return SUBJECT_LIVING;
+		return SUBJECT_NOT_ERASED;
+	return is_reused(map, subject, key, record) ? SUBJECT_REUSED : SUBJECT_ERASED;
+}
+
+static bool
+is_reused(DataMap *map, MapTable *subject, SubjectKey *key, ErasureRecord record)
+{
+	ReusedRow  *row;
+	SubjectRun *run;
+	EffBracket	bracket;
+	bool		reused;
+	bool		isnull;
+
 	EffSpiBegin(&bracket);
-	call = EffExecNew(map, &plan, &key, 1);
-	query = EffMapCacheGet(map, &used_anew_slot, subject);
-	used_anew = EffExecStatement(call->runs[0], query->statement) > 0 &&
+	row = EffMapCacheGet(map, &reused_slot, subject);
+	run = EffExecNew(map, &row->base, &key, 1)->runs[0];
+	reused = EffExecStatement(run, row->find) > 0 &&
 		(record == ERASURE_OF_NOBODY ||
 		 DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)));
 	EffSpiEnd(&bracket);
-	return used_anew ? SUBJECT_REVIVED : SUBJECT_ERASED;
+	return reused;
 }
 
 /*
- * EffMayHoldSurrogate: of a table whose rows erasure deletes, rows survive only
- * where others own them, with surrogates in the columns tied to who left, or
- * where they were reached against a reference and are still referenced.
+ * EffMayHoldSurrogate returns whether an erasure can have left a surrogate in a
+ * column; what looks like one in any other column, 0 or {} say, is a value.  Of
+ * a table whose rows erasure deletes, rows survive in two cases: others own the
+ * row, and the columns tied to the link of the erased owner hold surrogates; or
+ * the row was reached against a reference, and rows still reference it.
  */
 bool
 EffMayHoldSurrogate(MapTable *table, MapColumn *column)
@@ -70,20 +81,20 @@ EffMayHoldSurrogate(MapTable *table, MapColumn *column)
 static bool
 is_about(const void *entry, const void *key)
 {
-	return ((const UsedAnew *) entry)->subject == key;
+	return ((const ReusedRow *) entry)->base.subject == key;
 }
 
 static void *
-make_used_anew(DataMap *map, const void *key)
+make_reused_row(DataMap *map, const void *key)
 {
-	UsedAnew   *query = palloc0(sizeof(UsedAnew));
-	Statement  *st;
+	ReusedRow  *row = palloc0(sizeof(ReusedRow));
+	MapTable   *subject = (MapTable *) key;
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", subject->rel);
 
-	query->subject = (MapTable *) key;
-	st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", query->subject->rel);
-	appendStringInfo(&st->text, "SELECT (%s) IS TRUE", EffPlanSubjectResidual(map, query->subject, st));
-	appendStringInfo(&st->text, " FROM %s t WHERE ", query->subject->rel->sql);
-	EffScopeSubject(map, st, "t", query->subject, &EffScopeMine);
-	query->statement = st;
-	return query;
+	row->base.subject = subject;
+	row->find = st;
+	appendStringInfo(&st->text, "SELECT (%s) IS TRUE", EffPlanSubjectResidual(map, subject, st));
+	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
+	EffScopeSubject(map, st, "t", subject, &EffScopeMine);
+	return row;
 }

@@ -1,6 +1,6 @@
 /*
  * subject_state.h (public)
- *	  Whether a subject is living, erased, or used anew after an erasure.
+ *	  Whether a subject is erased, or reused after an erasure.
  */
 #ifndef EFF_SUBJECT_STATE_H
 #define EFF_SUBJECT_STATE_H
@@ -10,8 +10,8 @@
 
 typedef enum SubjectState
 {
-	SUBJECT_LIVING,				/* no erasure of all tables is recorded */
-	SUBJECT_REVIVED,			/* one is, but the subject's row is not as it left it */
+	SUBJECT_NOT_ERASED,				/* no erasure of all tables is recorded */
+	SUBJECT_REUSED,			/* one is, but the subject's row is not as it left it */
 	SUBJECT_ERASED
 } SubjectState;
 

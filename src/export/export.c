@@ -47,8 +47,8 @@ static void add_external(Bundle *bundle, const ExportRequest *request);
 static void add_tables(Bundle *bundle, const ExportRequest *request);
 static void join_bundles(Bundle *bundle, Bundle *other);
 static void write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at, Bundle *bundle);
-static void add_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
-static void read_source(Bundle *bundle, ErasureRun *run, ExportSource *source);
+static void add_source(Bundle *bundle, SubjectRun *run, ExportSource *source);
+static void read_source(Bundle *bundle, SubjectRun *run, ExportSource *source);
 static void add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc);
 static void add_resolver(Bundle *bundle, Resolver *resolver, List *refs);
 static bool add_answer(Bundle *bundle, const char *resolver, Jsonb *answer);
@@ -156,7 +156,7 @@ add_tables(Bundle *bundle, const ExportRequest *request)
 {
 	ExportPlan *plan = EffExportPlanGet(request->map, request->subject, request->key);
 	SubjectKey *key = request->key;
-	ErasureCall *call = EffExecNew(request->map, &plan->base, &key, 1);
+	Call *call = EffExecNew(request->map, &plan->base, &key, 1);
 
 	call->read_only = true;
 	foreach_ptr(ExportSource, source, plan->sources)
@@ -196,7 +196,7 @@ write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at,
  * read is named, and the others are given all the same.
  */
 static void
-add_source(Bundle *bundle, ErasureRun *run, ExportSource *source)
+add_source(Bundle *bundle, SubjectRun *run, ExportSource *source)
 {
 	EffSubtransaction sub;
 	int			length = bundle->records.len;
@@ -243,7 +243,7 @@ is_callers_concern(int sqlstate)
 }
 
 static void
-read_source(Bundle *bundle, ErasureRun *run, ExportSource *source)
+read_source(Bundle *bundle, SubjectRun *run, ExportSource *source)
 {
 	const char *cursor = EffExecOpen(run, source->document);
 	uint64		n;

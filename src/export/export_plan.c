@@ -330,11 +330,11 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 		/* what was left for another owner is that owner's */
 		int			length = st->text.len;
 
-		EffOwnershipLiving(map, st, &plan->base, &(PlannedTable) {.table = reach->table});
+		EffOwnershipOthers(map, st, &plan->base, &(PlannedTable) {.table = reach->table});
 		included = who_sees(map, st, plan, reach, column->column, NULL,
 							psprintf("(%s) IS NOT TRUE", EffStatementTake(st, length)));
 	}
-	if (plan->state != SUBJECT_LIVING && EffMayHoldSurrogate(reach->table, column))
+	if (plan->state != SUBJECT_NOT_ERASED && EffMayHoldSurrogate(reach->table, column))
 	{
 		Surrogate  *surrogate = EffSurrogateChoose(map, reach->table, column);
 		char	   *residual = surrogate->error ? NULL : EffSurrogateResidualSql(surrogate, st, "t");

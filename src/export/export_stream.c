@@ -28,7 +28,7 @@ typedef struct RecordStream
 	MapTable   *subject;
 	SubjectKey *key;
 	ExportPlan *plan;
-	ErasureCall *call;
+	Call *call;
 	ExpandedRecordHeader *record;	/* the one that is given; its values are those of the batch and the plan */
 	uint64		count;			/* records given */
 
@@ -222,7 +222,7 @@ next_batch(RecordStream *stream)
 static void
 open_source(RecordStream *stream, ExportSource *source)
 {
-	ErasureRun *run = stream->call->runs[0];
+	SubjectRun *run = stream->call->runs[0];
 	bool		small = EffExecStatement(run, source->is_small) > 0;
 
 	SPI_freetuptable(SPI_tuptable);

@@ -132,7 +132,7 @@ EffRefPlanCheck(RequestPlan *plan, List *resolvers)
 List *
 EffRefPlanRead(DataMap *map, RequestPlan *plan, SubjectKey *key)
 {
-	ErasureRun *run;
+	SubjectRun *run;
 	List	   *refs = NIL;
 	EffBracket	bracket;
 
@@ -157,7 +157,7 @@ EffRefPlanRead(DataMap *map, RequestPlan *plan, SubjectKey *key)
  * text that is longer than a reference may be.
  */
 List *
-EffRefPlanReadSource(List *refs, RefSource *source, ErasureRun *run)
+EffRefPlanReadSource(List *refs, RefSource *source, SubjectRun *run)
 {
 	uint64		n = EffExecStatement(run, source->read);
 	SPITupleTable *rows = SPI_tuptable;
@@ -289,7 +289,7 @@ condition_of(RefBuild *build, Statement *st, PlannedTable *planned, MapColumn *c
 static char *
 mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned, const char *name)
 {
-	ScopeOwner	living = {SCOPE_LIVING, build->plan->subject};
+	ScopeOwner	living = {SCOPE_OTHERS, build->plan->subject};
 	int			length = st->text.len;
 
 	foreach_ptr(TableLink, link, planned->links)
@@ -326,7 +326,7 @@ mine_by_row(RefBuild *build, Statement *st, PlannedTable *planned)
 	else
 	{
 		appendStringInfoChar(&st->text, '(');
-		EffOwnershipLiving(build->map, st, build->plan, planned);
+		EffOwnershipOthers(build->map, st, build->plan, planned);
 		appendStringInfoString(&st->text, ") IS NOT TRUE");
 	}
 	return EffStatementTake(st, length);

@@ -30,6 +30,6 @@ extern void EffRefPlanCheck(RequestPlan *plan, List *resolvers);
 extern List *EffRefPlanRead(DataMap *map, RequestPlan *plan, SubjectKey *key);
 
 /* Append those of one table, inside an SPI bracket; the list lives as long as the run */
-extern List *EffRefPlanReadSource(List *refs, RefSource *source, ErasureRun *run);
+extern List *EffRefPlanReadSource(List *refs, RefSource *source, SubjectRun *run);
 
 #endif							/* EFF_REF_PLAN_H */

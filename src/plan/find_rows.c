@@ -94,7 +94,7 @@ EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned)
 	appendStringInfoString(&st->text, "SELECT ");
 	append_row_key(st, rows);
 	appendStringInfoString(&st->text, ", ");
-	EffPlanClasses(build->map, st, build->request, planned);
+	EffPlanPartOf(build->map, st, build->request, planned);
 	foreach(lc, planned->links)
 	{
 		appendStringInfoString(&st->text, ", (");
@@ -106,9 +106,9 @@ EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned)
 	rows->classify = st;
 }
 
-/* EffPlanClasses: the part of its row set that a row of alias t falls into. */
+/* EffPlanPartOf: the part of its row set that a row of alias t falls into. */
 void
-EffPlanClasses(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
+EffPlanPartOf(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
 	int			length;
 	char	   *pinned;

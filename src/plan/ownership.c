@@ -16,7 +16,7 @@ static void begin_reference(DataMap *map, Statement *st, const char *alias, EffR
 							ForeignKey *fk, const char *inner);
 static void add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *rel,
 					  OwnerClaim *claim, ForeignKey *fk);
-static void add_revival(DataMap *map, RequestPlan *plan, MapTable *subject);
+static void add_reused(DataMap *map, RequestPlan *plan, MapTable *subject);
 
 /*
  * EffOwnershipShared: the row stays as it is, because another living owner has
@@ -33,7 +33,7 @@ EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable 
 		return;
 	}
 	appendStringInfoString(&st->text, "((");
-	EffOwnershipLiving(map, st, plan, planned);
+	EffOwnershipOthers(map, st, plan, planned);
 	append_taken(map, st, planned, NULL);
 	appendStringInfoChar(&st->text, ')');
 
@@ -80,12 +80,12 @@ EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable 
 }
 
 /*
- * EffOwnershipLiving: somebody else who is living owns the row.
+ * EffOwnershipOthers: somebody else who is living owns the row.
  */
 void
-EffOwnershipLiving(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
+EffOwnershipOthers(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
-	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
+	ScopeOwner	living = {SCOPE_OTHERS, plan->subject};
 
 	append_claims(map, st, "t", EffOwnersClaims(planned->table, true), &living);
 }
@@ -97,7 +97,7 @@ EffOwnershipLiving(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable 
 void
 EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned)
 {
-	ScopeOwner	erased = {SCOPE_DEAD, NULL};
+	ScopeOwner	erased = {SCOPE_ERASED, NULL};
 
 	append_claims(map, st, "t", EffOwnersClaims(planned->table, true), &erased);
 }
@@ -153,7 +153,7 @@ EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable 
 void
 EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, TableLink *link)
 {
-	ScopeOwner	living = {SCOPE_LIVING, plan->subject};
+	ScopeOwner	living = {SCOPE_OTHERS, plan->subject};
 
 	append_claims(map, st, alias, EffOwnersTwins(map, link), &living);
 }
@@ -188,7 +188,7 @@ EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan
 		if (first->fk != fk || first->reverse || EffDetachLinkColumns(map, link) == NIL)
 			continue;
 		appendStringInfoString(&st->text, " OR (");
-		if (owner->end == SCOPE_CALL)
+		if (owner->whose == SCOPE_CALL)
 			EffScopeCallRows(st, alias, source->rows, part);
 		else
 			EffScopeRows(st, alias, source->rows, part);
@@ -250,8 +250,8 @@ append_claims(DataMap *map, Statement *st, const char *alias, List *claims, cons
 static void
 append_dead(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing)
 {
-	ScopeOwner	dead = {SCOPE_DEAD, erasing};
-	ScopeOwner	living = {SCOPE_LIVING, erasing};
+	ScopeOwner	dead = {SCOPE_ERASED, erasing};
+	ScopeOwner	living = {SCOPE_OTHERS, erasing};
 
 	append_claims(map, st, alias, claims, &dead);
 	appendStringInfoString(&st->text, " AND ");
@@ -349,27 +349,27 @@ add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *r
 		appendStringInfoChar(&query->owners->text, ')');
 	}
 	plan->owners = lappend(plan->owners, query);
-	add_revival(map, plan, claim->subject);
+	add_reused(map, plan, claim->subject);
 }
 
 /*
- * add_revival adds the query for erased subjects that are used anew: a row of
+ * add_reused adds the query for erased subjects that are used anew: a row of
  * a table that erasure deletes from exists, or one that it anonymizes in holds
  * something else than a surrogate.
  */
 static void
-add_revival(DataMap *map, RequestPlan *plan, MapTable *subject)
+add_reused(DataMap *map, RequestPlan *plan, MapTable *subject)
 {
-	ScopeOwner	recorded = {SCOPE_DEAD, NULL};
-	SubjectRevival *revival;
+	ScopeOwner	recorded = {SCOPE_ERASED, NULL};
+	ReusedQuery *query;
 	Statement  *st;
 	char	   *residual;
 
-	foreach_ptr(SubjectRevival, each_revival, plan->revivals)
-		if (each_revival->subject == subject)
+	foreach_ptr(ReusedQuery, known, plan->reused)
+		if (known->subject == subject)
 			return;
-	revival = palloc0(sizeof(SubjectRevival));
-	revival->subject = subject;
+	query = palloc0(sizeof(ReusedQuery));
+	query->subject = subject;
 	st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", subject->rel);
 	appendStringInfoString(&st->text, "SELECT ");
 	for (int i = 0; i < subject->nkey; i++)
@@ -377,6 +377,6 @@ add_revival(DataMap *map, RequestPlan *plan, MapTable *subject)
 	residual = EffPlanSubjectResidual(map, subject, st);
 	appendStringInfo(&st->text, "(%s) IS TRUE FROM %s t WHERE ", residual, subject->rel->sql);
 	EffScopeSubject(map, st, "t", subject, &recorded);
-	revival->rows = st;
-	plan->revivals = lappend(plan->revivals, revival);
+	query->rows = st;
+	plan->reused = lappend(plan->reused, query);
 }

@@ -18,7 +18,7 @@
 
 
 /* Conditions on rows of alias t of a contested table */
-extern void EffOwnershipLiving(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
+extern void EffOwnershipOthers(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
 extern void EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned);
 extern void EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
 extern bool EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);

@@ -117,12 +117,12 @@ typedef struct RefSource
 	Statement  *read;			/* place of the column, value */
 } RefSource;
 
-/* Rows of erased subjects, some of which may be used anew */
-typedef struct SubjectRevival
+/* Rows of erased subjects, some of which are reused */
+typedef struct ReusedQuery
 {
 	MapTable   *subject;
 	Statement  *rows;			/* key, and whether it holds more than surrogates, of PARAM_ERASED */
-} SubjectRevival;
+} ReusedQuery;
 
 /*
  * Whose rows a request is about, and how they are found, locked and told apart.
@@ -139,7 +139,7 @@ typedef struct RequestPlan
 	List	   *rowsets;		/* of RowSet */
 	List	   *parents;		/* of ParentSet */
 	List	   *owners;			/* of OwnerQuery */
-	List	   *revivals;		/* of SubjectRevival */
+	List	   *reused;			/* of ReusedQuery */
 	List	   *refs;			/* of RefSource, made by ref_plan.c */
 	List	   *deferrable;		/* of Oid: constraints that what is done may violate later */
 	List	   *defer;			/* of ForeignKey, to be checked at the end */

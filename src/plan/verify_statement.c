@@ -18,7 +18,7 @@ Statement *
 EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
-	ScopeOwner	regardless = {.end = SCOPE_MINE, .regardless = true};
+	ScopeOwner	regardless = {.whose = SCOPE_MINE, .regardless = true};
 	MemoryContext previous;
 	EffBracket	bracket;
 	Statement  *st;
@@ -49,7 +49,7 @@ EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	else
 		appendStringInfoString(&st->text, "true AS mine, ");
 	if (planned->contested)
-		EffPlanClasses(map, st, plan, planned);
+		EffPlanPartOf(map, st, plan, planned);
 	else
 		appendStringInfo(&st->text, "%d", ROWS_GONE);
 	appendStringInfoString(&st->text, " AS part");

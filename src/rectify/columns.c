@@ -173,13 +173,13 @@ guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *ste
 	char	   *residual;
 
 	if (!EffMayHoldSurrogate(step->planned->table, column) ||
-		(plan->state == SUBJECT_LIVING && !others && !traceless))
+		(plan->state == SUBJECT_NOT_ERASED && !others && !traceless))
 		return NULL;
 	surrogate = EffSurrogateChoose(map, step->planned->table, column);
 	/* what cannot be anonymized never was */
 	if (surrogate->error != NULL || (residual = EffSurrogateResidualSql(surrogate, st, "t")) == NULL)
 		return NULL;
-	if (plan->state == SUBJECT_LIVING && others && !may_be_left_by_others(step->planned->table, surrogate))
+	if (plan->state == SUBJECT_NOT_ERASED && others && !may_be_left_by_others(step->planned->table, surrogate))
 		return NULL;
 	/* erasure leaves a NULL as it is: nothing says that it was there for somebody */
 	if (plan->state != SUBJECT_ERASED)

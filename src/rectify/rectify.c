@@ -95,15 +95,15 @@ rectify(FunctionCallInfo fcinfo)
 	{
 		RectifyPlan *plan;
 		SubjectState state;
-		ErasureCall *call;
+		Call *call;
 		BoundValue  *values = EffRectifyConvert(columns, corrections);
 
-		plan = EffRectifyPlanGet(map, subject, SUBJECT_LIVING, columns);
+		plan = EffRectifyPlanGet(map, subject, SUBJECT_NOT_ERASED, columns);
 		call = EffExecNew(map, &plan->base, &key, 1);
 		(void) EffExecLock(call->runs[0], plan->base.lock_subject.one);
 		/* what an erasure that had the lock has recorded is seen now */
 		state = EffSubjectState(map, subject, key);
-		if (state != SUBJECT_LIVING)
+		if (state != SUBJECT_NOT_ERASED)
 		{
 			plan = EffRectifyPlanGet(map, subject, state, columns);
 			call = EffExecNew(map, &plan->base, &key, 1);

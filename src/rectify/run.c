@@ -6,9 +6,9 @@
 
 #include "rectify/run.h"
 
-static uint64 *count_due(ErasureRun *run, RectifyStep *step);
-static void run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result);
-static bool correct_aftermath(ErasureRun *run, RectifyTable *table, bool again, RectifiedTable *result);
+static uint64 *count_due(SubjectRun *run, RectifyStep *step);
+static void run_step(SubjectRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result);
+static bool correct_aftermath(SubjectRun *run, RectifyTable *table, bool again, RectifiedTable *result);
 static RectifiedTable *result_for(List **results, MapTable *table);
 static void not_as_planned(RectifyTable *table) pg_attribute_noreturn();
 
@@ -17,7 +17,7 @@ static void not_as_planned(RectifyTable *table) pg_attribute_noreturn();
  * who else owns them is found out, then they are written.
  */
 List *
-EffRectifyRun(ErasureRun *run, RectifyPlan *plan)
+EffRectifyRun(SubjectRun *run, RectifyPlan *plan)
 {
 	List	   *results = NIL;
 	List	   *due = NIL;		/* of uint64 *, by table and step */
@@ -77,7 +77,7 @@ EffRectifyRun(ErasureRun *run, RectifyPlan *plan)
 
 /* count_due: rows that a step is to write, as it stands before anything is; NULL where nothing can go wrong. */
 static uint64 *
-count_due(ErasureRun *run, RectifyStep *step)
+count_due(SubjectRun *run, RectifyStep *step)
 {
 	uint64	   *due;
 
@@ -93,7 +93,7 @@ count_due(ErasureRun *run, RectifyStep *step)
  * are due are right only where a trigger spared those that hold the value.
  */
 static void
-run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result)
+run_step(SubjectRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result)
 {
 	uint64		rows = EffExecStatement(run, step->update);
 	uint64		wrong = 0;
@@ -121,7 +121,7 @@ run_step(ErasureRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, R
  * corrected once; true where there was any.
  */
 static bool
-correct_aftermath(ErasureRun *run, RectifyTable *table, bool again, RectifiedTable *result)
+correct_aftermath(SubjectRun *run, RectifyTable *table, bool again, RectifiedTable *result)
 {
 	bool		any = false;
 	ListCell   *lc;

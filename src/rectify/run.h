@@ -23,6 +23,6 @@ typedef struct RectifiedTable
  * Lists RectifiedTable, inside the SPI bracket; the run's call has the values.
  * ERROR ZE004 where something kept rows from being written
  */
-extern List *EffRectifyRun(ErasureRun *run, RectifyPlan *plan);
+extern List *EffRectifyRun(SubjectRun *run, RectifyPlan *plan);
 
 #endif							/* EFF_RECTIFY_RUN_H */

@@ -95,7 +95,7 @@ EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 		append_reach(map, plan, st, link);
 	else
 	{
-		EffOwnershipLiving(map, st, &plan->base, planned);
+		EffOwnershipOthers(map, st, &plan->base, planned);
 		appendStringInfoString(&st->text, ") IS NOT TRUE AND (");
 		EffOwnershipErased(map, st, planned);
 		appendStringInfoString(&st->text, part == PART_OWN ? ") IS NOT TRUE" : ")");
@@ -143,7 +143,7 @@ Statement *
 EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 {
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", planned->table->rel);
-	ScopeOwner	living = {SCOPE_LIVING, plan->base.subject};
+	ScopeOwner	living = {SCOPE_OTHERS, plan->base.subject};
 	const char *separator = " AND (";
 
 	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", planned->table->rel->sql);
@@ -155,7 +155,7 @@ EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 		if (planned->own_links)
 			appendStringInfoString(&st->text, "true");
 		else
-			EffOwnershipLiving(map, st, &plan->base, planned);
+			EffOwnershipOthers(map, st, &plan->base, planned);
 	}
 	foreach_ptr(TableLink, link, planned->links)
 	{
@@ -250,7 +250,7 @@ aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 			append_reach(map, plan, st, link);
 		else
 		{
-			EffOwnershipLiving(map, st, &plan->base, planned);
+			EffOwnershipOthers(map, st, &plan->base, planned);
 			appendStringInfoString(&st->text, ") IS NOT TRUE");
 		}
 		appendStringInfoChar(&st->text, ')');
@@ -282,7 +282,7 @@ append_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, b
 static void
 append_reach(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link)
 {
-	ScopeOwner	living = {SCOPE_LIVING, plan->base.subject};
+	ScopeOwner	living = {SCOPE_OTHERS, plan->base.subject};
 
 	EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
 	if (link->reverse)

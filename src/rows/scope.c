@@ -26,11 +26,11 @@ static void append_where(DataMap *map, Statement *st, const char *alias, EffRela
 static List *add_read(List *reads, Oid relid, AttrNumber attnum);
 static List *add_where_reads(List *reads, EffRelation *rel, const char *where);
 
-const ScopeOwner EffScopeMine = {.end = SCOPE_MINE};
-const ScopeOwner EffScopeEither = {.end = SCOPE_MINE, .either = true};
-const ScopeOwner EffScopeCall = {.end = SCOPE_CALL};
-const ScopeOwner EffScopeAny = {.end = SCOPE_ANY};
-const ScopeOwner EffScopeRestricted = {.end = SCOPE_RESTRICTED};
+const ScopeOwner EffScopeMine = {.whose = SCOPE_MINE};
+const ScopeOwner EffScopeEither = {.whose = SCOPE_MINE, .either = true};
+const ScopeOwner EffScopeCall = {.whose = SCOPE_CALL};
+const ScopeOwner EffScopeAny = {.whose = SCOPE_ANY};
+const ScopeOwner EffScopeRestricted = {.whose = SCOPE_RESTRICTED};
 
 void
 EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
@@ -90,7 +90,7 @@ EffScopeFindParents(DataMap *map, TableLink *link)
 }
 
 void
-EffScopeByParents(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents)
+EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents)
 {
 	JoinHop    *hop = linitial(link->hops);
 	char	   *where = EffScopeWhereAt(map, alias, link, 0, NULL);
@@ -165,7 +165,7 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 		inner = EffStatementAlias(st);
 		join_begin(st, alias, hop->source, hop->source_columns,
 				   inner, hop->target, hop->target_columns, hop->n, hop->fk != NULL && !hop->reverse,
-				   owner->end != SCOPE_MINE && owner->end != SCOPE_CALL);
+				   owner->whose != SCOPE_MINE && owner->whose != SCOPE_CALL);
 		EffScopeLink(map, st, inner, link, i + 1, owner);
 		appendStringInfoChar(&st->text, ')');
 		EffScopeAppendCarried(st, alias, link, i, owner);
@@ -182,7 +182,7 @@ EffScopeAppendCarried(Statement *st, const char *alias, TableLink *link, int i, 
 {
 	MapTable   *subject = link->subject;
 
-	if ((owner->end != SCOPE_MINE && owner->end != SCOPE_CALL) || !EffCitusPresent())
+	if ((owner->whose != SCOPE_MINE && owner->whose != SCOPE_CALL) || !EffCitusPresent())
 		return;
 	for (int k = 0; k < subject->nkey; k++)
 	{
@@ -207,7 +207,7 @@ EffScopeAppendCarried(Statement *st, const char *alias, TableLink *link, int i, 
 			continue;
 		appendStringInfoString(&st->text, " AND ");
 		EffScopeAppendEqual(&st->text, psprintf("%s.%s", alias, quote_identifier(column->name)),
-					 owner->end == SCOPE_MINE && !st->all ? key_param(st, PARAM_KEY, subject, k) :
+					 owner->whose == SCOPE_MINE && !st->all ? key_param(st, PARAM_KEY, subject, k) :
 					 psprintf("ANY (%s)", key_param(st, PARAM_CALL, subject, k)),
 					 key->type);
 	}
@@ -327,25 +327,25 @@ void
 EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 			MapTable *subject, const AttrNumber *target_columns, int n, const ScopeOwner *owner)
 {
-	if (owner->end == SCOPE_MINE || owner->end == SCOPE_CALL)
+	if (owner->whose == SCOPE_MINE || owner->whose == SCOPE_CALL)
 	{
 		EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n,
-				   owner->end == SCOPE_MINE && !st->all ? PARAM_KEY : PARAM_CALL);
+				   owner->whose == SCOPE_MINE && !st->all ? PARAM_KEY : PARAM_CALL);
 		return;
 	}
-	if (owner->end == SCOPE_RESTRICTED)
+	if (owner->whose == SCOPE_RESTRICTED)
 	{
 		EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n, PARAM_RESTRICTED);
 		return;
 	}
-	if (owner->end == SCOPE_ANY)
+	if (owner->whose == SCOPE_ANY)
 	{
 		for (int i = 0; i < n; i++)
 			appendStringInfo(&st->text, "%s%s IS NOT NULL", i > 0 ? " AND " : "", EffColumnSql(alias, rel, columns[i]));
 		return;
 	}
 	appendStringInfoChar(&st->text, '(');
-	if (owner->end == SCOPE_LIVING)
+	if (owner->whose == SCOPE_OTHERS)
 	{
 		for (int i = 0; i < n; i++)
 			appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql(alias, rel, columns[i]));
@@ -357,7 +357,7 @@ EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber
 		appendStringInfoString(&st->text, " OR ");
 		EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n, PARAM_CALL);
 	}
-	appendStringInfoString(&st->text, owner->end == SCOPE_LIVING ? ") IS NOT TRUE)" : ")");
+	appendStringInfoString(&st->text, owner->whose == SCOPE_OTHERS ? ") IS NOT TRUE)" : ")");
 }
 
 List *

@@ -21,19 +21,19 @@ typedef struct ScopeRead
 } ScopeRead;
 
 /* Whose rows a condition is about */
-typedef enum ScopeEnd
+typedef enum ScopeWhose
 {
 	SCOPE_MINE,					/* the subject's, or in a statement about all those of all of the call */
 	SCOPE_CALL,					/* those of any subject of the call */
 	SCOPE_ANY,					/* anybody's */
-	SCOPE_LIVING,				/* somebody's who is neither in the call nor erased */
-	SCOPE_DEAD,					/* somebody's who is in the call or erased */
+	SCOPE_OTHERS,				/* somebody's who is neither in the call nor erased */
+	SCOPE_ERASED,					/* somebody's who is in the call or erased */
 	SCOPE_RESTRICTED			/* somebody's whose processing is restricted */
-} ScopeEnd;
+} ScopeWhose;
 
 typedef struct ScopeOwner
 {
-	ScopeEnd	end;
+	ScopeWhose	whose;
 	MapTable   *erasing;		/* subject table of the call */
 	bool		regardless;		/* of "where" */
 	bool		either;			/* one of several conditions under an OR */
@@ -77,7 +77,7 @@ extern void EffScopeCallRows(Statement *st, const char *alias, const RowSet *row
  */
 extern bool EffScopeHasParents(TableLink *link);
 extern Statement *EffScopeFindParents(DataMap *map, TableLink *link);
-extern void EffScopeByParents(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents);
+extern void EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents);
 
 /*
  * Distinct identifiers of the subjects that a link of rows leads to: "SELECT

@@ -1,5 +1,5 @@
 /*
- * constraints.c
+ * deferred.c
  *	  FIXME
  */
 #include "postgres.h"
