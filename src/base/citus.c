@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_namespace.h"
+#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -124,6 +125,31 @@ EffCitusPlaceOf(Oid relid, CitusPlace *place)
 	}
 	systable_endscan(scan);
 	table_close(relation, AccessShareLock);
+}
+
+/*
+ * EffCitusFingerprint hashes the rows by which Citus knows its tables, so that
+ * two states can be told apart; 0 without Citus.
+ */
+uint64
+EffCitusFingerprint(void)
+{
+	Oid			metadata = metadata_table("pg_dist_partition");
+	Relation	relation = OidIsValid(metadata) ? try_table_open(metadata, AccessShareLock) : NULL;
+	uint64		fingerprint = 0;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (relation == NULL)
+		return 0;
+	scan = systable_beginscan(relation, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		/* rows come in no order of their own */
+		fingerprint += hash_bytes_extended((unsigned char *) tuple->t_data + SizeofHeapTupleHeader,
+										   tuple->t_len - SizeofHeapTupleHeader, 1);
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return fingerprint;
 }
 
 CitusKind

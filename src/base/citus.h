@@ -37,6 +37,9 @@ extern void EffCitusRefuseWorker(void);
 extern void EffCitusPlaceOf(Oid relid, CitusPlace *place);
 extern CitusKind EffCitusKindOf(Oid relid);
 
+/* Tells two states of what Citus says of tables apart; 0 without Citus */
+extern uint64 EffCitusFingerprint(void);
+
 /* Whether rows of a table may be on other nodes */
 extern bool EffCitusIsRemote(Oid relid);
 

@@ -33,6 +33,8 @@ EffMapRelation(DataMap *map, Oid relid)
 		entry->referenced_by = NIL;
 		entry->joins = NIL;
 		entry->used = false;
+		entry->gone = false;
+		entry->suspect = false;
 	}
 	return entry;
 }
@@ -53,7 +55,7 @@ EffMapLoad(DataMap *map, Oid relid)
 
 /*
  * EffMapFind returns the columns and indexes of a relation, NULL where it is
- * gone.  From then on a change of the relation makes the map stale.
+ * gone.  From then on a change of what was read makes the map stale.
  */
 EffRelation *
 EffMapFind(DataMap *map, Oid relid)
@@ -64,14 +66,21 @@ EffMapFind(DataMap *map, Oid relid)
 	{
 		MemoryContext context = MemoryContextSwitchTo(map->context);
 		int			level = pin_quoting();
-		EffRelation *rel = EffRelationLoad(relid);
+		EffRelation *rel;
 
+		/* a change while it is read counts, too */
+		entry->used = true;
+		entry->gone = true;
+		map->loading = true;
+		map->read = true;
+		rel = EffRelationLoad(relid);
 		unpin_quoting(level);
 		entry->rel = rel;
-		entry->used = true;
+		entry->gone = rel == NULL;
 		if (rel != NULL)
 			foreach_oid(oid, rel->inheritors)
 				EffMapRelation(map, oid)->used = true;
+		map->loading = false;
 		MemoryContextSwitchTo(context);
 	}
 	/* the hash may have grown; entries do not move */

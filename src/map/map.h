@@ -2,10 +2,10 @@
  * map.h (public)
  *	  The data map: every labelled table with its labels, cached per backend.
  *
- * The map lives in a memory context of its own.  A change of a label, a
- * comment or a table anywhere marks it stale; EffMapGet() then builds another,
- * and the stale one stays until the transaction ends, so that pointers into a
- * map hold for the transaction that fetched it.
+ * The map lives in a memory context of its own.  A change of a label or a
+ * comment, or of what the map holds of a table, makes it stale; EffMapGet() then
+ * builds another, and the stale one stays until the transaction ends, so that
+ * pointers into a map hold for the transaction that fetched it.
  */
 #ifndef EFF_MAP_H
 #define EFF_MAP_H
@@ -89,12 +89,21 @@ typedef struct MapRelation
 	List	   *referenced_by;	/* of ForeignKey: to here */
 	List	   *joins;			/* of JoinHop: of links, from or to here or a parent; filled by graph.c */
 	bool		used;			/* its changes make the map stale */
+	bool		gone;			/* was looked for, and was not there */
+	bool		suspect;		/* may have changed; map_cache.c compares it */
 } MapRelation;
 
 typedef struct DataMap
 {
 	MemoryContext context;
 	bool		stale;
+	uint64		suspicions;		/* how often a relation became suspect */
+	uint64		settled;		/* how many of these have been looked into */
+	bool		all_suspect;	/* not only those that say so */
+	bool		loading;		/* a relation is being read: others may come to be used */
+	bool		read;			/* some relation was, in this transaction */
+	uint64		schemas;		/* fingerprint of their names */
+	uint64		citus;			/* fingerprint of what Citus says of tables */
 	HTAB	   *relations;		/* of MapRelation */
 	int			ntables;
 	MapTable  **tables;			/* by name */

@@ -4,8 +4,10 @@
  */
 #include "postgres.h"
 
+#include "base/citus.h"
 #include "base/own.h"
 #include "map/map_int.h"
+#include "relations/fingerprint.h"
 #include "relations/types.h"
 
 #include "catalog/namespace.h"
@@ -40,6 +42,8 @@ EffMapBuild(void)
 	map->relations = hash_create("effaced relations", 256, &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	map->sentinel = EffOwnRelation(EFF_SENTINEL);
+	map->schemas = EffFingerprintSchemas();
+	map->citus = EffCitusFingerprint();
 
 	map->foreign_keys = EffForeignKeysLoad();
 	foreach_ptr(ForeignKey, fk, map->foreign_keys)

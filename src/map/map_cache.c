@@ -1,13 +1,17 @@
 /*
  * map_cache.c
- *	  FIXME
+ *	  Keeps the data map, and what was made of it, until the catalogs say
+ *	  something else than the map.
  */
 #include "postgres.h"
 
 #include "base/bracket.h"
+#include "base/citus.h"
 #include "base/own.h"
 #include "map/map_int.h"
+#include "relations/fingerprint.h"
 
+#include "access/xact.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -28,8 +32,16 @@ static List *stale_maps = NIL;	/* of DataMap, in TopMemoryContext */
 static bool building = false;
 static bool changed_while_building = false;
 static bool constraints_changed = false;	/* of some table, perhaps foreign keys */
+static bool schemas_invalidated = false;	/* perhaps only their privileges, or a temporary one */
+static uint64 maps_built = 0;	/* in this session, to tell them apart from outside */
 
 static MapCache *cache_of(DataMap *map, const MapCacheSlot *slot);
+static bool is_current(void);
+static bool schemas_changed(void);
+static bool relations_changed(void);
+static List *take_suspects(DataMap *map);
+static bool has_suspect(DataMap *map, MapRelation *entry);
+static bool relation_differs(const MapRelation *entry);
 static bool foreign_keys_changed(void);
 static bool same_foreign_key(const ForeignKey *a, const ForeignKey *b);
 static void mark_stale(void);
@@ -38,6 +50,8 @@ static void type_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void schema_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void constraint_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void transaction_ended(XactEvent event, void *arg);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg);
+static void suspect_what_was_read(void);
 
 /*
  * EffMapInit registers what makes the map stale.
@@ -50,6 +64,7 @@ EffMapInit(void)
 	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(CONSTROID, constraint_changed, (Datum) 0);
 	RegisterXactCallback(transaction_ended, NULL);
+	RegisterSubXactCallback(subtransaction_ended, NULL);
 }
 
 /*
@@ -60,7 +75,7 @@ DataMap *
 EffMapGet(void)
 {
 	AcceptInvalidationMessages();
-	if (current_map != NULL && !current_map->stale && !foreign_keys_changed())
+	if (is_current())
 		return current_map;
 
 	for (int attempt = 0;; attempt++)
@@ -71,6 +86,7 @@ EffMapGet(void)
 
 		changed_while_building = false;
 		constraints_changed = false;
+		schemas_invalidated = false;
 		building = true;
 		PG_TRY();
 		{
@@ -87,6 +103,7 @@ EffMapGet(void)
 			stale_maps = lappend(stale_maps, old);
 		MemoryContextSwitchTo(context);
 		MemoryContextSetParent(map->context, TopMemoryContext);
+		MemoryContextSetIdentifier(map->context, MemoryContextStrdup(map->context, psprintf(UINT64_FORMAT, ++maps_built)));
 		current_map = map;
 		if (!changed_while_building)
 			break;
@@ -145,6 +162,11 @@ EffMapCacheGet(DataMap *map, const MapCacheSlot *slot, const void *key)
 	MemoryContextSwitchTo(map->context);
 	cache->entries = lappend(cache->entries, entry);
 	MemoryContextSwitchTo(previous);
+
+	/* what was made between a change and another that takes it back would look sound */
+	AcceptInvalidationMessages();
+	if (map->suspicions != map->settled)
+		map->stale = true;
 	return entry;
 }
 
@@ -186,6 +208,106 @@ cache_of(DataMap *map, const MapCacheSlot *slot)
 	map->caches = lappend(map->caches, made);
 	MemoryContextSwitchTo(previous);
 	return made;
+}
+
+/*
+ * is_current tells whether there is a map, and it says what the catalogs say.
+ * What other sessions did is looked into only as far as they were heard of.
+ */
+static bool
+is_current(void)
+{
+	return current_map != NULL && !current_map->stale &&
+		!schemas_changed() && !foreign_keys_changed() && !relations_changed();
+}
+
+static bool
+schemas_changed(void)
+{
+	if (!schemas_invalidated)
+		return false;
+	schemas_invalidated = false;
+	if (EffFingerprintSchemas() != current_map->schemas)
+		mark_stale();
+	return current_map->stale;
+}
+
+/*
+ * relations_changed reads anew those relations of the map that may have changed,
+ * and compares: VACUUM and ANALYZE, too, say that a table has changed, but the
+ * map holds nothing of what they do.  An error in between leaves all suspect.
+ */
+static bool
+relations_changed(void)
+{
+	DataMap    *map = current_map;
+	uint64		suspicions = map->suspicions;
+	MemoryContext context;
+	MemoryContext previous;
+	bool		changed;
+
+	if (suspicions == map->settled)
+		return false;
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced suspects", ALLOCSET_DEFAULT_SIZES);
+	previous = MemoryContextSwitchTo(context);
+	changed = EffCitusFingerprint() != map->citus;
+	foreach_ptr(MapRelation, entry, take_suspects(map))
+	{
+		changed = changed || relation_differs(entry);
+		CHECK_FOR_INTERRUPTS();
+	}
+	MemoryContextSwitchTo(previous);
+	MemoryContextDelete(context);
+	map->all_suspect = false;
+	map->settled = suspicions;
+	if (changed)
+		mark_stale();
+	return map->stale;
+}
+
+/* take_suspects lists what is to be compared, and from then on all is suspect until that is done. */
+static List *
+take_suspects(DataMap *map)
+{
+	List	   *suspects = NIL;
+	HASH_SEQ_STATUS status;
+	MapRelation *entry;
+
+	hash_seq_init(&status, map->relations);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if ((entry->rel != NULL || entry->gone) && (map->all_suspect || has_suspect(map, entry)))
+			suspects = lappend(suspects, entry);
+	map->all_suspect = true;
+	map->loading = false;
+	hash_seq_init(&status, map->relations);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		entry->suspect = false;
+	return suspects;
+}
+
+/* has_suspect: the triggers and children of children are told with their table. */
+static bool
+has_suspect(DataMap *map, MapRelation *entry)
+{
+	if (entry->rel != NULL)
+		foreach_oid(oid, entry->rel->inheritors)
+		{
+			MapRelation *child = hash_search(map->relations, &oid, HASH_FIND, NULL);
+
+			if (child != NULL && child->suspect)
+				return true;
+		}
+	return entry->suspect;
+}
+
+static bool
+relation_differs(const MapRelation *entry)
+{
+	EffRelation *now = EffRelationLoad(entry->oid);
+
+	if (now == NULL || entry->rel == NULL)
+		return now != entry->rel;
+	return now->fingerprint != entry->rel->fingerprint;
 }
 
 /*
@@ -241,7 +363,10 @@ mark_stale(void)
 		current_map->stale = true;
 }
 
-/* relation_changed only sets a flag: it may be called at any time. */
+/*
+ * relation_changed only sets flags: it may be called at any time.  A change of
+ * the sentinel is one of labels, which is not compared.
+ */
 static void
 relation_changed(Datum arg, Oid relid)
 {
@@ -249,14 +374,19 @@ relation_changed(Datum arg, Oid relid)
 		changed_while_building = true;
 	if (current_map == NULL || current_map->stale)
 		return;
-	if (OidIsValid(relid) && relid != current_map->sentinel)
+	if (!OidIsValid(relid) || relid == current_map->sentinel)
+		mark_stale();
+	else
 	{
 		MapRelation *entry = hash_search(current_map->relations, &relid, HASH_FIND, NULL);
 
-		if (entry == NULL || !entry->used)
-			return;
+		/* what is being read may find that it uses the relation */
+		current_map->all_suspect |= current_map->loading;
+		if (entry != NULL && entry->used)
+			entry->suspect = true;
+		if (current_map->loading || (entry != NULL && entry->used))
+			current_map->suspicions++;
 	}
-	mark_stale();
 }
 
 static void
@@ -271,7 +401,8 @@ type_changed(Datum arg, int cacheid, uint32 hashvalue)
 static void
 schema_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
-	mark_stale();
+	schemas_invalidated = true;
+	changed_while_building = true;
 }
 
 static void
@@ -286,8 +417,33 @@ transaction_ended(XactEvent event, void *arg)
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
+	if (event == XACT_EVENT_ABORT)
+		suspect_what_was_read();
+	if (current_map != NULL)
+		current_map->read = false;
 	foreach_ptr(DataMap, map, stale_maps)
 		MemoryContextDelete(map->context);
 	list_free(stale_maps);
 	stale_maps = NIL;
+}
+
+static void
+subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		suspect_what_was_read();
+}
+
+/*
+ * suspect_what_was_read: a rollback takes back DDL of this session.  The server
+ * tells of the relations that it changed, and not of a parent that has its
+ * child again.
+ */
+static void
+suspect_what_was_read(void)
+{
+	if (current_map == NULL || !current_map->read)
+		return;
+	current_map->all_suspect = true;
+	current_map->suspicions++;
 }

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "relations/fingerprint.h"
 #include "relations/relations.h"
 
 #include "access/genam.h"
@@ -94,9 +95,12 @@ EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum)
 	return false;
 }
 
-/* EffIndexesLoad reads the valid indexes of a table, the primary key first. */
+/*
+ * EffIndexesLoad reads the valid indexes of a table, the primary key first, and
+ * adds their rows to the fingerprint.
+ */
 List *
-EffIndexesLoad(Oid relid)
+EffIndexesLoad(Oid relid, uint64 *fingerprint)
 {
 	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -116,6 +120,7 @@ EffIndexesLoad(Oid relid)
 
 		if (!form->indisvalid || !form->indislive)
 			continue;
+		EffFingerprintRow(fingerprint, tuple);
 		index = palloc0(sizeof(EffIndex));
 		index->oid = form->indexrelid;
 		index->unique = form->indisunique;

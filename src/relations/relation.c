@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/gone.h"
+#include "relations/fingerprint.h"
 #include "relations/relations.h"
 
 #include "access/genam.h"
@@ -12,8 +13,11 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_rewrite.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -32,6 +36,10 @@ static void load_triggers(EffRelation *rel, Oid relid);
 
 /*
  * EffRelationLoad reads one relation; NULL where it does not exist.
+ *
+ * The fingerprint is of the rows that were read, and of those that are read
+ * later to make something of the relation: CHECK constraints, rules and
+ * expressions of generated columns.
  */
 EffRelation *
 EffRelationLoad(Oid relid)
@@ -40,6 +48,7 @@ EffRelationLoad(Oid relid)
 	Form_pg_class form;
 	EffRelation *rel;
 	int			natts;
+	bool		has_checks;
 
 	if (!HeapTupleIsValid(tuple))
 		return NULL;
@@ -52,18 +61,24 @@ EffRelationLoad(Oid relid)
 	rel->persistence = form->relpersistence;
 	rel->is_partition = form->relispartition;
 	natts = form->relnatts;
+	has_checks = form->relchecks > 0;
+	EffFingerprintClass(&rel->fingerprint, tuple);
 	ReleaseSysCache(tuple);
 	if (rel->schema == NULL)
 		return NULL;
+	EffFingerprintBytes(&rel->fingerprint, rel->schema, strlen(rel->schema));
 
 	rel->sql = quote_qualified_identifier(rel->schema, rel->relname);
 	rel->name = strcmp(rel->schema, "public") == 0 ?
 		pstrdup(quote_identifier(rel->relname)) : rel->sql;
 	load_columns(rel, natts);
-	rel->indexes = EffIndexesLoad(relid);
+	rel->indexes = EffIndexesLoad(relid, &rel->fingerprint);
 	rel->inheritors = find_all_inheritors(relid, NoLock, NULL);
 	foreach_oid(oid, rel->inheritors)
 		load_triggers(rel, oid);
+	if (has_checks)
+		EffFingerprintRowsOf(&rel->fingerprint, ConstraintRelationId, ConstraintRelidTypidNameIndexId,
+							 Anum_pg_constraint_conrelid, relid);
 	return rel;
 }
 
@@ -218,6 +233,8 @@ EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n)
 static void
 load_columns(EffRelation *rel, int natts)
 {
+	bool		has_generated = false;
+
 	rel->columns = palloc0(sizeof(EffColumn) * Max(natts, 1));
 	for (int attnum = 1; attnum <= natts; attnum++)
 	{
@@ -228,6 +245,7 @@ load_columns(EffRelation *rel, int natts)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		att = (Form_pg_attribute) GETSTRUCT(tuple);
+		EffFingerprintRow(&rel->fingerprint, tuple);
 		if (!att->attisdropped)
 		{
 			column = &rel->columns[rel->ncolumns++];
@@ -240,9 +258,14 @@ load_columns(EffRelation *rel, int natts)
 			column->has_default = att->atthasdef;
 			column->generated = att->attgenerated != '\0';
 			column->identity_always = att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
+			EffFingerprintBytes(&rel->fingerprint, &column->not_null, sizeof(bool));
+			has_generated |= column->generated;
 		}
 		ReleaseSysCache(tuple);
 	}
+	if (has_generated)
+		EffFingerprintRowsOf(&rel->fingerprint, AttrDefaultRelationId, AttrDefaultIndexId,
+							 Anum_pg_attrdef_adrelid, rel->oid);
 }
 
 static bool
@@ -278,12 +301,20 @@ load_triggers(EffRelation *rel, Oid relid)
 	ScanKeyData key;
 	SysScanDesc scan;
 	bool		maybe_trigger;
+	bool		has_rules;
 
+	EffFingerprintBytes(&rel->fingerprint, &relid, sizeof(Oid));
 	if (!HeapTupleIsValid(tuple))
 		return;
 	maybe_trigger = ((Form_pg_class) GETSTRUCT(tuple))->relhastriggers;
-	rel->has_triggers |= ((Form_pg_class) GETSTRUCT(tuple))->relhasrules;
+	has_rules = ((Form_pg_class) GETSTRUCT(tuple))->relhasrules;
 	ReleaseSysCache(tuple);
+	rel->has_triggers |= has_rules;
+	/* the server does not plan a kept statement anew where a rule had left nothing of it */
+	EffFingerprintBytes(&rel->fingerprint, &has_rules, sizeof(bool));
+	if (has_rules)
+		EffFingerprintRowsOf(&rel->fingerprint, RewriteRelationId, RewriteRelRulenameIndexId,
+							 Anum_pg_rewrite_ev_class, relid);
 	if (!maybe_trigger)
 		return;
 
@@ -294,6 +325,7 @@ load_triggers(EffRelation *rel, Oid relid)
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
 
+		EffFingerprintRow(&rel->fingerprint, tuple);
 		rel->has_triggers |= !form->tgisinternal && form->tgenabled != TRIGGER_DISABLED;
 		if (form->tgdeferrable && OidIsValid(form->tgconstraint))
 			rel->deferrable = list_append_unique_oid(rel->deferrable, form->tgconstraint);

@@ -62,6 +62,7 @@ typedef struct EffRelation
 	EffColumn  *columns;		/* by attnum */
 	List	   *indexes;		/* of EffIndex, primary key first, then by oid */
 	List	   *inheritors;		/* of Oid: itself and all its children */
+	uint64		fingerprint;	/* of the catalog rows that it was read from */
 } EffRelation;
 
 /* A foreign key; clones on partitions (conparentid <> 0) are left out */
@@ -143,7 +144,7 @@ extern Bitmapset *EffGeneratedFrom(EffRelation *rel, EffColumn *column);
 
 extern Node *EffGenerationExpression(EffRelation *rel, AttrNumber attnum);
 
-extern List *EffIndexesLoad(Oid relid);
+extern List *EffIndexesLoad(Oid relid, uint64 *fingerprint);
 
 /* alias.column, quoted */
 extern char *EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum);
