@@ -21,6 +21,7 @@ static void check_comments(Oid relid, int attnum);
 static bool may_break_labels(Node *parsetree);
 static bool may_break_expressions(Node *parsetree);
 static List *relations_with_expressions(void);
+static bool has_expression(MapTable *table);
 static void warn_of_broken_labels(List *relids);
 
 /*
@@ -81,6 +82,7 @@ effaced_check_ddl(PG_FUNCTION_ARGS)
 		else
 			relids = list_append_unique_oid(relids, relid);
 	}
+	CommandCounterIncrement();
 	if (may_break_expressions(event->parsetree))
 	{
 		/* statements that were made before may name what is gone */
@@ -171,19 +173,31 @@ may_break_expressions(Node *parsetree)
 		type == OBJECT_EXTENSION;
 }
 
-/* relations_with_expressions lists the tables whose labels hold SQL. */
+/* relations_with_expressions lists the tables (OIDs) whose labels hold SQL that can be read. */
 static List *
 relations_with_expressions(void)
 {
+	DataMap    *map = EffMapGet();
 	List	   *result = NIL;
 
-	foreach_ptr(StoredLabel, label, EffLabelsLoad())
-	{
-		if (strstr(label->json, "\"surrogate\"") != NULL || strstr(label->json, "\"where\"") != NULL ||
-			strstr(label->json, "\"set\"") != NULL)
-			result = list_append_unique_oid(result, label->relid);
-	}
+	for (int i = 0; i < map->ntables; i++)
+		if (has_expression(map->tables[i]))
+			result = lappend_oid(result, map->tables[i]->rel->oid);
 	return result;
+}
+
+static bool
+has_expression(MapTable *table)
+{
+	foreach_ptr(MapColumn, column, table->columns)
+		if (column->label->surrogate != NULL)
+			return true;
+	if (table->label == NULL)
+		return false;
+	foreach_ptr(LinkLabel, link, table->label->links)
+		if (link->where != NULL)
+			return true;
+	return table->label->subject_where != NULL || table->label->set != NIL;
 }
 
 /*
@@ -196,7 +210,6 @@ warn_of_broken_labels(List *relids)
 	DataMap    *map;
 	List	   *warned = NIL;
 
-	CommandCounterIncrement();
 	foreach_oid(oid, relids)
 	{
 		foreach_ptr(StoredLabel, label, EffLabelsOf(oid))
