@@ -6,7 +6,7 @@
 
 #include "map/graph.h"
 #include "rows/scope.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"

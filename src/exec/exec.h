@@ -6,7 +6,7 @@
 #define EFF_EXEC_H
 
 #include "effaced.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 #include "plan/plan.h"
 #include "rows/bind.h"
 #include "utils/hsearch.h"

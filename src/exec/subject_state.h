@@ -6,7 +6,7 @@
 #define EFF_SUBJECT_STATE_H
 
 #include "effaced.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 
 typedef enum SubjectState
 {

@@ -7,7 +7,7 @@
 #define EFF_EXPORT_H
 
 #include "effaced.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 #include "utils/jsonb.h"
 
 /* Define the setting of access folders; call once, when the module is loaded */

@@ -8,7 +8,7 @@
 #include "base/bracket.h"
 #include "base/own.h"
 #include "export/questions.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"

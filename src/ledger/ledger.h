@@ -6,7 +6,7 @@
 #define EFF_LEDGER_H
 
 #include "effaced.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 
 /* Argument argno of a function; ERROR ZE005 where it is blank, or NULL though required */
 extern char *EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required);

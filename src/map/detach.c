@@ -1,6 +1,9 @@
 /*
  * detach.c
- *	  FIXME
+ *	  Which columns of a row to set to NULL, so that it no longer references
+ *	  another row, or no longer belongs to a subject.
+ *
+ * A surviving row is detached from the row of a subject that an erasure deletes.
  */
 #include "postgres.h"
 
@@ -12,9 +15,10 @@ static bool is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffC
 static bool joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column);
 
 /*
- * EffDetachColumns lists the columns (int attnums) that end a reference when
- * set to NULL.  One is enough, but for MATCH FULL: the last one that nothing
- * else needs, neither another foreign key nor the way of a link.
+ * EffDetachColumns returns the columns (int attnums) of a foreign key that end
+ * the reference when they are set to NULL, NIL where none can be.  MATCH FULL
+ * needs all of them.  Otherwise one is enough: the last column that no link joins
+ * by in another way and, if there is one, that no other foreign key has.
  */
 List *
 EffDetachColumns(DataMap *map, ForeignKey *fk)
@@ -50,7 +54,7 @@ EffDetachColumns(DataMap *map, ForeignKey *fk)
 	return best == InvalidAttrNumber ? NIL : list_make1_int(best);
 }
 
-/* is_on_other_way: a link joins on the column by something else than this key. */
+/* is_on_other_way returns whether a link joins by the column, and not as this foreign key does. */
 static bool
 is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column)
 {
@@ -63,7 +67,10 @@ is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *colum
 	return false;
 }
 
-/* joins_on: one of the columns of a side of a hop is the column of a relation, or of the table that it is part of. */
+/*
+ * joins_on returns whether n columns of one side of a hop include a column of a
+ * relation, which may be a partition or a child of the table on that side.
+ */
 static bool
 joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column)
 {
@@ -75,7 +82,9 @@ joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, 
 }
 
 /*
- * EffDetachAllowed: by the foreign key's own action, or by an UPDATE.
+ * EffDetachAllowed returns whether rows of a labelled table can be detached from
+ * the rows that a foreign key of theirs references, by the foreign key's own
+ * action or by an UPDATE, without changing a column that is retained.
  */
 bool
 EffDetachAllowed(DataMap *map, MapTable *source, ForeignKey *fk)
@@ -101,8 +110,10 @@ EffDetachAllowed(DataMap *map, MapTable *source, ForeignKey *fk)
 }
 
 /*
- * EffDetachLinkColumns: what a kept row lets go of its subject by, NIL where
- * the link runs against a reference, or the columns are not nullable or retained.
+ * EffDetachLinkColumns returns the columns (int attnums) to set to NULL in a
+ * surviving row so that it is no longer the subject's by a link.  NIL where the
+ * link's first hop goes against a reference, where no column of it can be NULL,
+ * or where one of them is retained.
  */
 List *
 EffDetachLinkColumns(DataMap *map, TableLink *link)

@@ -1,6 +1,6 @@
 /*
  * graph.c
- *	  FIXME
+ *	  Subjects, and the tables and links of each, once links are resolved.
  */
 #include "postgres.h"
 
@@ -8,10 +8,13 @@
 #include "map/map_int.h"
 
 static void note_joins(DataMap *map);
+static void note_join(DataMap *map, EffRelation *side, JoinHop *hop);
+static void raise_no_subject(Oid relid, int n, const char *names) pg_attribute_noreturn();
 
 /*
- * EffGraphGet returns the data map with all links resolved.  Every request
- * begins here, so that it is refused here where the rows are not.
+ * EffGraphGet returns the data map as of now with all links resolved.  It lives
+ * until the transaction ends.  ERROR on a worker of Citus, which does not have all
+ * of the rows: every request begins with this function.
  */
 DataMap *
 EffGraphGet(void)
@@ -25,7 +28,7 @@ EffGraphGet(void)
 	if (map->resolved)
 		return map;
 	context = MemoryContextSwitchTo(map->context);
-	reaching = EffFindReaching(map);
+	reaching = EffGraphReaching(map);
 	for (int i = 0; i < map->ntables; i++)
 	{
 		map->tables[i]->links = NIL;
@@ -38,7 +41,7 @@ EffGraphGet(void)
 	return map;
 }
 
-/* note_joins lets the links that join on a relation be found from it. */
+/* note_joins lets the hops that join a relation, or the table that it is part of, be found from it. */
 static void
 note_joins(DataMap *map)
 {
@@ -46,23 +49,27 @@ note_joins(DataMap *map)
 		foreach_ptr(TableLink, link, map->tables[i]->links)
 			foreach_ptr(JoinHop, hop, link->hops)
 			{
-				foreach_oid(oid, hop->source->inheritors)
-				{
-					MapRelation *relation = EffMapRelation(map, oid);
-
-					relation->joins = lappend(relation->joins, hop);
-				}
-				foreach_oid(each_oid, hop->target->inheritors)
-				{
-					MapRelation *relation = EffMapRelation(map, each_oid);
-
-					relation->joins = lappend(relation->joins, hop);
-				}
+				note_join(map, hop->source, hop);
+				note_join(map, hop->target, hop);
 			}
 }
 
+static void
+note_join(DataMap *map, EffRelation *side, JoinHop *hop)
+{
+	foreach_oid(oid, side->inheritors)
+	{
+		MapRelation *relation = EffMapRelation(map, oid);
+
+		relation->joins = lappend(relation->joins, hop);
+	}
+}
+
 /*
- * EffGraphSubject finds the subject table that a call is about.
+ * EffGraphSubject returns the subject table that a call is about: the relation,
+ * or the only subject table where relid is InvalidOid.  ERROR ZE002 where the
+ * relation is none, or several may be meant; the table's own error where its
+ * label cannot be read.
  */
 MapTable *
 EffGraphSubject(DataMap *map, Oid relid)
@@ -79,15 +86,20 @@ EffGraphSubject(DataMap *map, Oid relid)
 		if (!table->is_subject)
 			continue;
 		appendStringInfo(&names, "%s%s", n++ > 0 ? ", " : "", table->name);
-		found = table;
-		if (table->rel->oid == relid)
-		{
-			if (table->error)
-				EffMapErrorRaise(table->error);
-			return table;
-		}
+		if (!OidIsValid(relid) || table->rel->oid == relid)
+			found = table;
 	}
+	if (found == NULL || (!OidIsValid(relid) && n > 1))
+		raise_no_subject(relid, n, names.data);
+	if (found->error)
+		EffMapErrorRaise(found->error);
+	return found;
+}
 
+/* raise_no_subject: n and names are those of the subject tables that there are. */
+static void
+raise_no_subject(Oid relid, int n, const char *names)
+{
 	if (OidIsValid(relid))
 	{
 		char	   *name = EffRelationDisplayName(relid);
@@ -96,7 +108,7 @@ EffGraphSubject(DataMap *map, Oid relid)
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 name ? errmsg("%s is not a subject table", name) :
 				 errmsg("relation with OID %u does not exist", relid),
-				 n > 0 ? errhint("Subject tables: %s.", names.data) :
+				 n > 0 ? errhint("Subject tables: %s.", names) :
 				 errhint("Mark it: SECURITY LABEL FOR effaced ON TABLE %s IS '{\"path\": \"\"}';",
 						 name ? name : "users"),
 				 errhidestmt(true)));
@@ -107,19 +119,17 @@ EffGraphSubject(DataMap *map, Oid relid)
 				 errmsg("the data map has no subject table"),
 				 errhint("Mark the table of the persons: SECURITY LABEL FOR effaced ON TABLE users IS '{\"path\": \"\"}';"),
 				 errhidestmt(true)));
-	if (n > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_SUBJECT),
-				 errmsg("the data map has several subject tables and the call names none"),
-				 errhint("Add subject => '...', one of: %s.", names.data),
-				 errhidestmt(true)));
-	if (found->error)
-		EffMapErrorRaise(found->error);
-	return found;
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_SUBJECT),
+			 errmsg("the data map has several subject tables and the call names none"),
+			 errhint("Add subject => '...', one of: %s.", names),
+			 errhidestmt(true)));
 }
 
 /*
- * EffGraphSubjectArgument: NULL stands for the only subject table.
+ * EffGraphSubjectArgument returns the subject table that argument argno of a
+ * function means, which is a regclass; NULL stands for the only subject table.
+ * Errors are those of EffGraphSubject().
  */
 MapTable *
 EffGraphSubjectArgument(DataMap *map, FunctionCallInfo fcinfo, int argno)
@@ -128,8 +138,9 @@ EffGraphSubjectArgument(DataMap *map, FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * EffGraphTables lists the tables of a subject by name.  A table anywhere in
- * the map that is broken fails the call: its rows might be the subject's.
+ * EffGraphTables returns the tables (MapTable) that hold rows of a subject or
+ * that it may access, its own table included, by name.  ERROR where any table of
+ * the map is broken, for its rows might be the subject's.
  */
 List *
 EffGraphTables(DataMap *map, MapTable *subject)
@@ -145,6 +156,7 @@ EffGraphTables(DataMap *map, MapTable *subject)
 	return result;
 }
 
+/* EffGraphLinks returns the links (TableLink) from a table to a subject. */
 List *
 EffGraphLinks(MapTable *table, MapTable *subject)
 {
@@ -157,7 +169,7 @@ EffGraphLinks(MapTable *table, MapTable *subject)
 	return result;
 }
 
-/* EffGraphRoleLinks lists those of them by which the subject owns rows, or may access them. */
+/* EffGraphRoleLinks returns those of the links from a table to a subject that have a role. */
 List *
 EffGraphRoleLinks(MapTable *table, MapTable *subject, LinkRole role)
 {
@@ -170,6 +182,7 @@ EffGraphRoleLinks(MapTable *table, MapTable *subject, LinkRole role)
 	return result;
 }
 
+/* EffGraphRaiseErrors raises the error of a table whose labels, or whose links, cannot be used. */
 void
 EffGraphRaiseErrors(MapTable *table)
 {

@@ -1,12 +1,18 @@
 /*
  * hops.c
- *	  FIXME
+ *	  Hops: joins of two tables on the way from a table to a subject, and what
+ *	  can be told of a link from its hops.
  */
 #include "postgres.h"
 
 #include "map/map_int.h"
 
-/* EffHopFinish adds a hop to the link and tells whether it met a subject table. */
+static bool same_hop(JoinHop *a, JoinHop *b);
+
+/*
+ * EffHopFinish adds a hop to those of a link, and returns whether the way ends
+ * there because the hop leads to a subject table.
+ */
 bool
 EffHopFinish(DataMap *map, TableLink *link, JoinHop *hop)
 {
@@ -20,6 +26,10 @@ EffHopFinish(DataMap *map, TableLink *link, JoinHop *hop)
 	return true;
 }
 
+/*
+ * EffHopRequireSubject raises ZE001 about a link whose hops end before a subject
+ * table.  what names that which was written: a path, or a chain of hops.
+ */
 void
 EffHopRequireSubject(TableLink *link, const char *what)
 {
@@ -33,6 +43,7 @@ EffHopRequireSubject(TableLink *link, const char *what)
 					 last->target->sql)));
 }
 
+/* EffHopAlong returns the hop from the table of a foreign key to the table that it references. */
 JoinHop *
 EffHopAlong(DataMap *map, ForeignKey *fk)
 {
@@ -47,6 +58,10 @@ EffHopAlong(DataMap *map, ForeignKey *fk)
 	return hop;
 }
 
+/*
+ * EffHopAgainst returns the hop from the table that a foreign key references to
+ * its own table, where several rows may reference each row.
+ */
 JoinHop *
 EffHopAgainst(DataMap *map, ForeignKey *fk)
 {
@@ -60,4 +75,75 @@ EffHopAgainst(DataMap *map, ForeignKey *fk)
 	hop->fk = fk;
 	hop->reverse = true;
 	return hop;
+}
+
+/*
+ * EffLinkIsKey returns whether n columns of a subject table are its whole
+ * identifier, in whatever order.
+ */
+bool
+EffLinkIsKey(MapTable *subject, const AttrNumber *target_columns, int n)
+{
+	if (n != subject->nkey)
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		bool		found = false;
+
+		for (int k = 0; k < n; k++)
+			found |= subject->key[k] == target_columns[i];
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * EffLinkCarriesKey returns whether the rows before the subject's own hold its
+ * whole identifier, so that the subject table need not be read.
+ */
+bool
+EffLinkCarriesKey(TableLink *link)
+{
+	JoinHop    *last = llast(link->hops);
+
+	return link->subject->label->subject_where == NULL &&
+		EffLinkIsKey(link->subject, last->target_columns, last->n);
+}
+
+/* EffLinkStartsAt returns whether the first hop of a link joins by one of the columns (int attnums). */
+bool
+EffLinkStartsAt(TableLink *link, List *columns)
+{
+	JoinHop    *first = linitial(link->hops);
+
+	for (int i = 0; i < first->n && !first->reverse; i++)
+		if (list_member_int(columns, first->source_columns[i]))
+			return true;
+	return false;
+}
+
+/*
+ * EffLinkSameHops returns whether the hops of a link from its i-th on (from 0)
+ * are the hops of another link, and lead to the same subject.
+ */
+bool
+EffLinkSameHops(TableLink *link, int i, TableLink *other)
+{
+	int			rest = list_length(link->hops) - i;
+
+	if (other->subject != link->subject || list_length(other->hops) != rest)
+		return false;
+	for (int k = 0; k < rest; k++)
+		if (!same_hop(list_nth(link->hops, i + k), list_nth(other->hops, k)))
+			return false;
+	return true;
+}
+
+static bool
+same_hop(JoinHop *a, JoinHop *b)
+{
+	return a->source == b->source && a->target == b->target && a->n == b->n &&
+		memcmp(a->source_columns, b->source_columns, sizeof(AttrNumber) * a->n) == 0 &&
+		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->n) == 0;
 }

@@ -1,6 +1,7 @@
 /*
  * inference.c
- *	  FIXME
+ *	  Finds the chain of foreign keys from a table to a subject table, where its
+ *	  label says nothing of the way.
  */
 #include "postgres.h"
 
@@ -23,19 +24,22 @@ typedef struct Inference
 	int			steps;
 } Inference;
 
+static void raise_no_chain(Inference *inference, TableLink *link) pg_attribute_noreturn();
 static void search_chains(Inference *inference, Oid relid);
 static char *path_of_chain(DataMap *map, List *chain);
+static void append_segment(StringInfo path, const char *name);
 static char *label_statement(TableLink *link, const char *key, const char *json_value);
 
 /*
- * EffInferLink takes the only chain of foreign keys that leads to a subject, and
- * never guesses between several.
+ * EffInferLink gives a link the hops of the only chain of foreign keys that leads
+ * to a subject table.  ERROR ZE002 where there is none, or several: the hint then
+ * has a statement for each, since effaced never guesses.  reaching is what
+ * EffGraphReaching() returns.
  */
 void
 EffInferLink(DataMap *map, TableLink *link, HTAB *reaching)
 {
 	Inference	inference = {.map = map, .reaching = reaching};
-	StringInfoData hint;
 	ListCell   *lc;
 
 	link->inferred = true;
@@ -48,15 +52,27 @@ EffInferLink(DataMap *map, TableLink *link, HTAB *reaching)
 				return;
 	}
 
+	raise_no_chain(&inference, link);
+}
+
+/* raise_no_chain: there is none, or several, or the search was given up. */
+static void
+raise_no_chain(Inference *inference, TableLink *link)
+{
+	StringInfoData hint;
+	ListCell   *lc;
+
 	initStringInfo(&hint);
-	if (inference.found == NIL)
+	if (inference->found == NIL)
 	{
 		if (link->table->rel->relkind == RELKIND_FOREIGN_TABLE)
 			appendStringInfoString(&hint, "A foreign table needs hops: ");
 		else
 			appendStringInfoString(&hint, "Say how it joins: ");
-		appendStringInfoString(&hint, label_statement(link, "hops",
-													  "[{\"source_columns\": [\"user_id\"], \"target_table\": \"users\", \"target_columns\": [\"id\"]}]"));
+		appendStringInfoString(&hint,
+							   label_statement(link, "hops",
+											   "[{\"source_columns\": [\"user_id\"], "
+											   "\"target_table\": \"users\", \"target_columns\": [\"id\"]}]"));
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("no chain of foreign keys leads from table %s to a subject table",
@@ -64,12 +80,12 @@ EffInferLink(DataMap *map, TableLink *link, HTAB *reaching)
 				 errhint("%s", hint.data)));
 	}
 	appendStringInfoString(&hint, "Choose one:");
-	foreach(lc, inference.found)
+	foreach(lc, inference->found)
 	{
 		StringInfoData json;
 
 		initStringInfo(&json);
-		escape_json(&json, path_of_chain(map, lfirst(lc)));
+		escape_json(&json, path_of_chain(inference->map, lfirst(lc)));
 		appendStringInfo(&hint, "\n%s", label_statement(link, "path", json.data));
 	}
 	ereport(ERROR,
@@ -79,7 +95,10 @@ EffInferLink(DataMap *map, TableLink *link, HTAB *reaching)
 			 errhint("%s", hint.data)));
 }
 
-/* search_chains walks foreign keys depth first, without meeting a table twice. */
+/*
+ * search_chains walks foreign keys depth first, without meeting a table twice.  It
+ * gives up after many steps, so that a dense graph does not take forever.
+ */
 static void
 search_chains(Inference *inference, Oid relid)
 {
@@ -108,9 +127,13 @@ search_chains(Inference *inference, Oid relid)
 	}
 }
 
-/* EffFindReaching collects every relation with some chain to a subject table. */
+/*
+ * EffGraphReaching returns the OIDs of all relations with some chain of foreign
+ * keys to a subject table, subject tables included, as a hash table in the current
+ * memory context.
+ */
 HTAB *
-EffFindReaching(DataMap *map)
+EffGraphReaching(DataMap *map)
 {
 	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
 	HTAB	   *reaching = hash_create("effaced reaching", 64, &control,
@@ -168,17 +191,24 @@ path_of_chain(DataMap *map, List *chain)
 		}
 		if (path.len > 0)
 			appendStringInfoChar(&path, '.');
-		if (strpbrk(name, ".\"(), \t\r\n") != NULL)
-		{
-			appendStringInfoChar(&path, '"');
-			for (; *name; name++)
-				appendStringInfo(&path, *name == '"' ? "\"\"" : "%c", *name);
-			appendStringInfoChar(&path, '"');
-		}
-		else
-			appendStringInfoString(&path, name);
+		append_segment(&path, name);
 	}
 	return path.data;
+}
+
+/* append_segment quotes a name where a path would read it as something else. */
+static void
+append_segment(StringInfo path, const char *name)
+{
+	if (strpbrk(name, ".\"(), \t\r\n") == NULL)
+	{
+		appendStringInfoString(path, name);
+		return;
+	}
+	appendStringInfoChar(path, '"');
+	for (; *name; name++)
+		appendStringInfo(path, *name == '"' ? "\"\"" : "%c", *name);
+	appendStringInfoChar(path, '"');
 }
 
 /* label_statement writes the statement that adds one key to a table's label. */
@@ -199,17 +229,8 @@ label_statement(TableLink *link, const char *key, const char *json_value)
 }
 
 /*
- * EffGraphReaching collects the OIDs of every relation with some chain of
- * foreign keys to a subject table, subject tables included.
- */
-HTAB *
-EffGraphReaching(DataMap *map)
-{
-	return EffFindReaching(map);
-}
-
-/*
- * EffGraphInferredPath writes the path that says what was inferred.
+ * EffGraphInferredPath returns the path that a label would have to name for the
+ * link to have the hops that were inferred for it.
  */
 char *
 EffGraphInferredPath(DataMap *map, TableLink *link)

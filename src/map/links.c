@@ -27,6 +27,11 @@ static char *describe_candidates(DataMap *map, EffRelation *from);
 static char *all_columns(EffRelation *rel);
 static bool comparable(EffColumn *source, EffColumn *target);
 
+/*
+ * EffLinksResolve gives a table its links: those of its label, or one that is
+ * inferred.  A link that cannot be resolved has an error instead of hops.
+ * reaching is what EffGraphReaching() returns.
+ */
 void
 EffLinksResolve(DataMap *map, MapTable *table, HTAB *reaching)
 {
@@ -335,7 +340,10 @@ all_columns(EffRelation *rel)
 	return EffJoinNames(rel, attnums, rel->ncolumns);
 }
 
-/* comparable: by the = of the target's type, which is named where it is not pg_catalog's. */
+/*
+ * comparable returns whether two columns can be joined by =: by the = of their one
+ * type, or by one of pg_catalog between two types.
+ */
 static bool
 comparable(EffColumn *source, EffColumn *target)
 {
@@ -350,8 +358,9 @@ comparable(EffColumn *source, EffColumn *target)
 }
 
 /*
- * EffGraphInfer links a relation as if it had a label that says nothing of the
- * way; the result carries the error where there is not exactly one chain.
+ * EffGraphInfer returns the link that a relation would have if it had a label that
+ * says nothing of the way; where there is not exactly one chain of foreign keys,
+ * the link has an error.  reaching is what EffGraphReaching() returns.
  */
 TableLink *
 EffGraphInfer(DataMap *map, EffRelation *rel, HTAB *reaching)
@@ -365,8 +374,8 @@ EffGraphInfer(DataMap *map, EffRelation *rel, HTAB *reaching)
 }
 
 /*
- * EffGraphUsedPath writes the part of a link's path that leads to the subject
- * table; NULL where that is all of it.
+ * EffGraphUsedPath returns the part of a link's path that leads to the subject
+ * table, NULL where that is all of it: a way ends at the first subject table.
  */
 char *
 EffGraphUsedPath(TableLink *link)

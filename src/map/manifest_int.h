@@ -23,10 +23,11 @@ typedef struct PayloadColumn
 	ColumnLabel *spec;
 } PayloadColumn;
 
-extern void EffManifestWriteTable(StringInfo buf, const char *name, List *columns, TableLabel *link, List *subject_key, const char *kind);
-
+/* Parts of a manifest, appended to its text */
+extern void EffManifestWriteTable(StringInfo buf, const char *name, List *columns, TableLabel *link,
+								  List *subject_key, const char *kind);
 extern void EffManifestWriteSpec(StringInfo buf, ColumnLabel *label);
-
-extern void EffManifestWriteLink(StringInfo buf, TableLabel *label, List *subject_key, const char *kind);
+extern void EffManifestWriteLink(StringInfo buf, TableLabel *label, List *subject_key,
+								 const char *kind);
 
 #endif							/* EFF_MANIFEST_INT_H */

@@ -1,6 +1,10 @@
 /*
  * manifest_read.c
- *	  FIXME
+ *	  Reads the data map from JSON documents of any version, and applies them.
+ *
+ * Versions 1 and 2 are what the Python library of the same name writes: one
+ * subject_id_column in every link ("id" where it was left to its default), and
+ * retention without an anchor in version 1.
  */
 #include "postgres.h"
 
@@ -48,8 +52,8 @@ effaced_manifest_upgrade(PG_FUNCTION_ARGS)
 		}
 		EffJsonComma(&buf);
 		EffManifestWriteTable(&buf, table->name, columns, table->link,
-					table->link ? table->link->subject_id_columns : NIL,
-					table->link && table->link->subject ? table->link->subject : table->name);
+							  table->link ? table->link->subject_id_columns : NIL,
+							  table->link && table->link->subject ? table->link->subject : table->name);
 	}
 	appendStringInfoString(&buf, "]}");
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));

@@ -1,10 +1,6 @@
 /*
  * manifest_write.c
- *	  The data map as a versioned JSON document, and back.
- *
- * Versions 1 and 2 are what the Python library of the same name writes: one
- * subject_id_column in every link ("id" where it was left to its default), and
- * retention without an anchor in version 1.
+ *	  Writes the data map as a versioned JSON document.
  */
 #include "postgres.h"
 
@@ -110,7 +106,11 @@ write_map_table(StringInfo buf, MapTable *table)
 	EffManifestWriteTable(buf, table->name, columns, table->label, key, table->kind);
 }
 
-/* EffManifestWriteTable: columns is a list of (name, label) pairs. */
+/*
+ * EffManifestWriteTable appends one table of a manifest.  columns is a list of lists
+ * of two, a name and a ColumnLabel; subject_key are the names of the identifier
+ * columns, and kind names the kind of subject, where the table is a subject's.
+ */
 void
 EffManifestWriteTable(StringInfo buf, const char *name, List *columns, TableLabel *link,
 			List *subject_key, const char *kind)
@@ -137,6 +137,7 @@ EffManifestWriteTable(StringInfo buf, const char *name, List *columns, TableLabe
 	appendStringInfoChar(buf, '}');
 }
 
+/* EffManifestWriteSpec appends a column label, every key of it. */
 void
 EffManifestWriteSpec(StringInfo buf, ColumnLabel *label)
 {
@@ -172,6 +173,10 @@ write_retention(StringInfo buf, RetentionPolicy *retention)
 	appendStringInfoChar(buf, '}');
 }
 
+/*
+ * EffManifestWriteLink appends a table label, every key of it.  subject_key and kind
+ * are as for EffManifestWriteTable().
+ */
 void
 EffManifestWriteLink(StringInfo buf, TableLabel *label, List *subject_key, const char *kind)
 {

@@ -1,6 +1,7 @@
 /*
  * map.c
- *	  FIXME
+ *	  Looks up relations, tables and columns in the data map, and keeps errors
+ *	  with what they are about.
  */
 #include "postgres.h"
 
@@ -17,7 +18,8 @@ static int	pin_quoting(void);
 static void unpin_quoting(int level);
 
 /*
- * EffMapRelation returns the entry of a relation, made where it is new.
+ * EffMapRelation returns the entry of a relation, made empty where the map does
+ * not have it yet.  Entries do not move while the map lives.
  */
 MapRelation *
 EffMapRelation(DataMap *map, Oid relid)
@@ -83,11 +85,10 @@ EffMapFind(DataMap *map, Oid relid)
 		map->loading = false;
 		MemoryContextSwitchTo(context);
 	}
-	/* the hash may have grown; entries do not move */
 	return entry->rel;
 }
 
-/* EffMapTable returns the labelled table of that name, or NULL. */
+/* EffMapTable returns the labelled table that a relation is, NULL where it has no label. */
 MapTable *
 EffMapTable(DataMap *map, Oid relid)
 {
@@ -112,17 +113,17 @@ EffMapTableOver(DataMap *map, Oid relid)
 	return table;
 }
 
+/* EffMapColumn returns a labelled column of a table, NULL where the column has no label. */
 MapColumn *
 EffMapColumn(MapTable *table, AttrNumber attnum)
 {
-	ListCell   *lc;
-
-	foreach(lc, table->columns)
-		if (((MapColumn *) lfirst(lc))->column->attnum == attnum)
-			return lfirst(lc);
+	foreach_ptr(MapColumn, column, table->columns)
+		if (column->column->attnum == attnum)
+			return column;
 	return NULL;
 }
 
+/* EffMapHoldsRefs returns whether a table has columns with identifiers in external systems. */
 bool
 EffMapHoldsRefs(MapTable *table)
 {
@@ -133,8 +134,9 @@ EffMapHoldsRefs(MapTable *table)
 }
 
 /*
- * EffMapIsCovered tells whether a column is labelled, or a member of the
- * primary key or of a foreign key.
+ * EffMapIsCovered returns whether a column is labelled, or a member of the primary
+ * key or of a foreign key: then it does not keep a row from being the subject's as
+ * a whole.
  */
 bool
 EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum)
@@ -185,7 +187,7 @@ EffMapDeletesRows(const MapTable *table)
 	return table->fully_pii_owned && EffMapKeepingColumn(table) == NULL;
 }
 
-/* EffTypeIsAnchor tells whether a retention can be reckoned from values of a type. */
+/* EffTypeIsAnchor returns whether values of a type can be the date from which a retention runs. */
 bool
 EffTypeIsAnchor(Oid type)
 {
@@ -194,6 +196,10 @@ EffTypeIsAnchor(Oid type)
 	return base == DATEOID || base == TIMESTAMPOID || base == TIMESTAMPTZOID;
 }
 
+/*
+ * EffMapErrorMake returns an error to be raised by whoever needs what it is about.
+ * The texts are not copied; detail and hint may be NULL.
+ */
 MapError *
 EffMapErrorMake(int code, char *message, char *detail, char *hint)
 {
@@ -207,8 +213,9 @@ EffMapErrorMake(int code, char *message, char *detail, char *hint)
 }
 
 /*
- * EffMapErrorCatch is called in PG_CATCH around code that only computes in
- * memory: it turns the error into a struct in the context given.
+ * EffMapErrorCatch returns the error being handled as a struct in a memory context,
+ * to which it switches.  It is to be called in PG_CATCH, around code that only
+ * reads catalogs and computes: nothing is rolled back.
  */
 MapError *
 EffMapErrorCatch(MemoryContext context)
@@ -221,7 +228,10 @@ EffMapErrorCatch(MemoryContext context)
 	return EffMapErrorFrom(error);
 }
 
-/* EffMapErrorFrom raises an error again that is not about the map. */
+/*
+ * EffMapErrorFrom returns an error of a label or of a way to a subject as a struct;
+ * any other error it raises again.
+ */
 MapError *
 EffMapErrorFrom(ErrorData *error)
 {
@@ -230,6 +240,7 @@ EffMapErrorFrom(ErrorData *error)
 	return EffMapErrorMake(error->sqlerrcode, error->message, error->detail, error->hint);
 }
 
+/* EffMapErrorRaise raises an error that was kept with what it is about. */
 void
 EffMapErrorRaise(const MapError *error)
 {

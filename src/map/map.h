@@ -126,40 +126,39 @@ typedef struct MapCacheSlot
 } MapCacheSlot;
 
 extern void EffMapInit(void);
-extern DataMap *EffMapGet(void);
 
-/* Lock relations (EffRelation) for writing; false where the map is no longer true, and is to be fetched again */
-extern bool EffMapHold(DataMap *map, List *relations);
+/* The map as of now, without links; whether it still holds once relations are locked */
+extern DataMap *EffMapGet(void);
+extern bool EffMapHold(DataMap *map, List *relations);	/* of EffRelation */
+
+/* Tell every session that labels of a relation changed */
+extern void EffMapInvalidate(Oid relid);
 
 /* The entry of a slot for a key, built where the map does not have it yet */
 extern void *EffMapCacheGet(DataMap *map, const MapCacheSlot *slot, const void *key);
 
+/* Relations; Load raises an error where one is gone, Find returns NULL */
 extern MapRelation *EffMapRelation(DataMap *map, Oid relid);
-
-/* Columns and indexes of a relation: raise undefined_table where it has been dropped, or return NULL */
 extern EffRelation *EffMapLoad(DataMap *map, Oid relid);
 extern EffRelation *EffMapFind(DataMap *map, Oid relid);
 
+/* Labelled tables and columns; NULL where there is none */
 extern MapTable *EffMapTable(DataMap *map, Oid relid);
 extern MapTable *EffMapTableOver(DataMap *map, Oid relid);
 extern MapColumn *EffMapColumn(MapTable *table, AttrNumber attnum);
-extern bool EffMapHoldsRefs(MapTable *table);	/* identifiers in external systems */
-/* The labelled column that keeps the rows of a table where its subject is erased; NULL where none does */
 extern MapColumn *EffMapKeepingColumn(const MapTable *table);
 
-/* Whether an erasure deletes the rows of a table that it reaches, rather than replacing their values */
+/* Facts of a table that its labels decide */
 extern bool EffMapDeletesRows(const MapTable *table);
-
+extern bool EffMapHoldsRefs(MapTable *table);
 extern bool EffMapIsCovered(DataMap *map, MapTable *table, AttrNumber attnum);
 
 extern bool EffTypeIsAnchor(Oid type);
 
+/* Errors that are kept with what they are about */
 extern MapError *EffMapErrorMake(int code, char *message, char *detail, char *hint);
 extern MapError *EffMapErrorCatch(MemoryContext context);
 extern MapError *EffMapErrorFrom(ErrorData *error);
 extern void EffMapErrorRaise(const MapError *error) pg_attribute_noreturn();
-
-/* Tell every session that labels of a relation changed */
-extern void EffMapInvalidate(Oid relid);
 
 #endif							/* EFF_MAP_H */

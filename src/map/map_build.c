@@ -1,6 +1,6 @@
 /*
  * map_build.c
- *	  Builds the data map from stored labels and keeps it until it is stale.
+ *	  Builds the data map from stored labels.
  */
 #include "postgres.h"
 
@@ -19,13 +19,22 @@
 
 static void add_label(DataMap *map, List **tables, StoredLabel *stored);
 static void check_family(DataMap *map, List *tables);
+static void refuse_labels_of_children(DataMap *map, MapTable *parent);
+static void check_link_name(MapTable *table, List *links, MapColumn *column);
+static void check_anchor(MapTable *table, MapColumn *column);
 static void check_names(MapTable *table, const char *key, List *names);
 static void check_kinds(DataMap *map);
 static void set_subject_key(MapTable *table);
 static void set_fully_owned(DataMap *map, MapTable *table);
+static void watch_type(DataMap *map, Oid type);
 static Oid	domain_base(Oid domain);
 static int	compare_tables(const ListCell *a, const ListCell *b);
 
+/*
+ * EffMapBuild returns a data map in a memory context of its own, a child of the
+ * current one.  What is wrong with one table's labels becomes the error of that
+ * table, so that other tables can be used.  Links are not resolved yet.
+ */
 DataMap *
 EffMapBuild(void)
 {
@@ -35,7 +44,6 @@ EffMapBuild(void)
 	DataMap    *map = palloc0(sizeof(DataMap));
 	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(MapRelation), .hcxt = context};
 	List	   *tables = NIL;
-	List	   *types = NIL;
 	ListCell   *lc;
 
 	map->context = context;
@@ -70,22 +78,9 @@ EffMapBuild(void)
 		set_subject_key(table);
 		set_fully_owned(map, table);
 		foreach_ptr(MapColumn, column, table->columns)
-		{
-			Oid			type = column->column->type;
-
-			/* a domain is made of other types, and an array of its elements */
-			while (type >= FirstNormalObjectId)
-			{
-				Oid			element = get_element_type(type);
-
-				types = lappend_int(types, GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(type)));
-				type = OidIsValid(element) ? element :
-					get_typtype(type) == TYPTYPE_DOMAIN ? domain_base(type) : InvalidOid;
-			}
-		}
+			watch_type(map, column->column->type);
 	}
 	check_kinds(map);
-	map->watched_types = types;
 	MemoryContextSwitchTo(previous);
 	return map;
 }
@@ -176,53 +171,76 @@ check_family(DataMap *map, List *tables)
 	{
 		List	   *links = table->label ? table->label->links : NIL;
 
-		foreach_oid(oid, table->rel->inheritors)
-		{
-			MapTable   *child = EffMapTable(map, oid);
-
-			if (child != NULL && child != table && child->error == NULL)
-				child->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-											   psprintf("table %s has labels, and so has its parent %s",
-														child->name, table->name),
-											   pstrdup("Labels on a parent count for its children."),
-											   psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS NULL; likewise for its columns.",
-														child->rel->sql));
-		}
-		foreach_ptr(LinkLabel, each_label, links)
-			check_names(table, "redact", each_label->redact);
-		foreach_ptr(SetLabel, each_label, table->label ? table->label->set : NIL)
-			check_names(table, "set", list_make1(each_label->column));
+		refuse_labels_of_children(map, table);
+		foreach_ptr(LinkLabel, link, links)
+			check_names(table, "redact", link->redact);
+		foreach_ptr(SetLabel, set, table->label ? table->label->set : NIL)
+			check_names(table, "set", list_make1(set->column));
 		foreach_ptr(MapColumn, column, table->columns)
 		{
-			RetentionPolicy *retention = column->label->retention;
-			bool		found = column->label->link == NULL;
-
-			foreach_ptr(LinkLabel, each_label, links)
-				if (!found && each_label->name != NULL)
-					found = strcmp(each_label->name, column->label->link) == 0;
-			if (!found && table->error == NULL)
-				table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-											   psprintf("label key \"link\" of %s.%s names the unknown link \"%s\"",
-														table->name, quote_identifier(column->column->name),
-														column->label->link),
-											   NULL,
-											   pstrdup("Name one of the links of the table's label."));
-			if (retention != NULL && retention->anchor != NULL && table->error == NULL)
-			{
-				EffColumn  *anchor = EffRelationColumnByName(table->rel, retention->anchor);
-
-				if (anchor == NULL || !EffTypeIsAnchor(anchor->type))
-					table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-												   psprintf("label key \"anchor\" of %s.%s names the %s column \"%s\"",
-															table->name, quote_identifier(column->column->name),
-															anchor == NULL ? "unknown" : EffTypeName(anchor->type),
-															retention->anchor),
-												   NULL,
-												   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON COLUMN %s.%s IS '...';",
-															table->rel->sql, quote_identifier(column->column->name)));
-			}
+			check_link_name(table, links, column);
+			check_anchor(table, column);
 		}
 	}
+}
+
+static void
+refuse_labels_of_children(DataMap *map, MapTable *parent)
+{
+	foreach_oid(oid, parent->rel->inheritors)
+	{
+		MapTable   *child = EffMapTable(map, oid);
+
+		if (child == NULL || child == parent || child->error != NULL)
+			continue;
+		child->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
+									   psprintf("table %s has labels, and so has its parent %s",
+												child->name, parent->name),
+									   pstrdup("Labels on a parent count for its children."),
+									   psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS NULL; "
+												"likewise for its columns.", child->rel->sql));
+	}
+}
+
+/* check_link_name requires the link that a column's label names. */
+static void
+check_link_name(MapTable *table, List *links, MapColumn *column)
+{
+	const char *name = column->label->link;
+
+	if (name == NULL || table->error != NULL)
+		return;
+	foreach_ptr(LinkLabel, link, links)
+		if (link->name != NULL && strcmp(link->name, name) == 0)
+			return;
+	table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
+								   psprintf("label key \"link\" of %s.%s names the unknown link \"%s\"",
+											table->name, quote_identifier(column->column->name), name),
+								   NULL,
+								   pstrdup("Name one of the links of the table's label."));
+}
+
+/* check_anchor requires the date from which a column's retention runs. */
+static void
+check_anchor(MapTable *table, MapColumn *column)
+{
+	RetentionPolicy *retention = column->label->retention;
+	const char *name = quote_identifier(column->column->name);
+	EffColumn  *anchor;
+
+	if (retention == NULL || retention->anchor == NULL || table->error != NULL)
+		return;
+	anchor = EffRelationColumnByName(table->rel, retention->anchor);
+	if (anchor != NULL && EffTypeIsAnchor(anchor->type))
+		return;
+	table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
+								   psprintf("label key \"anchor\" of %s.%s names the %s column \"%s\"",
+											table->name, name,
+											anchor == NULL ? "unknown" : EffTypeName(anchor->type),
+											retention->anchor),
+								   NULL,
+								   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON COLUMN %s.%s IS '...';",
+											table->rel->sql, name));
 }
 
 /* check_names requires columns that a table label names. */
@@ -331,6 +349,21 @@ set_fully_owned(DataMap *map, MapTable *table)
 
 		for (int i = 0; child != NULL && i < child->ncolumns; i++)
 			table->fully_pii_owned &= EffRelationColumnByName(table->rel, child->columns[i].name) != NULL;
+	}
+}
+
+/* watch_type notes a type and what it is made of: domains of other types, arrays of their elements. */
+static void
+watch_type(DataMap *map, Oid type)
+{
+	while (type >= FirstNormalObjectId)
+	{
+		Oid			element = get_element_type(type);
+
+		map->watched_types = lappend_int(map->watched_types,
+										 GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(type)));
+		type = OidIsValid(element) ? element :
+			get_typtype(type) == TYPTYPE_DOMAIN ? domain_base(type) : InvalidOid;
 	}
 }
 

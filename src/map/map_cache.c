@@ -1,7 +1,10 @@
 /*
  * map_cache.c
- *	  Keeps the data map, and what was made of it, until the catalogs say
- *	  something else than the map.
+ *	  Keeps the data map, and what other modules hang from it, until it is stale.
+ *
+ * Callbacks of the server's caches mark the map stale; they may be called at any
+ * time and only set flags.  A map that is replaced stays until the transaction
+ * ends, since its callers may still have pointers into it.
  */
 #include "postgres.h"
 
@@ -53,9 +56,7 @@ static void transaction_ended(XactEvent event, void *arg);
 static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg);
 static void suspect_what_was_read(void);
 
-/*
- * EffMapInit registers what makes the map stale.
- */
+/* EffMapInit registers the callbacks that mark the map stale; called once, by _PG_init(). */
 void
 EffMapInit(void)
 {
@@ -68,8 +69,8 @@ EffMapInit(void)
 }
 
 /*
- * EffMapGet returns the data map as of now, without links resolved: callers
- * above graph.c use EffGraphGet().
+ * EffMapGet returns the data map as of now, perhaps without links resolved:
+ * callers that need links use EffGraphGet().  It lives until the transaction ends.
  */
 DataMap *
 EffMapGet(void)
@@ -115,11 +116,11 @@ EffMapGet(void)
 }
 
 /*
- * EffMapHold takes the locks that writing into tables and their children needs
- * anyway, before anything is built on what the map says of them.  Whoever
- * changes one of them may have committed while its lock was waited for; after
- * that nobody adds a column, a foreign key or a trigger until the transaction
- * ends.
+ * EffMapHold locks relations (EffRelation) and their children for writing, and
+ * returns whether the map still holds; where it does not, fetch the map again.
+ * Somebody may have changed one of them while its lock was waited for.  Once all
+ * are locked, nobody adds a column, a foreign key or a trigger until the
+ * transaction ends, so that what is built on the map stays right.
  */
 bool
 EffMapHold(DataMap *map, List *relations)
@@ -172,8 +173,8 @@ EffMapCacheGet(DataMap *map, const MapCacheSlot *slot, const void *key)
 
 /*
  * EffMapInvalidate makes the map of every session stale when the transaction
- * commits, and that of this session at once.  relid is the relation that the
- * change is about, InvalidOid where it is about none.
+ * commits, and the map of this session at once.  relid is the relation whose
+ * labels changed, InvalidOid where the change is about no single one.
  */
 void
 EffMapInvalidate(Oid relid)

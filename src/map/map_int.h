@@ -10,18 +10,12 @@
 
 extern DataMap *EffMapBuild(void);
 
+extern void EffLinksResolve(DataMap *map, MapTable *table, HTAB *reaching);
 extern void EffInferLink(DataMap *map, TableLink *link, HTAB *reaching);
 
-extern HTAB *EffFindReaching(DataMap *map);
-
 extern JoinHop *EffHopAlong(DataMap *map, ForeignKey *fk);
-
 extern JoinHop *EffHopAgainst(DataMap *map, ForeignKey *fk);
-
 extern bool EffHopFinish(DataMap *map, TableLink *link, JoinHop *hop);
-
 extern void EffHopRequireSubject(TableLink *link, const char *what);
-
-extern void EffLinksResolve(DataMap *map, MapTable *table, HTAB *reaching);
 
 #endif							/* EFF_MAP_INT_H */

@@ -1,42 +1,57 @@
 /*
  * owners.c
- *	  FIXME
+ *	  Who owns the rows of a table.
+ *
+ * A subject owns a row of its own table, and rows that an owner link leads to it
+ * from.  Where rows may have several owners, plans have to find out whose each
+ * row is; what the data map tells of that is told here.
  */
 #include "postgres.h"
 
 #include "map/graph.h"
 
-static bool same_hop(JoinHop *a, JoinHop *b);
+static OwnerClaim *make_claim(MapTable *subject, TableLink *link);
 
+/*
+ * EffOwnersClaims returns the ways (OwnerClaim) in which rows of a table have
+ * owners: the row itself where the table is a subject's and, where with_links is
+ * true, each owner link.
+ */
+List *
+EffOwnersClaims(MapTable *table, bool with_links)
+{
+	List	   *claims = NIL;
+
+	if (table->is_subject)
+		claims = lappend(claims, make_claim(table, NULL));
+	foreach_ptr(TableLink, link, with_links ? table->links : NIL)
+		if (link->label->role == ROLE_OWNER)
+			claims = lappend(claims, make_claim(link->subject, link));
+	return claims;
+}
+
+/*
+ * EffOwnersOfValue returns the ways in which a value of a table has owners: those
+ * of its row where link is NULL; else the links of that name, since a value that
+ * its label ties to a link is about that link's subject, whatever the link's role.
+ */
 List *
 EffOwnersOfValue(MapTable *table, const char *link)
 {
 	List	   *claims = NIL;
 
-	if (table->is_subject && link == NULL)
-	{
-		OwnerClaim *self = palloc0(sizeof(OwnerClaim));
-
-		self->subject = table;
-		claims = list_make1(self);
-	}
+	if (link == NULL)
+		return EffOwnersClaims(table, true);
 	foreach_ptr(TableLink, other, table->links)
-	{
-		OwnerClaim *claim;
-
-		if (link != NULL ? other->name == NULL || strcmp(other->name, link) != 0 : other->label->role != ROLE_OWNER)
-			continue;
-		claim = palloc0(sizeof(OwnerClaim));
-		claim->subject = other->subject;
-		claim->link = other;
-		claims = lappend(claims, claim);
-	}
+		if (other->name != NULL && strcmp(other->name, link) == 0)
+			claims = lappend(claims, make_claim(other->subject, other));
 	return claims;
 }
 
 /*
- * EffOwnersContested: a single link along references has one owner a row;
- * several links, or a hop that may meet several rows, may have more.
+ * EffOwnersContested tells whether a row that a subject owns may have other
+ * owners.  By a single link along references a row has one owner; by several
+ * links, or by a hop that may meet several rows, it may have more.
  */
 bool
 EffOwnersContested(MapTable *table, MapTable *subject)
@@ -56,45 +71,10 @@ EffOwnersContested(MapTable *table, MapTable *subject)
 	return owners > 1;
 }
 
-/* EffOwnersHaveTwin: another owner may have the row by the columns of this link. */
-bool
-EffOwnersHaveTwin(DataMap *map, TableLink *link)
-{
-	return EffOwnersTwins(map, link) != NIL;
-}
-
 /*
- * EffOwnersClaims lists the owners of a table's rows: itself where it is a subject
- * table, and its owner links.
- */
-List *
-EffOwnersClaims(MapTable *table, bool with_links)
-{
-	List	   *claims = NIL;
-	OwnerClaim *claim;
-
-	if (table->is_subject)
-	{
-		claim = palloc0(sizeof(OwnerClaim));
-		claim->subject = table;
-		claims = lappend(claims, claim);
-	}
-	if (with_links)
-		foreach_ptr(TableLink, link, table->links)
-		{
-			if (link->label->role != ROLE_OWNER)
-				continue;
-			claim = palloc0(sizeof(OwnerClaim));
-			claim->subject = link->subject;
-			claim->link = link;
-			claims = lappend(claims, claim);
-		}
-	return claims;
-}
-
-/*
- * EffOwnersTwins lists the claims by owner links that start at what this one lets go of:
- * others, and itself where it may lead to several owners.
+ * EffOwnersTwins returns the ways in which rows have owners by a column that
+ * detaching the row from a link's subject sets to NULL: other links that start
+ * at the column, and the link itself where it may lead to several owners.
  */
 List *
 EffOwnersTwins(DataMap *map, TableLink *link)
@@ -103,79 +83,25 @@ EffOwnersTwins(DataMap *map, TableLink *link)
 	List	   *claims = NIL;
 
 	foreach_ptr(OwnerClaim, claim, EffOwnersClaims(link->table, true))
-	{
 		if (claim->link != NULL && (claim->link != link || link->reverse) &&
 			EffLinkStartsAt(claim->link, columns))
 			claims = lappend(claims, claim);
-	}
 	return claims;
 }
 
-/*
- * EffLinkIsKey tells whether columns of a subject table are its whole
- * identifier, in whatever order.
- */
+/* EffOwnersHaveTwin tells whether EffOwnersTwins() returns anything. */
 bool
-EffLinkIsKey(MapTable *subject, const AttrNumber *target_columns, int n)
+EffOwnersHaveTwin(DataMap *map, TableLink *link)
 {
-	if (n != subject->nkey)
-		return false;
-	for (int i = 0; i < n; i++)
-	{
-		bool		found = false;
-
-		for (int k = 0; k < n; k++)
-			found |= subject->key[k] == target_columns[i];
-		if (!found)
-			return false;
-	}
-	return true;
+	return EffOwnersTwins(map, link) != NIL;
 }
 
-bool
-EffLinkSameHops(TableLink *link, int i, TableLink *other)
+static OwnerClaim *
+make_claim(MapTable *subject, TableLink *link)
 {
-	int			rest = list_length(link->hops) - i;
+	OwnerClaim *claim = palloc0(sizeof(OwnerClaim));
 
-	if (other->subject != link->subject || list_length(other->hops) != rest)
-		return false;
-	for (int k = 0; k < rest; k++)
-		if (!same_hop(list_nth(link->hops, i + k), list_nth(other->hops, k)))
-			return false;
-	return true;
-}
-
-/*
- * EffLinkStartsAt: one of the columns (int attnums) is where a link begins.
- */
-bool
-EffLinkStartsAt(TableLink *link, List *columns)
-{
-	JoinHop    *first = linitial(link->hops);
-
-	for (int i = 0; i < first->n && !first->reverse; i++)
-		if (list_member_int(columns, first->source_columns[i]))
-			return true;
-	return false;
-}
-
-/*
- * EffLinkCarriesKey tells whether the last hop's source columns are the subject's
- * whole identifier, so that the subject table need not be read.
- */
-bool
-EffLinkCarriesKey(TableLink *link)
-{
-	JoinHop    *last = llast(link->hops);
-
-	return link->subject->label->subject_where == NULL &&
-		EffLinkIsKey(link->subject, last->target_columns, last->n);
-}
-
-static bool
-same_hop(JoinHop *a, JoinHop *b)
-{
-	return a->source == b->source && a->target == b->target && a->n == b->n &&
-		memcmp(a->source_columns, b->source_columns, sizeof(AttrNumber) * a->n) == 0 &&
-		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->n) == 0;
+	claim->subject = subject;
+	claim->link = link;
+	return claim;
 }

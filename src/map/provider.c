@@ -26,6 +26,7 @@ static void check_column_label(EffRelation *rel, AttrNumber attnum, const char *
 static void check_table_label(EffRelation *rel, const char *json);
 static void check_names(EffRelation *rel, List *names, const char *key);
 
+/* EffProviderInit registers the label provider; called once, by _PG_init(). */
 void
 EffProviderInit(void)
 {
@@ -81,9 +82,10 @@ effaced_remove_labels(PG_FUNCTION_ARGS)
 }
 
 /*
- * EffProviderCheck looks at a label and the columns of its own table: paths,
- * hops and links are checked when the map is used, since a restore writes
- * labels before keys exist.
+ * EffProviderCheck raises ZE001 where a label does not fit its table, or the column
+ * attnum of it.  It looks at the columns of that table only: paths, hops and links
+ * are checked when the map is used, since a restore writes labels before keys
+ * exist.
  */
 void
 EffProviderCheck(Oid relid, AttrNumber attnum, const char *json)
@@ -102,6 +104,10 @@ EffProviderCheck(Oid relid, AttrNumber attnum, const char *json)
 	EffPinEnd(&bracket);
 }
 
+/*
+ * EffProviderSetLabel sets the label of a table (attnum 0) or column with the
+ * caller's privileges; json NULL removes it.  Call it inside the SPI bracket.
+ */
 void
 EffProviderSetLabel(Oid relid, AttrNumber attnum, const char *json)
 {
@@ -110,8 +116,8 @@ EffProviderSetLabel(Oid relid, AttrNumber attnum, const char *json)
 }
 
 /*
- * EffProviderTry checks a label in a subtransaction and returns the error, or
- * NULL where there is none.
+ * EffProviderTry returns the error that EffProviderCheck() raises, NULL where the
+ * label fits.  The check runs in a subtransaction.
  */
 MapError *
 EffProviderTry(Oid relid, AttrNumber attnum, const char *json)

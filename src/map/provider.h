@@ -11,14 +11,10 @@
 
 extern void EffProviderInit(void);
 
-/* ERROR ZE001 where a label does not fit its table; looks at nothing else */
+/* Whether a label fits its table: raised, or returned */
 extern void EffProviderCheck(Oid relid, AttrNumber attnum, const char *json);
-
-/* The same, as a struct; NULL where the label fits */
 extern MapError *EffProviderTry(Oid relid, AttrNumber attnum, const char *json);
 
-/* Set one label with the caller's privileges, inside the SPI bracket; json NULL removes it */
 extern void EffProviderSetLabel(Oid relid, AttrNumber attnum, const char *json);
-
 
 #endif							/* EFF_PROVIDER_H */

@@ -11,7 +11,7 @@
 #define EFF_TERMS_H
 
 #include "effaced.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 #include "plan/ownership.h"
 #include "rows/statement.h"
 #include "rows/surrogate.h"

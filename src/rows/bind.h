@@ -7,7 +7,7 @@
 
 #include "label/label.h"
 #include "rows/statement.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 
 #include "nodes/params.h"
 #include "tcop/dest.h"

@@ -10,7 +10,7 @@
 #define EFF_KEY_PROBE_H
 
 #include "effaced.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 
 #include "access/skey.h"
 #include "nodes/parsenodes.h"

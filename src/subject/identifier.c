@@ -10,7 +10,7 @@
 #include "base/arrays.h"
 #include "base/run.h"
 #include "relations/types.h"
-#include "subject/identifier.h"
+#include "subject/subject.h"
 
 #include "catalog/dependency.h"
 #include "catalog/pg_collation.h"
@@ -102,7 +102,8 @@ effaced_parse_subject_id(PG_FUNCTION_ARGS)
 }
 
 /*
- * EffIdentifierArgument reads an identifier given as text, text[] or a scalar.
+ * EffIdentifierArgument returns the identifier that argument argno of a function
+ * is: a text, the values of the key as text[], or one value of some other type.
  */
 SubjectIdentifier *
 EffIdentifierArgument(FunctionCallInfo fcinfo, int argno)
@@ -126,6 +127,7 @@ EffIdentifierArgument(FunctionCallInfo fcinfo, int argno)
 	return identifier;
 }
 
+/* EffIdentifierFromText returns the identifier that a text is, NULL included; the text is copied. */
 SubjectIdentifier *
 EffIdentifierFromText(const char *text)
 {
@@ -137,7 +139,9 @@ EffIdentifierFromText(const char *text)
 }
 
 /*
- * EffIdentifierResolve casts an identifier to the key of a subject table.
+ * EffIdentifierResolve returns the key of a subject table that an identifier means.
+ * ERROR ZE002, which names the table and never the value, where it is NULL, has
+ * another number of values than the key, or a value does not fit its column.
  */
 SubjectKey *
 EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
@@ -182,6 +186,10 @@ EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
 	return key;
 }
 
+/*
+ * EffIdentifierFromValues returns the key that values of the base types of the key
+ * columns make; the values are copied.
+ */
 SubjectKey *
 EffIdentifierFromValues(MapTable *subject, const Datum *values)
 {
@@ -201,6 +209,10 @@ EffIdentifierFromValues(MapTable *subject, const Datum *values)
 	return key;
 }
 
+/*
+ * EffIdentifierUnique sorts keys by their text, drops repeated ones, and returns
+ * how many are left at the start of the array.
+ */
 int
 EffIdentifierUnique(SubjectKey **keys, int n)
 {
@@ -214,6 +226,10 @@ EffIdentifierUnique(SubjectKey **keys, int n)
 	return kept;
 }
 
+/*
+ * EffIdentifierEqual returns whether two keys are one by the = of their types and
+ * the collations of their columns, although their texts may differ.
+ */
 bool
 EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b)
 {
@@ -229,12 +245,17 @@ EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b)
 	return true;
 }
 
+/* EffKeyType returns the base type of the i-th key column (from 0) of a subject table. */
 Oid
 EffKeyType(MapTable *subject, int i)
 {
 	return EffBaseType(EffRelationColumn(subject->rel, subject->key[i])->type);
 }
 
+/*
+ * EffKeyArray returns an array of the i-th key values (from 0) of several keys, for
+ * a statement about all of these subjects.
+ */
 Datum
 EffKeyArray(MapTable *subject, int i, SubjectKey **keys, int nkeys)
 {
@@ -251,9 +272,10 @@ EffKeyArray(MapTable *subject, int i, SubjectKey **keys, int nkeys)
 }
 
 /*
- * EffIdentifierSql: what canonical_text() and join_parts() do, for statements
- * that meet too many subjects to hold them.  format() calls the type's output
- * function, as they do, and no cast that somebody has made.
+ * EffIdentifierSql returns SQL for the text of a key, given SQL for its values: what
+ * canonical_text() and join_parts() make of them.  Statements that meet too many
+ * subjects to hold them all use it.  format() calls the type's output function, as
+ * canonical_text() does, and no cast that somebody has made.
  */
 char *
 EffIdentifierSql(MapTable *subject, char **values)

@@ -1,9 +1,9 @@
 /*
- * identifier.h (public)
+ * subject.h (public)
  *	  Identifiers of subjects: text, tuples, and values of the key's types.
  */
-#ifndef EFF_IDENTIFIER_H
-#define EFF_IDENTIFIER_H
+#ifndef EFF_SUBJECT_H
+#define EFF_SUBJECT_H
 
 #include "effaced.h"
 #include "fmgr.h"
@@ -27,30 +27,6 @@ typedef struct SubjectIdentifier
 	char	   *serialized;
 } SubjectIdentifier;
 
-/* Argument argno of a function of a request, whatever type it was called with */
-extern SubjectIdentifier *EffIdentifierArgument(FunctionCallInfo fcinfo, int argno);
-extern SubjectIdentifier *EffIdentifierFromText(const char *text);
-
-/* ERROR ZE002 naming the table, never the value, where it does not fit */
-extern SubjectKey *EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier);
-
-/* The key that values of the key's base types make; they are copied */
-extern SubjectKey *EffIdentifierFromValues(MapTable *subject, const Datum *values);
-
-/* Whether the key's own = takes two keys for one, whatever their text */
-extern bool EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b);
-
-/* Sort keys by their text and drop repeated ones; returns how many are left */
-extern int	EffIdentifierUnique(SubjectKey **keys, int n);
-
-extern Oid	EffKeyType(MapTable *subject, int i);	/* base type of a key column */
-
-/* The canonical text of a key as SQL, over SQL of its values */
-extern char *EffIdentifierSql(MapTable *subject, char **values);
-
-/* Array of the i-th key values of several subjects, for = ANY () */
-extern Datum EffKeyArray(MapTable *subject, int i, SubjectKey **keys, int nkeys);
-
 /* Subjects of one kind */
 typedef struct SubjectSet
 {
@@ -59,4 +35,19 @@ typedef struct SubjectSet
 	int			nkeys;
 } SubjectSet;
 
-#endif							/* EFF_IDENTIFIER_H */
+/* Identifiers as they are given, and the keys that they mean */
+extern SubjectIdentifier *EffIdentifierArgument(FunctionCallInfo fcinfo, int argno);
+extern SubjectIdentifier *EffIdentifierFromText(const char *text);
+extern SubjectKey *EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier);
+extern SubjectKey *EffIdentifierFromValues(MapTable *subject, const Datum *values);
+extern bool EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b);
+extern int	EffIdentifierUnique(SubjectKey **keys, int n);
+
+/* The text of a key as SQL, over SQL of its values */
+extern char *EffIdentifierSql(MapTable *subject, char **values);
+
+/* The i-th column of a key: its base type, and an array of its values */
+extern Oid	EffKeyType(MapTable *subject, int i);
+extern Datum EffKeyArray(MapTable *subject, int i, SubjectKey **keys, int nkeys);
+
+#endif							/* EFF_SUBJECT_H */
