@@ -6,8 +6,8 @@
 #include "postgres.h"
 
 #include "base/jsonb.h"
+#include "map/graph.h"
 #include "rectify/corrections.h"
-#include "rectify/plan.h"
 
 #include "utils/builtins.h"
 

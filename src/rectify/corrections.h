@@ -20,6 +20,14 @@ typedef struct Correction
 	Jsonb	   *value;
 } Correction;
 
+/* A column that a correction is about; its place in the list numbers its value */
+typedef struct RectifyColumn
+{
+	MapTable   *table;
+	MapColumn  *column;
+	int			correction;		/* place in the list of corrections */
+} RectifyColumn;
+
 /* Argument argno of a function as a list of Correction; ERROR ZE005 where it is of another form */
 extern List *EffCorrectionsArgument(FunctionCallInfo fcinfo, int argno);
 

@@ -6,16 +6,9 @@
 #define EFF_RECTIFY_PLAN_H
 
 #include "effaced.h"
-#include "plan/plan.h"
 #include "exec/subject_state.h"
-
-/* A column that a correction is about; its place in the list numbers its value */
-typedef struct RectifyColumn
-{
-	MapTable   *table;
-	MapColumn  *column;
-	int			correction;		/* place in the list of corrections */
-} RectifyColumn;
+#include "plan/plan.h"
+#include "rectify/corrections.h"
 
 /* Whose columns a step writes */
 typedef enum RectifyPart

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "rectify/corrections.h"
-#include "rectify/plan.h"
 #include "rectify/values.h"
 #include "relations/types.h"
 
