@@ -30,7 +30,8 @@ static void enqueue(Erasure *erasure, List *refs);
 static void append_events(Erasure *erasure, TimestampTz requested_at);
 static List *events_of(ErasedSubject *subject, TimestampTz requested_at);
 static Jsonb *step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows);
-static void write_counts(EffObject *result, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
+static void write_counts(EffObject *result, const char *key, ErasurePlan *plan,
+						 const uint64 *counts, StepStrategy strategy);
 static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
 static void write_restriction(EffObject *payload, ErasurePlan *plan);
 
@@ -171,7 +172,8 @@ begin_call(const EraseRequest *request)
 			keys[foreach_current_index(lc)] = EffIdentifierResolve(subject, lfirst(lc));
 		plan = EffPlanGet(map, subject, request->tables);
 	} while (!EffMapHold(map, plan->written));
-	return EffExecNewErasure(map, plan, keys, EffIdentifierUnique(keys, list_length(request->identifiers)));
+	return EffExecNewErasure(map, plan, keys,
+							 EffIdentifierUnique(keys, list_length(request->identifiers)));
 }
 
 /*
@@ -191,7 +193,8 @@ erase_rows(Erasure *erasure)
 	EffExecLockRows(call);
 	foreach_ptr(RefSource, source, plan->base.refs)
 		for (int i = 0; i < call->nkeys; i++)
-			erasure->subjects[i].refs = EffRefPlanReadSource(erasure->subjects[i].refs, source, call->runs[i]);
+			erasure->subjects[i].refs = EffRefPlanReadSource(erasure->subjects[i].refs, source,
+															 call->runs[i]);
 	EffExecRunSteps(call);
 	for (int step = 0; step < list_length(plan->steps); step++)
 		erasure->totals[step] = EffExecTotal(call, step);
@@ -227,7 +230,8 @@ enqueue(Erasure *erasure, List *refs)
 			finished = lappend(finished, call->keys[i]->text);
 	}
 	asked_for = list_length(erasure->entries);
-	waiting = EffOutboxEnqueue("erase", call->plan->subject->kind, &erasure->entries, NULL, finished);
+	waiting = EffOutboxEnqueue("erase", call->plan->subject->kind, &erasure->entries, NULL,
+							   finished);
 	for (int i = 0; i < list_length(finished); i++)
 		erasure->subjects[i].waits = waiting[i];
 	/* the outbox adds entries of corrections that did not reach a system */
@@ -249,7 +253,8 @@ static void
 append_events(Erasure *erasure, TimestampTz requested_at)
 {
 	int			n = erasure->call->nkeys;
-	MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "effaced events", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "effaced events",
+												ALLOCSET_DEFAULT_SIZES);
 
 	for (int first = 0; first < n; first += EVENTS_OF_SUBJECTS)
 	{
@@ -299,7 +304,9 @@ events_of(ErasedSubject *subject, TimestampTz requested_at)
 
 		if (rows == 0 && step->strategy != STEP_RETAIN)
 			continue;
-		events = lappend(events, EffTrailEvent("erasure_step_succeeded", kind, ref, step_payload(plan, step, rows)));
+		events = lappend(events,
+						 EffTrailEvent("erasure_step_succeeded", kind, ref,
+									   step_payload(plan, step, rows)));
 	}
 
 	EffObjectBegin(&payload);
@@ -320,7 +327,8 @@ events_of(ErasedSubject *subject, TimestampTz requested_at)
 	if (plan->base.restricted == NIL && !subject->waits)
 	{
 		EffObjectBegin(&payload);
-		events = lappend(events, EffTrailEvent("erasure_completed", kind, ref, EffObjectDone(&payload)));
+		events = lappend(events,
+						 EffTrailEvent("erasure_completed", kind, ref, EffObjectDone(&payload)));
 	}
 	return events;
 }
@@ -354,14 +362,16 @@ step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows)
 
 /* write_counts writes {table: rows} for every step of a strategy, zeros too. */
 static void
-write_counts(EffObject *result, const char *key, ErasurePlan *plan, const uint64 *counts, StepStrategy strategy)
+write_counts(EffObject *result, const char *key, ErasurePlan *plan, const uint64 *counts,
+			 StepStrategy strategy)
 {
 	ListCell   *lc;
 
 	EffObjectOpen(result, key);
 	foreach(lc, plan->steps)
 		if (((ErasureStep *) lfirst(lc))->strategy == strategy)
-			EffObjectNumber(result, ((ErasureStep *) lfirst(lc))->rel->name, counts[foreach_current_index(lc)]);
+			EffObjectNumber(result, ((ErasureStep *) lfirst(lc))->rel->name,
+							counts[foreach_current_index(lc)]);
 	EffObjectClose(result);
 }
 

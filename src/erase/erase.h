@@ -15,8 +15,8 @@ typedef struct EraseRequest
 {
 	const char *function;		/* SQL function that errors name */
 	Oid			subject;		/* subject table; InvalidOid: the only one of the map */
-	List	   *identifiers;	/* of SubjectIdentifier; a subject that is named twice is erased once */
-	Jsonb	   *refs;			/* references to external systems, of each of the subjects; NULL: none */
+	List	   *identifiers;	/* of SubjectIdentifier; who is named twice is erased once */
+	Jsonb	   *refs;			/* each subject's references to external systems; NULL: none */
 	List	   *tables;			/* of Oid: erase from these tables alone; NIL: from all */
 } EraseRequest;
 
@@ -34,7 +34,7 @@ typedef struct Erasure
 {
 	Call *call;			/* map, plan and subjects */
 	ErasedSubject *subjects;	/* call->nkeys of them, in order of their canonical identifiers */
-	uint64	   *totals;			/* rows by step of the plan; a row of several subjects counts once */
+	uint64	   *totals;			/* rows by step; a row of several subjects counts once */
 	uint64		not_found;		/* subjects without a row of their own */
 	List	   *entries;		/* of OutboxEntry */
 	List	   *resolvers;		/* of Resolver: all that are registered */

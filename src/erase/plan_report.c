@@ -57,6 +57,8 @@ name_array(List *names)
 	ListCell   *lc;
 
 	foreach(lc, names)
-		values[foreach_current_index(lc)] = DirectFunctionCall1(namein, CStringGetDatum(lfirst(lc)));
-	return PointerGetDatum(construct_array(values, list_length(names), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
+		values[foreach_current_index(lc)] = DirectFunctionCall1(namein,
+																CStringGetDatum(lfirst(lc)));
+	return PointerGetDatum(construct_array(values, list_length(names), NAMEOID, NAMEDATALEN, false,
+										   TYPALIGN_CHAR));
 }

@@ -110,13 +110,17 @@ static MapTable *
 subject_of_kind(DataMap *map, const char *kind)
 {
 	for (int i = 0; i < map->ntables; i++)
-		if (map->tables[i]->is_subject && map->tables[i]->kind != NULL && strcmp(map->tables[i]->kind, kind) == 0)
+		if (map->tables[i]->is_subject && map->tables[i]->kind != NULL &&
+			strcmp(map->tables[i]->kind, kind) == 0)
 			return map->tables[i];
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_SUBJECT),
-			 errmsg("no subject table has the kind \"%s\", of which subjects are to be erased again", kind),
+			 errmsg("no subject table has the kind \"%s\", of which subjects are to be erased"
+					" again",
+					kind),
 			 errdetail("Nothing was changed."),
-			 errhint("Write \"subject\": \"%s\" into the label of the table that holds them, or leave them out by a view over the events.", kind),
+			 errhint("Write \"subject\": \"%s\" into the label of the table that holds them, or"
+					 " leave them out by a view over the events.", kind),
 			 errhidestmt(true)));
 }
 
@@ -135,7 +139,8 @@ replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at)
 	foreach_ptr(ReplayedSubject, subject, subjects)
 	{
 		if (subject->replayable && strcmp(subject->kind, kind) == 0)
-			events = lappend(events, EffTrailEvent("erasure_replayed", kind, subject->identifier, payload));
+			events = lappend(events,
+							 EffTrailEvent("erasure_replayed", kind, subject->identifier, payload));
 	}
 	return events;
 }
@@ -149,7 +154,8 @@ erase_kind(MapTable *table, List *subjects)
 	foreach_ptr(ReplayedSubject, subject, subjects)
 	{
 		if (subject->replayable && strcmp(subject->kind, table->kind) == 0)
-			request.identifiers = lappend(request.identifiers, EffIdentifierFromText(subject->identifier));
+			request.identifiers = lappend(request.identifiers,
+										  EffIdentifierFromText(subject->identifier));
 	}
 	(void) EffErase(&request);
 }

@@ -60,7 +60,8 @@ effaced_verify(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(context);	/* to outlive the bracket */
 	result = EffObjectDone(&object);
 	EffSpiEnd(&bracket);
-	(void) EffTrailAppend(list_make1(EffTrailEvent(residual == 0 ? "erasure_verified" : "erasure_verification_failed",
+	(void) EffTrailAppend(list_make1(EffTrailEvent(residual == 0 ? "erasure_verified" :
+												   "erasure_verification_failed",
 												   subject->kind, key->text, result)));
 	PG_RETURN_JSONB_P(result);
 }

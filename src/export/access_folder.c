@@ -43,8 +43,10 @@ void
 EffExportInit(void)
 {
 	DefineCustomStringVariable(EFF_EXPORT_DIRECTORY,
-							   "Directory in which effaced_write_access_folder() makes its folders.",
-							   "An absolute path outside of the data directory; empty: nothing is written.",
+							   "Directory in which effaced_write_access_folder() makes its"
+							   " folders.",
+							   "An absolute path outside of the data directory; empty: nothing is"
+							   " written.",
 							   &export_directory, "", PGC_SUSET, 0, NULL, NULL, NULL);
 	EffFolderFilesInit();
 }
@@ -67,7 +69,8 @@ effaced_write_access_folder(PG_FUNCTION_ARGS)
 	request.map = EffGraphGet();
 	request.subject = EffGraphSubjectArgument(request.map, fcinfo, 2);
 	request.key = EffIdentifierResolve(request.subject, EffIdentifierArgument(fcinfo, 0));
-	name = folder_name(PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1)), request.key->text);
+	name = folder_name(PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1)),
+					   request.key->text);
 	/* what cannot be written is not asked for */
 	close(open_export_directory(&path));
 	files = collect_files(&request);
@@ -87,7 +90,8 @@ effaced_write_access_folder(PG_FUNCTION_ARGS)
 	{
 		char	   *in_folder = psprintf("%s/%s", name, file->name);
 		Datum		values[2] = {
-			CStringGetTextDatum(psprintf("%s/%s", path, pg_any_to_server(in_folder, strlen(in_folder), PG_UTF8))),
+			CStringGetTextDatum(psprintf("%s/%s", path,
+										 pg_any_to_server(in_folder, strlen(in_folder), PG_UTF8))),
 			Int64GetDatum(strlen(file->content))
 		};
 		bool		nulls[2] = {false};
@@ -104,8 +108,10 @@ check_caller(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to write an access folder"),
-				 errdetail("Only roles with the privileges of pg_write_server_files write files on the server."),
-				 errhint("GRANT pg_write_server_files TO %s; or send effaced_export_html() and effaced_export() to the client.",
+				 errdetail("Only roles with the privileges of pg_write_server_files write files on"
+						   " the server."),
+				 errhint("GRANT pg_write_server_files TO %s; or send effaced_export_html() and"
+						 " effaced_export() to the client.",
 						 quote_identifier(GetUserNameFromId(GetUserId(), false))),
 				 errhidestmt(true)));
 }
@@ -126,18 +132,22 @@ folder_name(const char *app_name, const char *subject_ref)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("name of the application is no part of a file name"),
-				 errdetail("It is missing, holds a slash, a backslash or a control character, or is \".\" or \"..\"."),
+				 errdetail("It is missing, holds a slash, a backslash or a control character, or"
+						   " is \".\" or \"..\"."),
 				 errhint("Give a plain name, such as 'Web shop'."),
 				 errhidestmt(true)));
 	initStringInfo(&name);
-	appendStringInfo(&name, "GDPR access - %s - ", pg_server_to_any(app_name, strlen(app_name), PG_UTF8));
+	appendStringInfo(&name, "GDPR access - %s - ",
+					 pg_server_to_any(app_name, strlen(app_name), PG_UTF8));
 	append_encoded(&name, pg_server_to_any(subject_ref, strlen(subject_ref), PG_UTF8));
 	if (name.len > MAX_NAME)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("name of the access folder would be longer than %d bytes", MAX_NAME),
-				 errdetail("It holds the name of the application and the identifier of the subject."),
-				 errhint("Give a shorter app_name, or use effaced_export() and effaced_export_html()."),
+				 errdetail("It holds the name of the application and the identifier of the"
+						   " subject."),
+				 errhint("Give a shorter app_name, or use effaced_export() and"
+						 " effaced_export_html()."),
 				 errhidestmt(true)));
 	return name.data;
 }
@@ -162,9 +172,11 @@ collect_files(const ExportRequest *request)
 	Jsonb	   *bundle = EffExportBundle(request);
 	List	   *files = NIL;
 
-	files = add_file(files, "data.json", JsonbToCStringIndent(NULL, &bundle->root, VARSIZE(bundle)));
+	files = add_file(files, "data.json",
+					 JsonbToCStringIndent(NULL, &bundle->root, VARSIZE(bundle)));
 	files = add_file(files, "report.html", TextDatumGetCString(EffExportHtml(bundle)));
-	foreach_ptr(Answer, answer, EffQuestionsRun(request->key->text, "", GetCurrentTransactionStartTimestamp()))
+	foreach_ptr(Answer, answer,
+				EffQuestionsRun(request->key->text, "", GetCurrentTransactionStartTimestamp()))
 	{
 		files = add_file(files, answer->file_name, answer->content);
 	}
@@ -212,7 +224,8 @@ open_export_directory(char **path)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("could not open the directory of setting \"%s\": %m", EFF_EXPORT_DIRECTORY),
-				 errdetail("It must be a directory that the server may read and write, and not a link."),
+				 errdetail("It must be a directory that the server may read and write, and not a"
+						   " link."),
 				 errhint("mkdir -m 700 %s, owned by the account that the server runs as.", *path),
 				 errhidestmt(true)));
 	if (realpath(*path, real) == NULL || realpath(DataDir, data) == NULL || is_inside(real, data))
@@ -220,7 +233,8 @@ open_export_directory(char **path)
 		close(fd);
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("setting \"%s\" names a directory of the server's own", EFF_EXPORT_DIRECTORY),
+				 errmsg("setting \"%s\" names a directory of the server's own",
+						EFF_EXPORT_DIRECTORY),
 				 errdetail("It must not be in the data directory."),
 				 errhint("Choose another, such as '/srv/gdpr'."),
 				 errhidestmt(true)));

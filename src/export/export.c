@@ -46,7 +46,8 @@ static TrailEvent *event_of(const ExportRequest *request, const char *type, Bund
 static void add_external(Bundle *bundle, const ExportRequest *request);
 static void add_tables(Bundle *bundle, const ExportRequest *request);
 static void join_bundles(Bundle *bundle, Bundle *other);
-static void write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at, Bundle *bundle);
+static void write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at,
+						   Bundle *bundle);
 static void add_source(Bundle *bundle, SubjectRun *run, ExportSource *source);
 static void read_source(Bundle *bundle, SubjectRun *run, ExportSource *source);
 static void add_row(Bundle *bundle, ExportSource *source, HeapTuple row, TupleDesc desc);
@@ -168,7 +169,8 @@ static void
 join_bundles(Bundle *bundle, Bundle *other)
 {
 	if (other->records.len > 0)
-		appendStringInfo(&bundle->records, "%s%s", bundle->records.len > 0 ? "," : "", other->records.data);
+		appendStringInfo(&bundle->records, "%s%s", bundle->records.len > 0 ? "," : "",
+						 other->records.data);
 	bundle->count += other->count;
 	bundle->incomplete = list_concat(bundle->incomplete, other->incomplete);
 }
@@ -224,7 +226,10 @@ add_source(Bundle *bundle, SubjectRun *run, ExportSource *source)
 	PG_END_TRY();
 }
 
-/* is_callers_concern: not the source has failed, but the call, and all of it is to be mended or run again. */
+/*
+ * is_callers_concern: not the source has failed, but the call, and all of it is
+ * to be mended or run again.
+ */
 static bool
 is_callers_concern(int sqlstate)
 {
@@ -362,7 +367,9 @@ add_answer(Bundle *bundle, const char *resolver, Jsonb *answer)
 		if (bundle->portable &&
 			(basis == NULL || !is_portable_basis(basis->val.string.val, basis->val.string.len)))
 			continue;
-		record = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, complete, JsonbPGetDatum(JsonbValueToJsonb(element))));
+		record =
+			DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, complete,
+											   JsonbPGetDatum(JsonbValueToJsonb(element))));
 		bundle->count++;
 		if (buf->len > 0)
 			appendStringInfoChar(buf, ',');
@@ -383,7 +390,8 @@ is_record(JsonbValue *element)
 		return false;
 	for (int k = 0; k < lengthof(record_texts); k++)
 	{
-		member = getKeyJsonValueFromContainer(element->val.binary.data, record_texts[k], strlen(record_texts[k]), NULL);
+		member = getKeyJsonValueFromContainer(element->val.binary.data, record_texts[k],
+											  strlen(record_texts[k]), NULL);
 		/* the first one is the source, which has to be there */
 		if (member != NULL && member->type != jbvString && (k == 0 || member->type != jbvNull))
 			return false;
@@ -391,8 +399,10 @@ is_record(JsonbValue *element)
 	member = EffJsonbMember(element->val.binary.data, "expires_at");
 	if (member != NULL && !is_moment(pnstrdup(member->val.string.val, member->val.string.len)))
 		return false;
-	member = getKeyJsonValueFromContainer(element->val.binary.data, "row_key", strlen("row_key"), NULL);
-	return member == NULL || (member->type == jbvBinary && JsonContainerIsObject(member->val.binary.data));
+	member = getKeyJsonValueFromContainer(element->val.binary.data, "row_key", strlen("row_key"),
+										  NULL);
+	return member == NULL ||
+		(member->type == jbvBinary && JsonContainerIsObject(member->val.binary.data));
 }
 
 static bool
@@ -403,7 +413,8 @@ is_moment(const char *text)
 
 	PG_TRY();
 	{
-		(void) DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		(void) DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
+								   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	}
 	PG_CATCH();
 	{
@@ -426,7 +437,8 @@ is_portable(MapColumn *column)
 static bool
 is_portable_basis(const char *basis, int length)
 {
-	return (length == 7 && memcmp(basis, "consent", 7) == 0) || (length == 8 && memcmp(basis, "contract", 8) == 0);
+	return (length == 7 && memcmp(basis, "consent", 7) == 0) ||
+		(length == 8 && memcmp(basis, "contract", 8) == 0);
 }
 
 static void
@@ -450,7 +462,8 @@ finish_bundle(StringInfo buf)
 	{
 		MemoryContextSwitchTo(context);
 		if (geterrcode() != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-			EffRethrowWithoutValues(&(EffStatementPlace) {.action = "writing of", .relation = "the export"});
+			EffRethrowWithoutValues(&(EffStatementPlace) {.action = "writing of",
+														  .relation = "the export"});
 		FlushErrorState();
 		bundle_too_large();
 	}
@@ -465,7 +478,8 @@ bundle_too_large(void)
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("the export is larger than one jsonb can hold"),
 			 errdetail("A jsonb holds at most %d bytes.", MAX_BUNDLE_BYTES),
-			 errhint("COPY (SELECT * FROM effaced_export_records(...)) TO STDOUT; streams the same records as rows."),
+			 errhint("COPY (SELECT * FROM effaced_export_records(...)) TO STDOUT; streams the same"
+					 " records as rows."),
 			 errhidestmt(true)));
 }
 

@@ -19,7 +19,7 @@ typedef struct ExportRequest
 	DataMap    *map;
 	MapTable   *subject;
 	SubjectKey *key;
-	Jsonb	   *refs;			/* references to external systems, besides those in columns; NULL: none */
+	Jsonb	   *refs;			/* references besides those in columns; NULL: none */
 	bool		portability;	/* only what rests on consent or contract (Art. 20) */
 } ExportRequest;
 

@@ -46,15 +46,19 @@ static ExportSource *make_source(DataMap *map, ExportPlan *plan, MapTable *table
 static void describe_column(MapTable *table, ExportColumn *column);
 static void set_text(ExportColumn *column, int place, const char *text);
 static char *record_head(MapTable *table, MapColumn *column);
-static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char *json, bool sorted);
-static void append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, const char *json);
+static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source,
+								 const char *json, bool sorted);
+static void append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+						   const char *json);
 static Statement *make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source);
 static ExportReach reach_of(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table);
 static const char *reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 								   LinkRole role, const char *redacted);
-static const char *column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+static const char *column_condition(DataMap *map, Statement *st, ExportPlan *plan,
+									ExportReach *reach,
 									MapColumn *column);
-static const char *who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
+static const char *who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+							EffColumn *column,
 							const char *tied, const char *still);
 static const char *conjunction(const char *a, const char *b);
 static const char *disjunction(const char *a, const char *b);
@@ -196,12 +200,16 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char 
 		if (strcmp(included, "true") == 0)
 			appendStringInfo(&st->text, ", %s", value_sql(rel, column->column, json));
 		else
-			appendStringInfo(&st->text, ", CASE WHEN %s THEN %s END", included, value_sql(rel, column->column, json));
+			appendStringInfo(&st->text, ", CASE WHEN %s THEN %s END", included,
+							 value_sql(rel, column->column, json));
 	}
 	for (int place = 0; place < source->ncolumns; place++)
 		if (source->columns[place].expires_at != InvalidAttrNumber)
 			appendStringInfo(&st->text, ", %s", expiry_sql(rel, source->columns[place].column));
-	/* the rows are sorted as they are stored, not with what is made of them; Citus forgets the order of a sub-select */
+	/*
+	 * the rows are sorted as they are stored, not with what is made of them;
+	 * Citus forgets the order of a sub-select
+	 */
 	outer = EffStatementTake(st, 0);
 	where = disjunction(reach.owned, reach.accessible);
 	appendStringInfo(&st->text, "SELECT %s FROM ", outer);
@@ -239,21 +247,24 @@ append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach
 	{
 		EffColumn  *column = EffRelationColumn(rel, primary->keys[i]);
 		MapColumn  *labelled = EffMapColumn(reach->table, column->attnum);
-		const char *seen = who_sees(map, st, plan, reach, column, labelled ? labelled->label->link : NULL, NULL);
+		const char *seen = who_sees(map, st, plan, reach, column, labelled ? labelled->label->link :
+									NULL, NULL);
 
 		appendStringInfo(&members, "%s%s, ", i > 0 ? ", " : "", EffQuoteLiteral(column->name));
 		if (strcmp(seen, "true") == 0)
 			appendStringInfoString(&members, value_sql(rel, column, json));
 		else
 		{
-			appendStringInfo(&members, "CASE WHEN %s THEN %s END", seen, value_sql(rel, column, json));
+			appendStringInfo(&members, "CASE WHEN %s THEN %s END", seen,
+							 value_sql(rel, column, json));
 			hidden = true;
 		}
 	}
 	/* a key has no NULLs of its own */
 	if (hidden)
 		appendStringInfo(&st->text, "pg_catalog.%s_strip_nulls(", json);
-	appendStringInfo(&st->text, "pg_catalog.%s_build_object(%s)%s", json, members.data, hidden ? ")" : "");
+	appendStringInfo(&st->text, "pg_catalog.%s_build_object(%s)%s", json, members.data, hidden ?
+					 ")" : "");
 }
 
 /*
@@ -268,7 +279,8 @@ make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source)
 	ExportReach reach = reach_of(map, st, plan, source->table);
 
 	st->place.denied_hint = DENIED_HINT;
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s LIMIT %d) AS s",
+	appendStringInfo(&st->text,
+					 "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s LIMIT %d) AS s",
 					 rel->sql, disjunction(reach.owned, reach.accessible), MAX_SORTED_ROWS + 1);
 	appendStringInfo(&st->text, " HAVING pg_catalog.count(*) <= %d", MAX_SORTED_ROWS);
 	return st;
@@ -295,7 +307,8 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 {
 	int			length = st->text.len;
 	bool		any = false;
-	bool		either = (table == plan->base.subject) + list_length(EffGraphLinks(table, plan->base.subject)) > 1;
+	bool		either =
+		(table == plan->base.subject) + list_length(EffGraphLinks(table, plan->base.subject)) > 1;
 
 	appendStringInfoChar(&st->text, '(');
 	if (table == plan->base.subject && role == ROLE_OWNER)
@@ -320,11 +333,14 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
  * surrogates.
  */
 static const char *
-column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, MapColumn *column)
+column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+				 MapColumn *column)
 {
-	const char *included = who_sees(map, st, plan, reach, column->column, column->label->link, NULL);
+	const char *included = who_sees(map, st, plan, reach, column->column, column->label->link,
+									NULL);
 
-	if (plan->state == SUBJECT_ERASED && column->label->erasure != ERASURE_RETAIN && column->label->link == NULL &&
+	if (plan->state == SUBJECT_ERASED && column->label->erasure != ERASURE_RETAIN &&
+		column->label->link == NULL &&
 		EffOwnersContested(reach->table, plan->base.subject))
 	{
 		/* what was left for another owner is that owner's */
@@ -337,7 +353,8 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 	if (plan->state != SUBJECT_NOT_ERASED && EffMayHoldSurrogate(reach->table, column))
 	{
 		Surrogate  *surrogate = EffSurrogateChoose(map, reach->table, column);
-		char	   *residual = surrogate->error ? NULL : EffSurrogateResidualSql(surrogate, st, "t");
+		char	   *residual = surrogate->error ? NULL :
+			EffSurrogateResidualSql(surrogate, st, "t");
 
 		if (residual != NULL)
 			return conjunction(included, residual);
@@ -354,7 +371,8 @@ static const char *
 who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
 		 const char *tied, const char *still)
 {
-	const char *owned = reach->several || strcmp(reach->owned, "false") == 0 ? reach->owned : "true";
+	const char *owned = reach->several || strcmp(reach->owned, "false") == 0 ? reach->owned :
+		"true";
 	const char *accessible = reach->accessible;
 	const char *mine = owned;
 	ListCell   *lc;
@@ -433,7 +451,8 @@ static void
 append_order(Statement *st, EffRelation *rel)
 {
 	EffIndex   *primary = EffRelationPrimaryKey(rel);
-	bool		children = rel->relkind != RELKIND_PARTITIONED_TABLE && list_length(rel->inheritors) > 1;
+	bool		children = rel->relkind != RELKIND_PARTITIONED_TABLE &&
+		list_length(rel->inheritors) > 1;
 	const char *separator = " ORDER BY ";
 
 	for (int i = 0; primary != NULL && i < primary->nkeys; i++)
@@ -462,7 +481,8 @@ value_sql(EffRelation *rel, EffColumn *column, const char *json)
 	if (base == BYTEAOID)
 		return base64_sql(value, json);
 	if (type == BYTEAOID)
-		return psprintf("CASE WHEN pg_catalog.array_ndims(%s) > 1 THEN pg_catalog.to_%s(%s::pg_catalog.bytea[]) WHEN %s IS NOT NULL THEN"
+		return psprintf("CASE WHEN pg_catalog.array_ndims(%s) > 1"
+						" THEN pg_catalog.to_%s(%s::pg_catalog.bytea[]) WHEN %s IS NOT NULL THEN"
 						" (SELECT coalesce(pg_catalog.%s_agg(%s ORDER BY e.n), '[]')"
 						" FROM pg_catalog.unnest(%s::pg_catalog.bytea[]) WITH ORDINALITY AS e (v, n)) END",
 						value, json, value, value, json, base64_sql("e.v", json), value);
@@ -477,7 +497,8 @@ value_sql(EffRelation *rel, EffColumn *column, const char *json)
 static char *
 base64_sql(const char *value, const char *json)
 {
-	return psprintf("pg_catalog.to_%s(pg_catalog.translate(pg_catalog.encode(%s, 'base64'), E'\\n', ''))", json, value);
+	return psprintf("pg_catalog.to_%s(pg_catalog.translate(pg_catalog.encode(%s, 'base64'),"
+					" E'\\n', ''))", json, value);
 }
 
 /*
@@ -488,7 +509,8 @@ static char *
 expiry_sql(EffRelation *rel, MapColumn *column)
 {
 	RetentionPolicy *retention = column->label->retention;
-	EffColumn  *anchor = retention && retention->anchor ? EffRelationColumnByName(rel, retention->anchor) : NULL;
+	EffColumn  *anchor = retention && retention->anchor ?
+		EffRelationColumnByName(rel, retention->anchor) : NULL;
 	Interval   *duration;
 	double		years;
 	char	   *value;
@@ -496,19 +518,27 @@ expiry_sql(EffRelation *rel, MapColumn *column)
 
 	if (anchor == NULL || retention->duration == NULL)
 		return NULL;
-	duration = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(retention->duration),
-													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	duration = DatumGetIntervalP(DirectFunctionCall3(interval_in,
+													 CStringGetDatum(retention->duration),
+													 ObjectIdGetDatum(InvalidOid),
+													 Int32GetDatum(-1)));
 	/* rounded up, and a year to spare */
-	years = 2 + duration->month / 12.0 + duration->day / 365.0 + duration->time / (double) USECS_PER_DAY / 365;
+	years = 2 + duration->month / 12.0 + duration->day / 365.0 +
+		duration->time / (double) USECS_PER_DAY / 365;
 	if (years < 0 || years > LAST_YEAR)
 		return NULL;
 	value = EffColumnSql("t", rel, anchor->attnum);
 	type = EffBaseType(anchor->type);
-	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz + %s::pg_catalog.interval END",
-					value, (int) (LAST_YEAR - years), EffTypeSql(type, -1), value, EffQuoteLiteral(retention->duration));
+	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz +"
+					" %s::pg_catalog.interval END",
+					value, (int) (LAST_YEAR - years), EffTypeSql(type, -1), value,
+					EffQuoteLiteral(retention->duration));
 }
 
-/* append_named: the columns of t that a text names, so that the caller needs privileges on no others. */
+/*
+ * append_named: the columns of t that a text names, so that the caller needs
+ * privileges on no others.
+ */
 static void
 append_named(Statement *st, EffRelation *rel, const char *sql)
 {

@@ -29,7 +29,7 @@ typedef struct RecordStream
 	SubjectKey *key;
 	ExportPlan *plan;
 	Call *call;
-	ExpandedRecordHeader *record;	/* the one that is given; its values are those of the batch and the plan */
+	ExpandedRecordHeader *record;	/* the one that is given; points into batch and plan */
 	uint64		count;			/* records given */
 
 	int			source;			/* place of the one that is read */
@@ -107,14 +107,16 @@ begin_stream(FunctionCallInfo fcinfo, TupleDesc desc)
 	stream->plan = EffExportPlanGet(map, stream->subject, stream->key);
 	stream->call = EffExecNew(map, &stream->plan->base, &stream->key, 1);
 	stream->call->read_only = true;
-	stream->batch = AllocSetContextCreate(CurrentMemoryContext, "effaced export rows", ALLOCSET_DEFAULT_SIZES);
+	stream->batch = AllocSetContextCreate(CurrentMemoryContext, "effaced export rows",
+										  ALLOCSET_DEFAULT_SIZES);
 	stream->source = -1;
 	/* whoever selects columns of it takes them as they are, and needs no tuple */
 	stream->record = make_expanded_record_from_tupdesc(desc, CurrentMemoryContext);
 	deconstruct_expanded_record(stream->record);
 	EffObjectBegin(&payload);
 	EffObjectText(&payload, "scope", "access");
-	(void) EffTrailAppend(list_make1(EffTrailEvent("export_requested", stream->subject->kind, stream->key->text,
+	(void) EffTrailAppend(list_make1(EffTrailEvent("export_requested", stream->subject->kind,
+												   stream->key->text,
 												   EffObjectDone(&payload))));
 	return stream;
 }
@@ -135,7 +137,8 @@ next_record(RecordStream *stream)
 		}
 		source = list_nth(stream->plan->sources, stream->source);
 		if (stream->place == 0)
-			heap_deform_tuple(stream->rows[stream->row], stream->desc, stream->values, stream->nulls);
+			heap_deform_tuple(stream->rows[stream->row], stream->desc, stream->values,
+							  stream->nulls);
 		while (stream->place < source->ncolumns)
 		{
 			int			place = stream->place++;
@@ -218,7 +221,10 @@ next_batch(RecordStream *stream)
 	return true;
 }
 
-/* open_source: few rows are sorted; many are given as they are found, for a sort would hold them all. */
+/*
+ * open_source: few rows are sorted; many are given as they are found, for a
+ * sort would hold them all.
+ */
 static void
 open_source(RecordStream *stream, ExportSource *source)
 {

@@ -52,7 +52,8 @@ static void remember_file(Folder *folder, const char *name);
 static void forget_folder(Folder *folder);
 static void remove_folder(Folder *folder);
 static void at_transaction_end(XactEvent event, void *arg);
-static void at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg);
+static void at_subtransaction_end(SubXactEvent event, SubTransactionId subid,
+								  SubTransactionId parent, void *arg);
 
 /*
  * EffFolderFilesInit registers the callbacks that remove the folders of aborted
@@ -137,7 +138,9 @@ open_directory_at(int directory, const char *name)
 static void
 write_file(int directory, AccessFile *file)
 {
-	int			fd = openat(directory, file->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	int			fd = openat(directory, file->name,
+							O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+							S_IRUSR | S_IWUSR);
 
 	if (fd < 0)
 		could_not("write");
@@ -221,7 +224,8 @@ folder_exists(void)
 			(errcode(ERRCODE_EFF_CONFIGURATION),
 			 errmsg("an access folder of this application and subject is there already"),
 			 errdetail("Nothing was written; what is there stays as it is."),
-			 errhint("Move it out of the directory of setting \"%s\", or give another app_name.", EFF_EXPORT_DIRECTORY),
+			 errhint("Move it out of the directory of setting \"%s\", or give another app_name.",
+					 EFF_EXPORT_DIRECTORY),
 			 errhidestmt(true)));
 }
 
@@ -233,7 +237,8 @@ could_not(const char *what)
 			(errcode_for_file_access(),
 			 errmsg("could not %s an access folder: %m", what),
 			 errdetail("Nothing of it is left."),
-			 errhint("Look at space and permissions of the directory of setting \"%s\".", EFF_EXPORT_DIRECTORY),
+			 errhint("Look at space and permissions of the directory of setting \"%s\".",
+					 EFF_EXPORT_DIRECTORY),
 			 errhidestmt(true)));
 }
 
@@ -271,7 +276,8 @@ remove_folder(Folder *folder)
 	if (!folder->made)
 		return;
 	directory = open(folder->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (directory >= 0 && fstat(directory, &st) == 0 && st.st_dev == folder->device && st.st_ino == folder->inode)
+	if (directory >= 0 && fstat(directory, &st) == 0 && st.st_dev == folder->device &&
+		st.st_ino == folder->inode)
 	{
 		fd = openat(directory, folder->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd >= 0 && fstat(fd, &st) == 0 &&
@@ -326,7 +332,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+at_subtransaction_end(SubXactEvent event, SubTransactionId subid, SubTransactionId parent,
+					  void *arg)
 {
 	ListCell   *lc;
 

@@ -101,7 +101,9 @@ EffQuestionCheck(const Question *question)
 			category == ERRCODE_INSUFFICIENT_RESOURCES ||
 			category == ERRCODE_OPERATOR_INTERVENTION)
 			ReThrowError(error);
-		refuse(question, psprintf("%s (SQLSTATE %s)", trouble(error->sqlerrcode), unpack_sql_state(error->sqlerrcode)));
+		refuse(question,
+			   psprintf("%s (SQLSTATE %s)", trouble(error->sqlerrcode),
+						unpack_sql_state(error->sqlerrcode)));
 	}
 	if (check.objection != NULL)
 		refuse(question, check.objection);
@@ -160,13 +162,15 @@ ask_all(void *arg)
 
 	foreach_ptr(Question, question, inquiry->questions)
 	{
-		inquiry->answers = lappend(inquiry->answers, ask(question, inquiry->subject_id, inquiry->caller));
+		inquiry->answers = lappend(inquiry->answers,
+								   ask(question, inquiry->subject_id, inquiry->caller));
 		if (TransactionIdIsValid(GetCurrentTransactionIdIfAny()))
 			ereport(ERROR,
 					(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 					 errmsg("question \"%s\" writes", question->name),
 					 errdetail("Nothing of it was kept."),
-					 errhint("Register a query that only reads; look at the functions that it calls."),
+					 errhint("Register a query that only reads; look at the functions that it"
+							 " calls."),
 					 errhidestmt(true)));
 	}
 }
@@ -186,8 +190,10 @@ ask(const Question *question, const char *subject_id, Oid caller)
 	if (!OidIsValid(role))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("role \"%s\", which registered question \"%s\", does not exist", question->role, question->name),
-				 errhint("SELECT %s.effaced_drop_question(%s); and register it again as another role.",
+				 errmsg("role \"%s\", which registered question \"%s\", does not exist",
+						question->role, question->name),
+				 errhint("SELECT %s.effaced_drop_question(%s); and register it again as another"
+						 " role.",
 						 EffExtensionSchemaSql(), quote_literal_cstr(question->name)),
 				 errhidestmt(true)));
 	initStringInfo(&content);
@@ -203,7 +209,8 @@ ask(const Question *question, const char *subject_id, Oid caller)
 
 			EffTypeInput(prepared.type, &input, &param);
 			value = OidInputFunctionCall(input, pstrdup(subject_id), param, -1);
-			answer->rows = write_answer(&content, SPI_cursor_open(NULL, prepared.plan, &value, NULL, true));
+			answer->rows = write_answer(&content,
+										SPI_cursor_open(NULL, prepared.plan, &value, NULL, true));
 		}
 	}
 	PG_CATCH();
@@ -379,7 +386,8 @@ write_answer(StringInfo content, Portal portal)
 	TupleDesc	desc = portal->tupDesc;
 	FmgrInfo   *output = palloc(sizeof(FmgrInfo) * desc->natts);
 	bool	   *number = palloc(sizeof(bool) * desc->natts);
-	MemoryContext texts = AllocSetContextCreate(CurrentMemoryContext, "effaced answer", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext texts = AllocSetContextCreate(CurrentMemoryContext, "effaced answer",
+												ALLOCSET_DEFAULT_SIZES);
 	uint64		rows = 0;
 
 	for (int i = 0; i < desc->natts; i++)
@@ -406,7 +414,8 @@ write_answer(StringInfo content, Portal portal)
 				bool		isnull;
 				Datum		value = SPI_getbinval(SPI_tuptable->vals[row], desc, i + 1, &isnull);
 
-				EffCsvCell(content, i, isnull ? NULL : OutputFunctionCall(&output[i], value), number[i]);
+				EffCsvCell(content, i, isnull ? NULL : OutputFunctionCall(&output[i], value),
+						   number[i]);
 			}
 			EffCsvEndLine(content);
 			MemoryContextSwitchTo(previous);
@@ -456,13 +465,17 @@ refuse(const Question *question, const char *objection)
 			(errcode(ERRCODE_EFF_CONFIGURATION),
 			 errmsg("question \"%s\" cannot be asked", question->name),
 			 errdetail("%s.", objection),
-			 errhint("Write one SELECT that reads only, takes the identifier as $1, text, and gives each column a name of its own; PREPARE q (text) AS SELECT ... shows where it fails."),
+			 errhint("Write one SELECT that reads only, takes the identifier as $1, text, and"
+					 " gives each column a name of its own; PREPARE q (text) AS SELECT ... shows"
+					 " where it fails."),
 			 errhidestmt(true)));
 }
 
 static EffStatementPlace
 place_of(const Question *question)
 {
-	return (EffStatementPlace) {.action = "question", .relation = psprintf("\"%s\"", question->name), .denied_hint = DENIED};
+	return (EffStatementPlace) {.action = "question",
+								.relation = psprintf("\"%s\"", question->name),
+								.denied_hint = DENIED};
 }
 

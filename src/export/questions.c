@@ -55,12 +55,14 @@ effaced_register_question(PG_FUNCTION_ARGS)
 				 errhint("Say shortly what it asks, such as 'orders and their totals'."),
 				 errhidestmt(true)));
 	if (length == 0 || length > MAX_SHORT_NAME ||
-		strspn(question.short_name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") != length)
+		strspn(question.short_name,
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") != length)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("short name of question \"%s\" is no part of a file name", question.name),
 				 errdetail("Files are named after it."),
-				 errhint("Allowed: 1 to %d letters from A to Z, digits, \"_\" and \"-\", such as 'order_totals'.", MAX_SHORT_NAME),
+				 errhint("Allowed: 1 to %d letters from A to Z, digits, \"_\" and \"-\", such as"
+						 " 'order_totals'.", MAX_SHORT_NAME),
 				 errhidestmt(true)));
 	EffQuestionCheck(&question);
 
@@ -77,9 +79,11 @@ effaced_register_question(PG_FUNCTION_ARGS)
 	if (SPI_processed == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("question \"%s\", or another one called \"%s\" in file names, is registered already",
+				 errmsg("question \"%s\", or another one called \"%s\" in file names, is"
+						" registered already",
 						question.name, question.short_name),
-				 errhint("Choose other names, or drop that question first: SELECT effaced_drop_question(%s);",
+				 errhint("Choose other names, or drop that question first: SELECT"
+						 " effaced_drop_question(%s);",
 						 quote_literal_cstr(question.name)),
 				 errhidestmt(true)));
 	EffSpiEnd(&bracket);
@@ -112,11 +116,13 @@ effaced_drop_question(PG_FUNCTION_ARGS)
 				 errhint("SELECT name FROM %s.effaced_questions;", EffExtensionSchemaSql()),
 				 errhidestmt(true)));
 	role = get_role_oid(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), true);
-	if (!has_privs_of_role(caller, GetUserId()) && !(OidIsValid(role) && has_privs_of_role(caller, role)))
+	if (!has_privs_of_role(caller, GetUserId()) &&
+		!(OidIsValid(role) && has_privs_of_role(caller, role)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for question \"%s\"", name),
-				 errhint("Drop it as the role that registered it, or as the owner of the extension."),
+				 errhint("Drop it as the role that registered it, or as the owner of the"
+						 " extension."),
 				 errhidestmt(true)));
 	if (SPI_execute_with_args(psprintf("DELETE FROM %s.effaced_questions WHERE name = $1", EffExtensionSchemaSql()),
 							  1, &type, &value, NULL, false, 0) != SPI_OK_DELETE)
@@ -150,7 +156,8 @@ effaced_run_questions(PG_FUNCTION_ARGS)
 				 errhidestmt(true)));
 	InitMaterializedSRF(fcinfo, 0);
 	prefix = PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	foreach_ptr(Answer, answer, EffQuestionsRun(identifier->serialized, prefix, PG_GETARG_TIMESTAMPTZ(2)))
+	foreach_ptr(Answer, answer,
+				EffQuestionsRun(identifier->serialized, prefix, PG_GETARG_TIMESTAMPTZ(2)))
 	{
 		Datum		values[3] = {
 			CStringGetTextDatum(answer->file_name),
@@ -195,7 +202,8 @@ text_argument(FunctionCallInfo fcinfo, int argno, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("argument \"%s\" of a question is NULL", name),
-				 errhint("SELECT %s.effaced_register_question('orders and their totals', 'order_totals', 'SELECT ... WHERE customer_id = $1::int');",
+				 errhint("SELECT %s.effaced_register_question('orders and their totals',"
+						 " 'order_totals', 'SELECT ... WHERE customer_id = $1::int');",
 						 EffExtensionSchemaSql()),
 				 errhidestmt(true)));
 	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
@@ -242,7 +250,8 @@ check_file_prefix(const char *prefix)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("file prefix is no part of a file name"),
-				 errdetail("It holds a slash, a backslash or a control character, or is \".\" or \"..\"."),
+				 errdetail("It holds a slash, a backslash or a control character, or is \".\" or"
+						   " \"..\"."),
 				 errhint("Give the beginning of a name without a folder, such as 'request-17_'."),
 				 errhidestmt(true)));
 }
@@ -259,7 +268,8 @@ file_stamp(TimestampTz at)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("time of an access request is out of range"),
-				 errhint("Give a time of the years 1 to 9999, or leave out \"at\" for the time of the call."),
+				 errhint("Give a time of the years 1 to 9999, or leave out \"at\" for the time of"
+						 " the call."),
 				 errhidestmt(true)));
 	return psprintf("%04d-%02d-%02dT%02d:%02d:%02dZ",
 					tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
@@ -273,7 +283,8 @@ file_name(const Question *question, const char *prefix, const char *stamp)
 	if (strlen(name) > MAX_NAME)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("file name of question \"%s\" would be longer than %d bytes", question->name, MAX_NAME),
+				 errmsg("file name of question \"%s\" would be longer than %d bytes",
+						question->name, MAX_NAME),
 				 errhint("Give a shorter file_prefix."),
 				 errhidestmt(true)));
 	return name;

@@ -200,7 +200,9 @@ write_record(const char *ledger, const char *sql, ParamListInfo params)
 	EffSpiBeginAsOwner(&bracket);
 	if (EffSpiExecuteFor(sql, params, false, NULL, &place) != 1)
 		elog(ERROR, "a record was not written");
-	memcpy(id, DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)), sizeof(pg_uuid_t));
+	memcpy(id,
+		   DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)),
+		   sizeof(pg_uuid_t));
 	EffSpiEnd(&bracket);
 	return UUIDPGetDatum(id);
 }
@@ -247,9 +249,11 @@ EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required)
 	if (purpose == NULL ? required : purpose[strspn(purpose, " \t\r\n\f\v")] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 purpose == NULL ? errmsg("purpose must not be NULL") : errmsg("purpose must not be empty"),
+				 purpose == NULL ? errmsg("purpose must not be NULL") :
+				 errmsg("purpose must not be empty"),
 				 required ? errhint("Name what the data is processed for, such as 'newsletter'.") :
-				 errhint("Name what the data is processed for, such as 'newsletter', or leave it out for every purpose."),
+				 errhint("Name what the data is processed for, such as 'newsletter', or leave it"
+						 " out for every purpose."),
 				 errhidestmt(true)));
 	return purpose;
 }
@@ -281,7 +285,9 @@ EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
 	n = SPI_processed;
 	refs = MemoryContextAlloc(context, sizeof(char *) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		refs[i] = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+		refs[i] = MemoryContextStrdup(context,
+									  SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+												   1));
 	EffSpiEnd(&bracket);
 
 	restricted->subject = subject;
@@ -290,7 +296,9 @@ EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
 	{
 		PG_TRY();
 		{
-			restricted->keys[restricted->nkeys] = EffIdentifierResolve(subject, EffIdentifierFromText(refs[i]));
+			SubjectIdentifier *identifier = EffIdentifierFromText(refs[i]);
+
+			restricted->keys[restricted->nkeys] = EffIdentifierResolve(subject, identifier);
 			restricted->nkeys++;
 		}
 		PG_CATCH();

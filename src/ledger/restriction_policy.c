@@ -39,12 +39,14 @@ static MapTable *policy_table(FunctionCallInfo fcinfo);
 static void policies_of(EffRelation *rel, bool *enabled, bool *ours, bool *open, bool *others);
 static char *predicate(MapTable *table, List *claims, const char *purpose, const char *fingerprint);
 static char *key_sql(EffColumn *column, int i);
-static void claim_columns(OwnerClaim *claim, int *n, AttrNumber **columns, EffRelation **target, AttrNumber **target_columns);
+static void claim_columns(OwnerClaim *claim, int *n, AttrNumber **columns, EffRelation **target,
+						  AttrNumber **target_columns);
 static char *claim_where(OwnerClaim *claim, const char *alias);
 static char *make_fingerprint(MapTable *table, List *claims);
 static void open_keys_function(bool open);
 static void run(EffRelation *rel, const char *sql);
-static List *keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *restricted);
+static List *keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim,
+						   SubjectSet *restricted);
 
 /*
  * effaced_restriction_policy(relation, purpose) hides the rows of subjects
@@ -70,7 +72,8 @@ effaced_restriction_policy(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("no link makes rows of table %s a subject's own", rel->name),
-				 errhint("Only tables with a link of role owner can hide the rows of their owners."),
+				 errhint("Only tables with a link of role owner can hide the rows of their"
+						 " owners."),
 				 errhidestmt(true)));
 	policies_of(rel, &enabled, &ours, &open, &others);
 	if (ours)
@@ -83,8 +86,10 @@ effaced_restriction_policy(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("table %s has policies that are not in force", rel->name),
-				 errdetail("Row-level security of the table is disabled; enabling it would put them in force."),
-				 errhint("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, or drop the policies.", rel->sql),
+				 errdetail("Row-level security of the table is disabled; enabling it would put"
+						   " them in force."),
+				 errhint("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, or drop the policies.",
+						 rel->sql),
 				 errhidestmt(true)));
 
 	EffPinBegin(&bracket);
@@ -94,11 +99,15 @@ effaced_restriction_policy(PG_FUNCTION_ARGS)
 	EffSpiBegin(&bracket);
 	if (!enabled)
 	{
-		run(rel, psprintf("CREATE POLICY " OPEN_POLICY " ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING (true) WITH CHECK (true)", rel->sql));
+		run(rel,
+			psprintf("CREATE POLICY " OPEN_POLICY " ON %s AS PERMISSIVE FOR ALL TO PUBLIC USING"
+												  " (true) WITH CHECK (true)", rel->sql));
 		run(rel, psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY", rel->sql));
 	}
 	/* rows may come in: storing them is what a restriction still allows */
-	run(rel, psprintf("CREATE POLICY " POLICY " ON %s AS RESTRICTIVE FOR ALL TO PUBLIC USING (%s) WITH CHECK (true)",
+	run(rel,
+		psprintf("CREATE POLICY " POLICY " ON %s AS RESTRICTIVE FOR ALL TO PUBLIC USING (%s) WITH"
+										 " CHECK (true)",
 					  rel->sql, condition));
 	EffSpiEnd(&bracket);
 	PG_RETURN_VOID();
@@ -191,9 +200,11 @@ effaced_restricted_keys(PG_FUNCTION_ARGS)
 
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("restriction policy of table %s does not fit its labels any more", display ? display : "(null)"),
+				 errmsg("restriction policy of table %s does not fit its labels any more", display ?
+						display : "(null)"),
 				 errdetail("Rows of restricted subjects could not be told apart."),
-				 errhint("As the table's owner: SELECT effaced_drop_restriction_policy(%s); and install it again.",
+				 errhint("As the table's owner: SELECT effaced_drop_restriction_policy(%s); and"
+						 " install it again.",
 						 EffQuoteLiteral(display ? display : "table")),
 				 errhidestmt(true)));
 	}
@@ -236,7 +247,8 @@ policy_table(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("%s cannot have a policy, since Citus knows it", table->rel->name),
-				 errdetail("Workers would apply the policy, and who is restricted is known on the coordinator only."),
+				 errdetail("Workers would apply the policy, and who is restricted is known on the"
+						   " coordinator only."),
 				 errhint("Ask effaced_restriction_status() before rows of a subject are used."),
 				 errhidestmt(true)));
 	return table;
@@ -252,14 +264,17 @@ policies_of(EffRelation *rel, bool *enabled, bool *ours, bool *open, bool *other
 	bool		isnull;
 
 	EffSpiBegin(&bracket);
-	if (SPI_execute_with_args("SELECT c.relrowsecurity, pg_catalog.count(*) FILTER (WHERE p.polname = '" POLICY "') > 0,"
+	if (SPI_execute_with_args("SELECT c.relrowsecurity, pg_catalog.count(*) FILTER (WHERE"
+							  " p.polname = '" POLICY "') > 0,"
 							  " pg_catalog.count(*) FILTER (WHERE p.polname = '" OPEN_POLICY "') > 0,"
 							  " pg_catalog.count(*) FILTER (WHERE p.polname NOT IN ('" POLICY "', '" OPEN_POLICY "')) > 0"
 							  " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_policy p ON p.polrelid = c.oid"
 							  " WHERE c.oid = $1 GROUP BY c.relrowsecurity",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+							  1, types, values, NULL, false, 0) != SPI_OK_SELECT ||
+							  SPI_processed != 1)
 		elog(ERROR, "could not read the policies of a table");
-	*enabled = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	*enabled =
+		DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	*ours = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	*open = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
 	*others = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &isnull));
@@ -299,7 +314,8 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 			EffColumn  *column = EffRelationColumn(target, target_columns[i]);
 
 			foreign |= EffEqualitySchema(column->type) != NULL;
-			appendStringInfo(&left, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rel, columns[i]));
+			appendStringInfo(&left, "%s%s", i > 0 ? ", " : "",
+							 EffColumnSql(alias, rel, columns[i]));
 			appendStringInfo(&right, "%s%s", i > 0 ? ", " : "", key_sql(column, i));
 		}
 		appendStringInfo(&buf, "%s(", foreach_current_index(lc) > 0 ? " AND " : "");
@@ -310,9 +326,11 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 		}
 		else
 			appendStringInfo(&buf, "(%s) IN (SELECT %s FROM ", left.data, right.data);
-		appendStringInfo(&buf, "%s." KEYS_FUNCTION "(%s::pg_catalog.regclass, %s, %s, %s) AS k (keys)",
+		appendStringInfo(&buf,
+						 "%s." KEYS_FUNCTION "(%s::pg_catalog.regclass, %s, %s, %s) AS k (keys)",
 						 EffExtensionSchemaSql(), EffQuoteLiteral(rel->sql),
-						 claim->link == NULL ? "NULL" : EffQuoteLiteral(claim->link->name ? claim->link->name : ""),
+						 claim->link == NULL ? "NULL" :
+						 EffQuoteLiteral(claim->link->name ? claim->link->name : ""),
 						 purpose ? EffQuoteLiteral(purpose) : "NULL", EffQuoteLiteral(fingerprint));
 		for (int i = 0; foreign && i < n; i++)
 		{
@@ -320,9 +338,11 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 			const char *schema = EffEqualitySchema(column->type);
 
 			appendStringInfo(&buf, " %s %s OPERATOR(%s.=) %s", i > 0 ? "AND" : "WHERE",
-							 EffColumnSql(alias, rel, columns[i]), schema ? schema : "pg_catalog", key_sql(column, i));
+							 EffColumnSql(alias, rel, columns[i]), schema ? schema : "pg_catalog",
+							 key_sql(column, i));
 		}
-		appendStringInfo(&buf, ")%s%s%s) IS NOT TRUE", where ? " AND (" : "", where ? where : "", where ? ")" : "");
+		appendStringInfo(&buf, ")%s%s%s) IS NOT TRUE", where ? " AND (" : "", where ? where : "",
+						 where ? ")" : "");
 	}
 	return buf.data;
 }
@@ -331,14 +351,17 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 static char *
 key_sql(EffColumn *column, int i)
 {
-	char	   *sql = psprintf("(k.keys)[%d]::%s", i + 1, EffTypeSql(EffBaseType(column->type), -1));
+	char	   *sql = psprintf("(k.keys)[%d]::%s", i + 1,
+							   EffTypeSql(EffBaseType(column->type), -1));
 
-	return OidIsValid(column->collation) ? psprintf("%s COLLATE %s", sql, EffCollationSql(column->collation)) : sql;
+	return OidIsValid(column->collation) ?
+		psprintf("%s COLLATE %s", sql, EffCollationSql(column->collation)) : sql;
 }
 
 /* claim_columns: the row's columns, and those of which they are values */
 static void
-claim_columns(OwnerClaim *claim, int *n, AttrNumber **columns, EffRelation **target, AttrNumber **target_columns)
+claim_columns(OwnerClaim *claim, int *n, AttrNumber **columns, EffRelation **target,
+			  AttrNumber **target_columns)
 {
 	if (claim->link == NULL)
 	{
@@ -361,7 +384,8 @@ static char *
 claim_where(OwnerClaim *claim, const char *alias)
 {
 	EffRelation *rel = claim->link ? claim->link->table->rel : claim->subject->rel;
-	const char *where = claim->link ? claim->link->label->where : claim->subject->label->subject_where;
+	const char *where = claim->link ? claim->link->label->where :
+		claim->subject->label->subject_where;
 
 	return where ? EffExpressionAnalyze(rel, alias, where, NULL, "where")->sql : NULL;
 }
@@ -383,8 +407,10 @@ make_fingerprint(MapTable *table, List *claims)
 
 		claim_columns(claim, &n, &columns, &target, &target_columns);
 		appendStringInfo(&buf, "%s:%s:%s:%s:%s:%s;", claim->subject->kind,
-						 claim->link == NULL ? "subject" : "link", claim->link && claim->link->name ? claim->link->name : "",
-						 EffJoinNames(table->rel, columns, n), target->sql, EffJoinNames(target, target_columns, n));
+						 claim->link == NULL ? "subject" : "link", claim->link &&
+						 claim->link->name ? claim->link->name : "",
+						 EffJoinNames(table->rel, columns, n), target->sql,
+						 EffJoinNames(target, target_columns, n));
 		appendStringInfo(&buf, "%s;", where ? where : "");
 	}
 	return psprintf(UINT64_FORMAT, hash_bytes_extended((unsigned char *) buf.data, buf.len, 0));
@@ -411,7 +437,8 @@ open_keys_function(bool open)
 		used = SPI_processed > 0;
 	}
 	if (open || !used)
-		EffSpiCommand(psprintf("%s ALL ON FUNCTION %s." KEYS_FUNCTION " %s PUBLIC", open ? "GRANT" : "REVOKE",
+		EffSpiCommand(psprintf("%s ALL ON FUNCTION %s." KEYS_FUNCTION " %s PUBLIC", open ? "GRANT" :
+							   "REVOKE",
 							   EffExtensionSchemaSql(), open ? "TO" : "FROM"), &place);
 	EffSpiEnd(&bracket);
 }
@@ -419,7 +446,8 @@ open_keys_function(bool open)
 static void
 run(EffRelation *rel, const char *sql)
 {
-	const EffStatementPlace place = {.action = "restriction policy of", .relation = rel->name, .relid = rel->oid};
+	const EffStatementPlace place = {.action = "restriction policy of", .relation = rel->name,
+									 .relid = rel->oid};
 
 	EffSpiCommand(sql, &place);
 }
@@ -468,10 +496,12 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *rest
 	st = EffStatementNew(SPI_OK_SELECT, "reading rows of", target);
 	appendStringInfoString(&st->text, "SELECT DISTINCT ");
 	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%spg_catalog.format('%%s', %s)", i > 0 ? ", " : "", EffColumnSql("t", target, target_columns[i]));
+		appendStringInfo(&st->text, "%spg_catalog.format('%%s', %s)", i > 0 ? ", " : "",
+						 EffColumnSql("t", target, target_columns[i]));
 	appendStringInfo(&st->text, " FROM %s t WHERE ", target->sql);
 	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql("t", target, target_columns[i]));
+		appendStringInfo(&st->text, "%s IS NOT NULL AND ",
+						 EffColumnSql("t", target, target_columns[i]));
 	EffScopeLink(map, st, "t", claim->link, 1, &EffScopeRestricted);
 	(void) EffBindExecute(st, &values, true, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)

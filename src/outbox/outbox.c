@@ -41,7 +41,8 @@ static EffOwnStatement find_left = {
 };
 
 /* What a constraint would quote in its error are references */
-static const EffStatementPlace outbox_place = {.action = "writing to", .relation = "effaced_outbox"};
+static const EffStatementPlace outbox_place = {.action = "writing to",
+											   .relation = "effaced_outbox"};
 
 static int	max_attempts = 8;
 static int	backoff = 30;
@@ -67,11 +68,14 @@ EffOutboxInit(void)
 							"Attempts at an entry of the outbox before it is abandoned.",
 							NULL, &max_attempts, 8, 1, 1000000, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("effaced.outbox_backoff",
-							"Time until the second attempt at an entry of the outbox; doubled with each one after it.",
-							NULL, &backoff, 30, 0, INT_MAX / 2, PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+							"Time until the second attempt at an entry of the outbox; doubled with"
+							" each one after it.",
+							NULL, &backoff, 30, 0, INT_MAX / 2, PGC_USERSET, GUC_UNIT_S, NULL, NULL,
+							NULL);
 	DefineCustomIntVariable("effaced.outbox_max_backoff",
 							"Longest time between two attempts at an entry of the outbox.",
-							NULL, &max_backoff, 3600, 0, INT_MAX / 2, PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+							NULL, &max_backoff, 3600, 0, INT_MAX / 2, PGC_USERSET, GUC_UNIT_S, NULL,
+							NULL, NULL);
 }
 
 /*
@@ -82,7 +86,8 @@ EffOutboxInit(void)
 Datum
 effaced_outbox_here(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId)));
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(),
+											  MyDatabaseId)));
 }
 
 /*
@@ -108,7 +113,8 @@ effaced_outbox_retry_at(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	for (int i = 1; i < attempts && delay < max_backoff; i++)
 		delay *= 2;
-	PG_RETURN_TIMESTAMPTZ(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(delay, max_backoff) * INT64CONST(1000)));
+	PG_RETURN_TIMESTAMPTZ(TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													  Min(delay, max_backoff) * INT64CONST(1000)));
 }
 
 /*
@@ -180,10 +186,12 @@ EffOutboxEntries(List *entries, const char *subject_id, List *refs)
  * request.
  */
 bool *
-EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const char *payload, List *subjects)
+EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const char *payload,
+				 List *subjects)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTARRAYOID};
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID,
+						   TEXTARRAYOID};
 	Datum		values[7];
 	char		nulls[] = "       ";
 	bool	   *waiting = palloc0(sizeof(bool) * Max(list_length(subjects), 1));
@@ -214,7 +222,8 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 		EffSpiEnd(&bracket);
 		return waiting;
 	}
-	if (EffSpiExecuteOwn(&enqueue_entries, lengthof(types), types, values, nulls, SPI_OK_SELECT, &outbox_place) != 1)
+	if (EffSpiExecuteOwn(&enqueue_entries, lengthof(types), types, values, nulls, SPI_OK_SELECT,
+						 &outbox_place) != 1)
 		elog(ERROR, "could not write to the outbox");
 	MemoryContextSwitchTo(context);
 	ids = result_texts(1);
@@ -226,7 +235,8 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
 	if (!isnull)
 	{
-		deconstruct_array(DatumGetArrayTypeP(result), INT4OID, sizeof(int32), true, TYPALIGN_INT, &elements, NULL, &n);
+		deconstruct_array(DatumGetArrayTypeP(result), INT4OID, sizeof(int32), true, TYPALIGN_INT,
+						  &elements, NULL, &n);
 		for (int i = 0; i < n; i++)
 			waiting[DatumGetInt32(elements[i]) - 1] = true;
 	}
@@ -285,7 +295,8 @@ result_texts(int column)
 {
 	List	   *texts = NIL;
 	bool		isnull;
-	Datum		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+	Datum		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column,
+									   &isnull);
 	char	  **elements;
 	int			n;
 
@@ -304,7 +315,8 @@ is_anything_left(Datum kind, Datum subjects)
 	Oid			types[] = {TEXTOID, TEXTARRAYOID};
 	Datum		values[] = {kind, subjects};
 
-	return EffSpiExecuteOwn(&find_left, lengthof(types), types, values, NULL, SPI_OK_SELECT, NULL) > 0;
+	return EffSpiExecuteOwn(&find_left, lengthof(types), types, values, NULL, SPI_OK_SELECT,
+							NULL) > 0;
 }
 
 /* member_texts gathers one member of every entry. */
@@ -315,7 +327,9 @@ member_texts(List *entries, int member)
 
 	foreach_ptr(OutboxEntry, entry, entries)
 	{
-		texts = lappend(texts, unconstify(char *, member == 0 ? entry->subject_id : member == 1 ? entry->resolver : entry->ref));
+		texts = lappend(texts,
+						unconstify(char *, member == 0 ? entry->subject_id : member == 1 ?
+								   entry->resolver : entry->ref));
 	}
 	return EffTextArrayOfList(texts);
 }
@@ -335,8 +349,10 @@ take_entry(ClaimedEntry *entry)
 	taken = SPI_processed > 0;
 	if (taken)
 	{
-		entry->entry_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		entry->claim_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+		entry->entry_id =
+			*DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		entry->claim_id =
+			*DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	}
 	EffSpiEnd(&bracket);
 	return taken;
@@ -368,7 +384,8 @@ run_entry(ClaimedEntry *entry)
 	}
 	types[2] = TEXTOID;
 	values[2] = CStringGetTextDatum(sqlstate);
-	report("effaced_outbox_fail($1, $3, $3 OPERATOR(pg_catalog.<>) 'ZE006', $2)", 3, types, values, NULL);
+	report("effaced_outbox_fail($1, $3, $3 OPERATOR(pg_catalog.<>) 'ZE006', $2)", 3, types, values,
+		   NULL);
 }
 
 /* read_entry gives the function and its arguments; NULL where the entry is not ours any more. */

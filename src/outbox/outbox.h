@@ -33,7 +33,8 @@ extern List *EffOutboxEntries(List *entries, const char *subject_id, List *refs)
  * of an earlier request.  An erasure may add entries, by references of
  * corrections that did not reach a system.
  */
-extern bool *EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const char *payload,
+extern bool *EffOutboxEnqueue(const char *operation, const char *kind, List **entries,
+							  const char *payload,
 							  List *subjects);
 
 /* "enqueued" and "skipped_resolvers" of a result; resolvers are all that are registered */

@@ -168,7 +168,8 @@ EffRefPlanReadSource(List *refs, RefSource *source, SubjectRun *run)
 		ExternalRef *ref = palloc0(sizeof(ExternalRef));
 		bool		isnull;
 		MapColumn  *column = list_nth(source->columns,
-									  DatumGetInt32(SPI_getbinval(rows->vals[row], rows->tupdesc, 1, &isnull)));
+									  DatumGetInt32(SPI_getbinval(rows->vals[row], rows->tupdesc, 1,
+																  &isnull)));
 
 		ref->kind = column->label->ref;
 		ref->value = SPI_getvalue(rows->vals[row], rows->tupdesc, 2);
@@ -233,7 +234,8 @@ add_source(List *sources, RefBuild *build, PlannedTable *planned)
 
 	source->table = planned->table;
 	source->read = st;
-	appendStringInfo(&st->text, "SELECT r.place, r.value FROM %s t CROSS JOIN LATERAL (VALUES ", rel->sql);
+	appendStringInfo(&st->text, "SELECT r.place, r.value FROM %s t CROSS JOIN LATERAL (VALUES ",
+					 rel->sql);
 	foreach_ptr(MapColumn, column, planned->table->columns)
 	{
 		char	   *condition;
@@ -244,7 +246,8 @@ add_source(List *sources, RefBuild *build, PlannedTable *planned)
 		if (condition == NULL)
 			continue;
 		appendStringInfo(&st->text, "%s(%d, CASE WHEN %s THEN %s::pg_catalog.text END)",
-						 source->columns != NIL ? ", " : "", list_length(source->columns), condition,
+						 source->columns != NIL ? ", " : "", list_length(source->columns),
+						 condition,
 						 EffColumnSql("t", rel, column->column->attnum));
 		source->columns = lappend(source->columns, column);
 	}

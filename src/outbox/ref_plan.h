@@ -12,9 +12,9 @@
 /* Whose references rows with several owners hold, where no link says it */
 typedef enum RefOwner
 {
-	REF_GONE,					/* the subject's being erased with the row: parts of the plan's row set */
-	REF_ALONE,					/* the subject's, if no other owner is living */
-	REF_ANY						/* each owner's */
+	REF_GONE,					/* the subject whose erasure deletes or changes the row */
+	REF_ALONE,					/* the subject, where every other owner is erased */
+	REF_ANY						/* every owner */
 } RefOwner;
 
 /* Let an erasure read them before anything changes; not one that is restricted to some tables */

@@ -66,7 +66,8 @@ EffRefsRead(Jsonb *refs, List *resolvers)
 					(errcode(ERRCODE_EFF_RESOLVER),
 					 errmsg("no resolver is registered for the kind of a reference"),
 					 errdetail("Entry %d of refs.", i + 1),
-					 errhint("A reference goes to the resolver named like its kind; %s.", registered(resolvers)),
+					 errhint("A reference goes to the resolver named like its kind; %s.",
+							 registered(resolvers)),
 					 errhidestmt(true)));
 		list = lappend(list, ref);
 	}
@@ -80,7 +81,8 @@ EffRefsRequireResolver(List *resolvers, MapTable *table, MapColumn *column)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_RESOLVER),
 				 errmsg("no resolver is registered under the name \"%s\"", column->label->ref),
-				 errdetail("The label of column %s of %s says that it holds identifiers in that system.",
+				 errdetail("The label of column %s of %s says that it holds identifiers in that"
+						   " system.",
 						   quote_identifier(column->column->name), table->name),
 				 errhint("SELECT %s.effaced_register_resolver(%s);", EffExtensionSchemaSql(),
 						 EffQuoteLiteral(column->label->ref)),
@@ -160,7 +162,8 @@ text_member(JsonbContainer *object, const char *key, int place)
 		refuse(place, psprintf("an entry of refs has no %s", key));
 	length = pg_mbstrlen(text);
 	if (length < 1 || length > EFF_REF_LENGTH)
-		refuse(place, psprintf("the %s of a reference must have 1 to %d characters", key, EFF_REF_LENGTH));
+		refuse(place,
+			   psprintf("the %s of a reference must have 1 to %d characters", key, EFF_REF_LENGTH));
 	return text;
 }
 
@@ -171,7 +174,8 @@ refuse(int place, const char *what)
 			(errcode(ERRCODE_EFF_RESOLVER),
 			 errmsg("%s", what),
 			 place > 0 ? errdetail("Entry %d of refs.", place) : 0,
-			 errhint("Write [{\"kind\": \"...\", \"value\": \"...\"}], with \"extra\" for anything else that the resolver needs."),
+			 errhint("Write [{\"kind\": \"...\", \"value\": \"...\"}], with \"extra\" for anything"
+					 " else that the resolver needs."),
 			 errhidestmt(true)));
 }
 
@@ -186,6 +190,7 @@ registered(List *resolvers)
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, "registered are: ");
 	foreach(lc, resolvers)
-		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "", ((Resolver *) lfirst(lc))->name);
+		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 ((Resolver *) lfirst(lc))->name);
 	return buf.data;
 }

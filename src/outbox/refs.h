@@ -20,7 +20,10 @@ typedef struct ExternalRef
 	const char *extra;			/* JSON text, NULL where none */
 } ExternalRef;
 
-/* "refs" of a request as a list of ExternalRef, NULL is none; ERROR ZE006 where it is no such list */
+/*
+ * "refs" of a request as a list of ExternalRef, NULL is none; ERROR ZE006 where
+ * it is no such list
+ */
 extern List *EffRefsRead(Jsonb *refs, List *resolvers);
 
 /* ERROR ZE006 where the system that a column with "ref" names is not registered */

@@ -93,7 +93,8 @@ EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "could not connect to SPI");
 		if (SPI_execute_with_args(psprintf("SELECT %s($1%s)", name, nargs > 1 ? ", $2" : ""),
-								  nargs, types, values, NULL, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
+								  nargs, types, values, NULL, false, 1) != SPI_OK_SELECT ||
+								  SPI_processed != 1)
 			elog(ERROR, "a function returned no row");
 		values[0] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 		if (!isnull)

@@ -24,6 +24,7 @@ extern Resolver *EffResolverByName(List *resolvers, const char *name);
  * and in a subtransaction.  NULL and the SQLSTATE where it fails, NULL and NULL
  * where it returns NULL.  With at_end its deferred constraints are checked too.
  */
-extern Jsonb *EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char **sqlstate);
+extern Jsonb *EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end,
+							  char **sqlstate);
 
 #endif							/* EFF_RESOLVER_H */

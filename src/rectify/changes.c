@@ -26,7 +26,8 @@ EffRectifyFollow(DataMap *map, RectifyPlan *plan)
 		more = false;
 		foreach_ptr(ForeignKey, fk, map->foreign_keys)
 		{
-			if (fk->on_update == FKCONSTR_ACTION_NOACTION || fk->on_update == FKCONSTR_ACTION_RESTRICT)
+			if (fk->on_update == FKCONSTR_ACTION_NOACTION ||
+				fk->on_update == FKCONSTR_ACTION_RESTRICT)
 				continue;
 			for (int i = 0; i < fk->nkeys; i++)
 			{
@@ -119,7 +120,10 @@ add_follower(DataMap *map, RectifyPlan *plan, Oid relid, AttrNumber attnum)
 	return true;
 }
 
-/* as_labelled: a column of a partition or child is that of the labelled table which it is part of. */
+/*
+ * as_labelled: a column of a partition or child is that of the labelled table
+ * which it is part of.
+ */
 static void
 as_labelled(DataMap *map, Oid *relid, AttrNumber *attnum)
 {
@@ -127,7 +131,9 @@ as_labelled(DataMap *map, Oid *relid, AttrNumber *attnum)
 
 	if (over == NULL || over->rel->oid == *relid)
 		return;
-	*attnum = EffRelationColumnNamed(over->rel, EffRelationColumn(EffMapLoad(map, *relid), *attnum)->name)->attnum;
+	*attnum = EffRelationColumnNamed(over->rel,
+									 EffRelationColumn(EffMapLoad(map, *relid),
+													   *attnum)->name)->attnum;
 	*relid = over->rel->oid;
 }
 

@@ -15,8 +15,10 @@ extern void EffRectifyFollow(DataMap *map, RectifyPlan *plan);
 extern bool EffRectifyChangesRead(RectifyPlan *plan, List *reads);
 
 /* Some of these columns change, or do so because another table's do */
-extern bool EffRectifyChangesKey(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n);
-extern bool EffRectifyFollowsKey(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n);
+extern bool EffRectifyChangesKey(RectifyPlan *plan, MapTable *table, const AttrNumber *columns,
+								 int n);
+extern bool EffRectifyFollowsKey(RectifyPlan *plan, MapTable *table, const AttrNumber *columns,
+								 int n);
 
 /* Have foreign keys of changed columns checked at the end, where they can be */
 extern void EffRectifyDefer(DataMap *map, RectifyPlan *plan);

@@ -12,7 +12,8 @@
 
 static bool is_written(RectifyColumn *column, PlannedTable *planned, TableLink *link);
 static bool is_chosen(DataMap *map, RectifyColumn *column, RectifyStep *step);
-static char *guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, MapColumn *column);
+static char *guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
+							 MapColumn *column);
 static bool may_be_left_by_others(MapTable *table, Surrogate *surrogate);
 
 /*
@@ -53,7 +54,8 @@ EffRectifyValues(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *st
 			continue;
 		value = EffStatementParam(st, PARAM_VALUE, foreach_current_index(lc), NULL, 0, c->type);
 		guard = guard_condition(map, plan, st, step, column->column);
-		appendStringInfo(&st->text, "%s%s = ", step->columns != NIL ? ", " : "", quote_identifier(c->name));
+		appendStringInfo(&st->text, "%s%s = ", step->columns != NIL ? ", " : "",
+						 quote_identifier(c->name));
 		if (guard == NULL)
 			appendStringInfoString(&st->text, value);
 		else
@@ -93,7 +95,8 @@ EffRectifyGuards(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *st
  * changed.
  */
 char *
-EffRectifyWrong(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool keys_changed)
+EffRectifyWrong(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
+				bool keys_changed)
 {
 	EffRelation *rel = step->planned->table->rel;
 	StringInfoData buf;
@@ -112,8 +115,11 @@ EffRectifyWrong(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *ste
 		guard = guard_condition(map, plan, st, step, column->column);
 		if (guard != NULL && keys_changed)
 			continue;
-		differs = EffDistinctSql(rel, c, EffStatementParam(st, PARAM_VALUE, foreach_current_index(lc), NULL, 0, c->type));
-		appendStringInfo(&buf, "%s(%s%s%s)", buf.len > 0 ? " OR " : "", differs, guard ? " AND " : "", guard ? guard : "");
+		differs = EffDistinctSql(rel, c,
+								 EffStatementParam(st, PARAM_VALUE, foreach_current_index(lc), NULL,
+												   0, c->type));
+		appendStringInfo(&buf, "%s(%s%s%s)", buf.len > 0 ? " OR " : "", differs, guard ? " AND " :
+						 "", guard ? guard : "");
 	}
 	return buf.len > 0 ? buf.data : pstrdup("false");
 }
@@ -165,7 +171,8 @@ is_chosen(DataMap *map, RectifyColumn *column, RectifyStep *step)
  * erased one may have been let go of without a trace in the row.
  */
 static char *
-guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, MapColumn *column)
+guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
+				MapColumn *column)
 {
 	bool		others = step->part == PART_OWN_ONCE_SHARED;
 	bool		traceless = step->part == PART_LINK && step->link->reverse;
@@ -177,13 +184,17 @@ guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *ste
 		return NULL;
 	surrogate = EffSurrogateChoose(map, step->planned->table, column);
 	/* what cannot be anonymized never was */
-	if (surrogate->error != NULL || (residual = EffSurrogateResidualSql(surrogate, st, "t")) == NULL)
+	if (surrogate->error != NULL ||
+		(residual = EffSurrogateResidualSql(surrogate, st, "t")) == NULL)
 		return NULL;
-	if (plan->state == SUBJECT_NOT_ERASED && others && !may_be_left_by_others(step->planned->table, surrogate))
+	if (plan->state == SUBJECT_NOT_ERASED && others &&
+		!may_be_left_by_others(step->planned->table, surrogate))
 		return NULL;
 	/* erasure leaves a NULL as it is: nothing says that it was there for somebody */
 	if (plan->state != SUBJECT_ERASED)
-		return psprintf("(%s IS NULL OR %s)", EffColumnSql("t", step->planned->table->rel, column->column->attnum), residual);
+		return psprintf("(%s IS NULL OR %s)",
+						EffColumnSql("t", step->planned->table->rel, column->column->attnum),
+						residual);
 	return psprintf("(%s)", residual);
 }
 

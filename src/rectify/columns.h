@@ -17,7 +17,8 @@ extern bool EffRectifyWrites(RectifyPlan *plan, PlannedTable *planned, TableLink
 extern void EffRectifyValues(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step);
 
 /* Some column is written */
-extern const char *EffRectifyGuards(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step);
+extern const char *EffRectifyGuards(DataMap *map, RectifyPlan *plan, Statement *st,
+									RectifyStep *step);
 
 /* Some column holds neither the value nor a surrogate that must stay */
 extern char *EffRectifyWrong(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,

@@ -11,7 +11,9 @@
 
 #include "utils/builtins.h"
 
-#define CORRECTION_FORM "Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category has several, null for the columns without one."
+#define CORRECTION_FORM \
+	"Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category has" \
+	" several, null for the columns without one."
 
 static char *text_member(JsonbContainer *object, const char *key, int number);
 static void bad_correction(int number, const char *what) pg_attribute_noreturn();
@@ -199,11 +201,17 @@ check_facts(Correction *correction, List *columns)
 
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("a correction of category %s must say which fact it is about", correction->category),
-				 column ? errdetail("Facts of the category: %s, and columns without one, as %s.%s.", facts.data,
-									column->table->name, quote_identifier(column->column->column->name)) :
+				 errmsg("a correction of category %s must say which fact it is about",
+						correction->category),
+				 column ?
+				 errdetail("Facts of the category: %s, and columns without one, as %s.%s.",
+						   facts.data,
+									column->table->name,
+									quote_identifier(column->column->column->name)) :
 				 errdetail("Facts of the category: %s.", facts.data),
-				 unnamed != NIL ? errhint("Add \"fact\": \"%s\" to the correction, or \"fact\": null for the columns without one.", first) :
+				 unnamed != NIL ?
+				 errhint("Add \"fact\": \"%s\" to the correction, or \"fact\": null for the"
+						 " columns without one.", first) :
 				 errhint("Add \"fact\": \"%s\" to the correction.", first),
 				 errhidestmt(true)));
 	}
@@ -228,7 +236,8 @@ check_once(List *columns)
 						 errmsg("entries %d and %d of corrections are about the same column",
 								a->correction + 1, b->correction + 1),
 						 errdetail("Column %s.%s has category %s%s%s.", a->table->name,
-								   quote_identifier(a->column->column->name), a->column->label->category,
+								   quote_identifier(a->column->column->name),
+								   a->column->label->category,
 								   a->column->label->fact ? " and fact " : "",
 								   a->column->label->fact ? a->column->label->fact : ""),
 						 errhint("Correct each fact once."),
@@ -236,7 +245,10 @@ check_once(List *columns)
 		}
 }
 
-/* check_generated: some column that it is made of is corrected with it, or it would keep its value. */
+/*
+ * check_generated: some column that it is made of is corrected with it, or it
+ * would keep its value.
+ */
 static void
 check_generated(RectifyColumn *column, List *columns)
 {
@@ -252,10 +264,13 @@ check_generated(RectifyColumn *column, List *columns)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("entry %d of corrections cannot be written to generated column %s.%s", column->correction + 1,
+			 errmsg("entry %d of corrections cannot be written to generated column %s.%s",
+					column->correction + 1,
 					rel->name, quote_identifier(c->name)),
-			 errdetail("No column that it is generated from is corrected with it.  Nothing was changed."),
-			 errhint("Label the columns that %s.%s is generated from with the same category and fact, or correct theirs.",
+			 errdetail("No column that it is generated from is corrected with it.  Nothing was"
+					   " changed."),
+			 errhint("Label the columns that %s.%s is generated from with the same category and"
+					 " fact, or correct theirs.",
 					 rel->name, quote_identifier(c->name)),
 			 err_generic_string(PG_DIAG_SCHEMA_NAME, rel->schema),
 			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),

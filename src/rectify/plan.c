@@ -87,7 +87,8 @@ build_plan(DataMap *map, const void *key)
 	foreach_ptr(MapTable, table, tables_in_order(map, plan->columns))
 	{
 		plan->triggers |= table->rel->has_triggers;
-		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable, table->rel->deferrable);
+		plan->base.deferrable = list_concat_unique_oid(plan->base.deferrable,
+													   table->rel->deferrable);
 		plan->base.tables = lappend(plan->base.tables, plan_rows(map, plan, table, false));
 		/* the subject's own row, and other subjects' rows that belong to it */
 		if (table == subject && EffGraphRoleLinks(subject, subject, ROLE_OWNER) != NIL)
@@ -156,7 +157,8 @@ has_row_key(MapTable *table)
 	AttrNumber *key;
 
 	return EffRowKey(table, &key) > 0 &&
-		(table->rel->relkind == RELKIND_PARTITIONED_TABLE || list_length(table->rel->inheritors) == 1);
+		(table->rel->relkind == RELKIND_PARTITIONED_TABLE ||
+		 list_length(table->rel->inheritors) == 1);
 }
 
 /* add_table makes steps for each group of columns that go by the same rows. */
@@ -217,15 +219,19 @@ add_steps(DataMap *map, RectifyPlan *plan, RectifyTable *table, PlannedTable *pl
 		return;
 	if (rows != NULL)
 	{
-		anew = !planned->contested && EffRectifyFollowsKey(plan, planned->table, rows->key, rows->nkey);
-		split = anew || (planned->contested && EffRectifyChangesKey(plan, planned->table, rows->key, rows->nkey));
+		anew = !planned->contested &&
+			EffRectifyFollowsKey(plan, planned->table, rows->key, rows->nkey);
+		split = anew ||
+			(planned->contested &&
+			 EffRectifyChangesKey(plan, planned->table, rows->key, rows->nkey));
 	}
 	if (planned->contested)
 	{
 		rows = EffRectifyMakeRows(map, plan, planned, part, link);
 		plan->parts = lappend(plan->parts, rows);
 	}
-	for (StepColumns which = split ? COLUMNS_FREE : COLUMNS_ALL; which <= (split ? COLUMNS_KEYS : COLUMNS_ALL); which++)
+	for (StepColumns which = split ? COLUMNS_FREE : COLUMNS_ALL;
+		 which <= (split ? COLUMNS_KEYS : COLUMNS_ALL); which++)
 	{
 		RectifyStep *step = EffRectifyMakeStep(map, plan, planned, part, link, rows, which);
 

@@ -34,13 +34,13 @@ typedef struct RectifyStep
 	TableLink  *link;			/* of PART_LINK */
 	StepColumns which;
 	RowSet	   *rows;			/* NULL where they are looked up when their turn comes */
-	bool		anew;			/* they are looked up although they were found: their key has changed */
+	bool		anew;			/* looked up again although found: their key has changed */
 	bool		early;			/* before any key changes */
 	bool		changes_key;	/* of its own rows */
 	List	   *columns;		/* of char * */
 	Statement  *due;			/* counts the rows that it will write, where not all of rows are */
 	Statement  *update;
-	Statement  *check;			/* rows that are not as they should be, and all; where there are triggers */
+	Statement  *check;			/* wrong rows, all rows; NULL without triggers */
 } RectifyStep;
 
 /* What triggers may have written meanwhile into rows that a step was about */
@@ -72,6 +72,7 @@ typedef struct RectifyPlan
 	bool		triggers;		/* some table has any */
 } RectifyPlan;
 
-extern RectifyPlan *EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state, List *columns);
+extern RectifyPlan *EffRectifyPlanGet(DataMap *map, MapTable *subject, SubjectState state,
+									  List *columns);
 
 #endif							/* EFF_RECTIFY_PLAN_H */

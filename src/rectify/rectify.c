@@ -48,7 +48,8 @@ effaced_rectify(PG_FUNCTION_ARGS)
 		if (error->hide_stmt)
 			PG_RE_THROW();
 		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != MAKE_SQLSTATE('Z', 'E', '0', '0', '0'))
-			EffRethrowWithoutValues(&(EffStatementPlace) {.action = "rectification of", .relation = "the subject"});
+			EffRethrowWithoutValues(&(EffStatementPlace) {.action = "rectification of",
+														  .relation = "the subject"});
 		FlushErrorState();
 		error->hide_stmt = true;
 		ReThrowError(error);
@@ -110,12 +111,14 @@ rectify(FunctionCallInfo fcinfo)
 		}
 		call->values = values;
 		/* who is erased stays so elsewhere too */
-		refs = state == SUBJECT_ERASED ? NIL : EffRefsUnite(refs, EffRefPlanRead(map, ref_plan, key));
+		refs = state == SUBJECT_ERASED ? NIL :
+			EffRefsUnite(refs, EffRefPlanRead(map, ref_plan, key));
 		results = EffRectifyRun(call->runs[0], plan);
 	}
 	entries = corrections == NIL ? NIL : EffOutboxEntries(NIL, key->text, refs);
 	(void) EffOutboxEnqueue("rectify", subject->kind, &entries,
-							entries != NIL ? JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0) : NULL,
+							entries != NIL ? JsonbToCString(NULL, &PG_GETARG_JSONB_P(1)->root, 0) :
+							NULL,
 							list_make1(key->text));
 	(void) EffTrailAppend(make_events(subject, key, corrections, results, requested_at,
 									  list_length(entries)));
@@ -151,7 +154,8 @@ relations_of(List *columns)
 
 /* make_events writes categories, facts, names and counts; no value. */
 static List *
-make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results, TimestampTz requested_at,
+make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results,
+			TimestampTz requested_at,
 			int enqueued)
 {
 	List	   *events = NIL;
@@ -162,7 +166,8 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 
 	EffObjectBegin(&payload);
 	write_corrections(&payload, corrections);
-	requested = EffTrailEvent("rectification_requested", subject->kind, key->text, EffObjectDone(&payload));
+	requested = EffTrailEvent("rectification_requested", subject->kind, key->text,
+							  EffObjectDone(&payload));
 	requested->occurred_at = requested_at;
 	events = lappend(events, requested);
 	foreach_ptr(RectifiedTable, result, results)
@@ -175,7 +180,8 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 		EffObjectText(&payload, "target", result->table->name);
 		EffObjectTexts(&payload, "columns", result->columns);
 		EffObjectNumber(&payload, "rows", result->rectified);
-		events = lappend(events, EffTrailEvent("rectification_step_succeeded", subject->kind, key->text,
+		events = lappend(events,
+						 EffTrailEvent("rectification_step_succeeded", subject->kind, key->text,
 											   EffObjectDone(&payload)));
 	}
 	EffObjectBegin(&payload);

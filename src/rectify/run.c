@@ -7,8 +7,10 @@
 #include "rectify/run.h"
 
 static uint64 *count_due(SubjectRun *run, RectifyStep *step);
-static void run_step(SubjectRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result);
-static bool correct_aftermath(SubjectRun *run, RectifyTable *table, bool again, RectifiedTable *result);
+static void run_step(SubjectRun *run, RectifyTable *table, RectifyStep *step, uint64 *due,
+					 RectifiedTable *result);
+static bool correct_aftermath(SubjectRun *run, RectifyTable *table, bool again,
+							  RectifiedTable *result);
 static RectifiedTable *result_for(List **results, MapTable *table);
 static void not_as_planned(RectifyTable *table) pg_attribute_noreturn();
 
@@ -69,13 +71,17 @@ EffRectifyRun(SubjectRun *run, RectifyPlan *plan)
 	{
 		more = false;
 		foreach(lc, plan->tables)
-			more |= correct_aftermath(run, lfirst(lc), again, result_for(&results, ((RectifyTable *) lfirst(lc))->table));
+			more |= correct_aftermath(run, lfirst(lc), again,
+									  result_for(&results, ((RectifyTable *) lfirst(lc))->table));
 	}
 	EffExecCheckConstraints(&plan->base);
 	return results;
 }
 
-/* count_due: rows that a step is to write, as it stands before anything is; NULL where nothing can go wrong. */
+/*
+ * count_due: rows that a step is to write, as it stands before anything is;
+ * NULL where nothing can go wrong.
+ */
 static uint64 *
 count_due(SubjectRun *run, RectifyStep *step)
 {
@@ -84,7 +90,8 @@ count_due(SubjectRun *run, RectifyStep *step)
 	if (step->due == NULL && step->rows == NULL)
 		return NULL;
 	due = palloc(sizeof(uint64));
-	*due = step->due != NULL ? EffExecCount(run, step->due) : run->found_rows[step->rows->id].counts[ROWS_ALL];
+	*due = step->due != NULL ? EffExecCount(run, step->due) :
+		run->found_rows[step->rows->id].counts[ROWS_ALL];
 	return due;
 }
 
@@ -93,7 +100,8 @@ count_due(SubjectRun *run, RectifyStep *step)
  * are due are right only where a trigger spared those that hold the value.
  */
 static void
-run_step(SubjectRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, RectifiedTable *result)
+run_step(SubjectRun *run, RectifyTable *table, RectifyStep *step, uint64 *due,
+		 RectifiedTable *result)
 {
 	uint64		rows = EffExecStatement(run, step->update);
 	uint64		wrong = 0;
@@ -112,7 +120,9 @@ run_step(SubjectRun *run, RectifyTable *table, RectifyStep *step, uint64 *due, R
 		SPI_freetuptable(SPI_tuptable);
 	}
 	if (wrong > 0 || (due != NULL && (step->check == NULL ? rows != *due :
-									  rows < *due && (step->changes_key && !step->anew ? rows : 0) + present < *due)))
+									  rows < *due &&
+										  (step->changes_key && !step->anew ? rows :
+										   0) + present < *due)))
 		not_as_planned(table);
 }
 
@@ -167,7 +177,9 @@ not_as_planned(RectifyTable *table)
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
 			 errmsg("rows of %s were not written as planned", rel->name),
 			 errdetail("After the correction there are rows that do not hold the corrected value."),
-			 errhint("A row trigger or a rule on %s changes what is written or keeps it from being written: give the value as the trigger would write it, or disable it for this call.",
+			 errhint("A row trigger or a rule on %s changes what is written or keeps it from being"
+					 " written: give the value as the trigger would write it, or disable it for"
+					 " this call.",
 					 rel->name),
 			 errhidestmt(true)));
 }

@@ -12,7 +12,8 @@
 
 static List *aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps);
 static List *aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned);
-static void append_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now);
+static void append_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
+						bool now);
 static void append_reach(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link);
 
 /*
@@ -20,7 +21,8 @@ static void append_reach(DataMap *map, RectifyPlan *plan, Statement *st, TableLi
  * a value, and afterwards where triggers may have had their way.
  */
 RectifyStep *
-EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, RectifyPart part, TableLink *link,
+EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, RectifyPart part,
+				   TableLink *link,
 				   RowSet *rows, StepColumns which)
 {
 	EffRelation *rel = planned->table->rel;
@@ -47,9 +49,11 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 		appendStringInfo(&st->text, " AND (%s)", guards);
 	if (list_length(step->columns) > 1)
 		foreach_oid(oid, rel->inheritors)
-			st->place.constraints = list_concat(st->place.constraints, EffConstraintsOn(oid, step->columns));
+			st->place.constraints = list_concat(st->place.constraints,
+												EffConstraintsOn(oid, step->columns));
 
-	if (rows == NULL ? rel->has_triggers : guards != NULL || (part == PART_LINK && !planned->contested))
+	if (rows == NULL ? rel->has_triggers : guards != NULL ||
+		(part == PART_LINK && !planned->contested))
 	{
 		step->due = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 		appendStringInfo(&step->due->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
@@ -64,7 +68,9 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 
 		step->check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
 		wrong = EffRectifyWrong(map, plan, step->check, step, false);
-		appendStringInfo(&step->check->text, "SELECT pg_catalog.count(*) FILTER (WHERE %s), pg_catalog.count(*) FROM %s t",
+		appendStringInfo(&step->check->text,
+						 "SELECT pg_catalog.count(*) FILTER (WHERE %s), pg_catalog.count(*) FROM"
+						 " %s t",
 						 wrong, rel->sql);
 		append_rows(map, plan, step->check, step, step->anew);
 	}
@@ -75,7 +81,8 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
  * EffRectifyMakeRows: what an erased subject owned too is told apart.
  */
 RowSet *
-EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, RectifyPart part, TableLink *link)
+EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, RectifyPart part,
+				   TableLink *link)
 {
 	RowSet	   *all = planned->rows;
 	RowSet	   *rows = palloc0(sizeof(RowSet));
@@ -87,7 +94,8 @@ EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 	rows->key = all->key;
 	appendStringInfoString(&st->text, "SELECT ");
 	for (int i = 0; i < rows->nkey; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", rows->rel, rows->key[i]));
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 EffColumnSql("t", rows->rel, rows->key[i]));
 	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
 	EffScopeRows(st, "t", all, ROWS_ALL);
 	appendStringInfoString(&st->text, " AND (");
@@ -146,7 +154,8 @@ EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 	ScopeOwner	living = {SCOPE_OTHERS, plan->base.subject};
 	const char *separator = " AND (";
 
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", planned->table->rel->sql);
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ",
+					 planned->table->rel->sql);
 	EffScopeRows(st, "t", planned->rows, ROWS_ALL);
 	if (EffRectifyWrites(plan, planned, NULL))
 	{
@@ -181,7 +190,8 @@ EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 List *
 EffRectifyMakeAftermath(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps)
 {
-	return planned->contested ? aftermath_contested(map, plan, planned) : aftermath_of(map, plan, planned, steps);
+	return planned->contested ? aftermath_contested(map, plan, planned) :
+		aftermath_of(map, plan, planned, steps);
 }
 
 /* aftermath_of: each kind of columns, once more. */
@@ -227,7 +237,8 @@ static List *
 aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
-	bool		keys_changed = EffRectifyChangesKey(plan, planned->table, planned->rows->key, planned->rows->nkey);
+	bool		keys_changed = EffRectifyChangesKey(plan, planned->table, planned->rows->key,
+													planned->rows->nkey);
 	RectifyAftermath *aftermath = palloc0(sizeof(RectifyAftermath));
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
 	const char *separator = " AND (";
@@ -237,9 +248,11 @@ aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 	appendStringInfoString(&st->text, " AND (");
 	EffScopeRows(st, "t", planned->rows, ROWS_ALL);
 	appendStringInfoString(&st->text, ") IS NOT TRUE");
-	foreach_ptr(TableLink, link, planned->own_links ? planned->links : lcons(NULL, list_copy(planned->links)))
+	foreach_ptr(TableLink, link, planned->own_links ? planned->links :
+				lcons(NULL, list_copy(planned->links)))
 	{
-		RectifyStep all = {.planned = planned, .part = link ? PART_LINK : PART_OWN_ONCE_SHARED, .link = link};
+		RectifyStep all = {.planned = planned, .part = link ? PART_LINK : PART_OWN_ONCE_SHARED,
+						   .link = link};
 		char	   *wrong = EffRectifyWrong(map, plan, st, &all, keys_changed);
 
 		if (strcmp(wrong, "false") == 0)

@@ -12,7 +12,10 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 
-/* Types that take dates in several ways, of which one is accepted: what is left of a text without those */
+/*
+ * Types that take dates in several ways, of which one is accepted: what is left
+ * of a text without those
+ */
 #define DAY "[0-9]{4,6}-[0-9]{2}-[0-9]{2}"
 #define TIME "[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
 #define ZONE " ?(Z|[+-][0-9]{2}(:?[0-9]{2}(:?[0-9]{2})?)?)"
@@ -57,7 +60,8 @@ static void
 convert_value(RectifyColumn *column, Jsonb *json, BoundValue *value)
 {
 	EffColumn  *c = column->column->column;
-	EffStatementPlace place = {.action = "correction of", .relation = column->table->rel->name, .column = c->name};
+	EffStatementPlace place = {.action = "correction of", .relation = column->table->rel->name,
+							   .column = c->name};
 	Oid			type = JSONBOID;
 	Datum		arg = JsonbPGetDatum(json);
 	MemoryContext current = CurrentMemoryContext;
@@ -70,19 +74,23 @@ convert_value(RectifyColumn *column, Jsonb *json, BoundValue *value)
 	PG_TRY();
 	{
 		if (dates != NULL)
-			is_date = is_true(psprintf("SELECT pg_catalog.regexp_replace($1 #>> '{}', %s, '', 'g') !~ '[^][{}(), \"\\\\]'", EffQuoteLiteral(dates)),
+			is_date = is_true(psprintf("SELECT pg_catalog.regexp_replace($1 #>> '{}', %s, '', 'g')"
+									   " !~ '[^][{}(), \"\\\\]'", EffQuoteLiteral(dates)),
 							  json);
 		if (is_date &&
-			(SPI_execute_with_args(psprintf("SELECT r.v FROM pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object('v', %s)) AS r (v %s)",
+			(SPI_execute_with_args(psprintf("SELECT r.v FROM pg_catalog.jsonb_to_record("
+											"pg_catalog.jsonb_build_object('v', %s)) AS r (v %s)",
 											json_sql(c->type), EffTypeSql(c->type, c->typmod)),
-								   1, &type, &arg, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1))
+								   1, &type, &arg, NULL, true, 1) != SPI_OK_SELECT ||
+								   SPI_processed != 1))
 			elog(ERROR, "a value could not be converted");
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(current);
 		/* not the value's fault, but its statement must not be logged either */
-		if (geterrcode() == ERRCODE_QUERY_CANCELED || ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_INSUFFICIENT_RESOURCES)
+		if (geterrcode() == ERRCODE_QUERY_CANCELED ||
+			ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_INSUFFICIENT_RESOURCES)
 			EffRethrowWithoutValues(&place);
 		sqlstate = EffCatchUserError(current)->sqlerrcode;
 	}
@@ -110,14 +118,18 @@ is_true(const char *query, Jsonb *json)
 	bool		isnull;
 	Datum		value;
 
-	if (SPI_execute_with_args(query, 1, &type, &arg, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute_with_args(query, 1, &type, &arg, NULL, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
 		elog(ERROR, "a value could not be looked at");
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	SPI_freetuptable(SPI_tuptable);
 	return isnull || DatumGetBool(value);
 }
 
-/* date_type gives the type of dates in a column, in its arrays and ranges too; InvalidOid where it has none. */
+/*
+ * date_type gives the type of dates in a column, in its arrays and ranges too;
+ * InvalidOid where it has none.
+ */
 static Oid
 date_type(Oid type)
 {
@@ -182,8 +194,9 @@ json_sql(Oid type)
 	if (base == BYTEAOID)
 		return HEX("$1");
 	if (OidIsValid(element) && EffBaseType(element) == BYTEAOID)
-		return "CASE WHEN pg_catalog.jsonb_typeof($1) = 'array' THEN (SELECT coalesce(pg_catalog.jsonb_agg("
-			HEX("e.v") " ORDER BY e.n), '[]') FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e (v, n)) ELSE $1 END";
+		return "CASE WHEN pg_catalog.jsonb_typeof($1) = 'array'"
+			" THEN (SELECT coalesce(pg_catalog.jsonb_agg(" HEX("e.v") " ORDER BY e.n), '[]')"
+			" FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e (v, n)) ELSE $1 END";
 	return "$1";
 }
 
@@ -197,12 +210,14 @@ does_not_fit(RectifyColumn *column, int sqlstate)
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
 			 errmsg("entry %d of corrections does not fit column %s.%s", column->correction + 1,
 					rel->name, quote_identifier(c->name)),
-			 sqlstate == ERRCODE_GENERATED_ALWAYS ? errdetail("The column is GENERATED ALWAYS AS IDENTITY.") :
+			 sqlstate == ERRCODE_GENERATED_ALWAYS ?
+			 errdetail("The column is GENERATED ALWAYS AS IDENTITY.") :
 			 errdetail("SQLSTATE %s: the value is none of type %s.  Nothing was changed.",
 					   unpack_sql_state(sqlstate), EffTypeSql(c->type, c->typmod)),
 			 sqlstate == ERRCODE_INVALID_DATETIME_FORMAT && date_type(c->type) != InvalidOid ?
 			 errhint("%s", dates_hint(c->type)) :
-			 errhint("Give a value that the column takes, or a \"fact\" that tells this column from the others of the category."),
+			 errhint("Give a value that the column takes, or a \"fact\" that tells this column"
+					 " from the others of the category."),
 			 err_generic_string(PG_DIAG_SCHEMA_NAME, rel->schema),
 			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),
 			 err_generic_string(PG_DIAG_COLUMN_NAME, c->name),
