@@ -26,5 +26,5 @@ _PG_init(void)
 	EffProviderInit();
 	EffExportInit();
 	EffOutboxInit();
-	EffGovernanceInit();
+	EffBatchesInit();
 }

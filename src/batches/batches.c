@@ -1,8 +1,8 @@
 /*
  * batches.c
- *	  What deletion at scale, which is tables and PL/pgSQL, needs of C: its
- *	  settings, errors that keep the caller's statement out of the log, a lock
- *	  on one subject, and producers that are asked without being planned anew.
+ *	  What deletion batches, which are tables and PL/pgSQL, need of C: settings,
+ *	  errors that keep the caller's statement out of the log, a lock on one
+ *	  subject, and calls of producers whose plan is kept.
  */
 #include "postgres.h"
 
@@ -39,23 +39,25 @@ static SPIPlanPtr producer_plan(const char *sql);
 static char *text_argument(FunctionCallInfo fcinfo, int argno);
 
 /*
- * EffGovernanceInit defines the settings.  Only a superuser changes them, or
- * whoever is to be controlled could do so first.
+ * EffBatchesInit defines the settings.  Only a superuser may change them, since they
+ * control what the other roles may do.
  */
 void
-EffGovernanceInit(void)
+EffBatchesInit(void)
 {
 	DefineCustomBoolVariable("effaced.four_eyes",
 							 "Who has created a deletion batch may not review it.",
 							 NULL, &four_eyes, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("effaced.alert_resolver",
-							   "Resolver that gets an outbox entry for deletion batches that wait for review.",
-							   "Empty for none.", &alert_resolver, "", PGC_SUSET, 0, NULL, NULL, NULL);
+							   "Resolver that gets an outbox entry for deletion batches that wait"
+							   " for review.",
+							   "Empty for none.", &alert_resolver, "", PGC_SUSET, 0, NULL, NULL,
+							   NULL);
 }
 
 /*
- * effaced_four_eyes() reads the setting from C: before the library is loaded
- * any role could have made one of its name.
+ * effaced_four_eyes() returns the setting.  SQL does not read it with current_setting(),
+ * since any role can make a setting of that name before the library is loaded.
  */
 Datum
 effaced_four_eyes(PG_FUNCTION_ARGS)
@@ -64,7 +66,7 @@ effaced_four_eyes(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_alert_resolver() likewise; NULL where there is none.
+ * effaced_alert_resolver() returns the setting, NULL if it is empty.
  */
 Datum
 effaced_alert_resolver(PG_FUNCTION_ARGS)
@@ -75,8 +77,8 @@ effaced_alert_resolver(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_refuse(message, detail, hint) raises ZE005.  Unlike RAISE it keeps
- * the statement, in which a reviewer may give a reason, out of the log.
+ * effaced_refuse(message, detail, hint) raises ZE005.  Unlike RAISE it keeps the
+ * caller's statement, in which a reviewer may give a reason, out of the log.
  */
 Datum
 effaced_refuse(PG_FUNCTION_ARGS)
@@ -108,7 +110,8 @@ effaced_require_own_transactions(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("%s commits as it goes and cannot run inside a transaction", procedure),
-				 errdetail("It was called in a transaction block, from a function, or in a block with EXCEPTION."),
+				 errdetail("It was called in a transaction block, from a function, or in a block"
+						   " with EXCEPTION."),
 				 errhint("Call it alone: CALL %s(...);", procedure),
 				 errhidestmt(true)));
 	}
@@ -116,9 +119,10 @@ effaced_require_own_transactions(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_lock_subject(subject_id, subject, tables) locks the subject's row as
- * the erasure of these tables will.  Whoever has changed the subject, or added
- * rows that reference it, is waited for before producers are asked.
+ * effaced_lock_subject(subject_id, subject, tables) locks the subject's row as the
+ * erasure of these tables will.  It waits for transactions that have changed the
+ * subject or inserted rows that reference it, so that producers, who are asked next,
+ * see what they did.
  */
 Datum
 effaced_lock_subject(PG_FUNCTION_ARGS)
@@ -137,11 +141,11 @@ effaced_lock_subject(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_ask_producer(call, candidates) runs the statement that asks a producer,
- * as the caller and under the caller's search_path.  For many candidates it is
- * planned for them; for one the generic plan is kept, since planning would cost
- * more than the answer, the more so the more dead rows wait for VACUUM.  Citus
- * refuses generic plans.
+ * effaced_ask_producer(call, candidates) runs the statement that asks a producer, as the
+ * caller and under the caller's search_path, and returns its answer.  For many
+ * candidates the statement is planned anew.  For one candidate a generic plan is kept,
+ * since planning would cost more than the answer; it reads index entries of dead rows
+ * that wait for VACUUM.  Citus does not work with generic plans.
  */
 Datum
 effaced_ask_producer(PG_FUNCTION_ARGS)
@@ -165,12 +169,13 @@ effaced_ask_producer(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	level = NewGUCNestLevel();
-	/* rows that are hidden from it would make a producer silent, which blocks nothing */
+	/* rows hidden by a policy are an error: unseen, they would not make a producer object */
 	EffSettingSet("row_security", "off");
 	if (ArrayGetNItems(ARR_NDIM(candidates), ARR_DIMS(candidates)) == 1)
 	{
-		/* for the statements of its PL/pgSQL, too */
-		EffSettingSet("plan_cache_mode", EffCitusPresent() ? "force_custom_plan" : "force_generic_plan");
+		/* the setting is also for the statements in the producer's own function */
+		EffSettingSet("plan_cache_mode", EffCitusPresent() ? "force_custom_plan" :
+					  "force_generic_plan");
 		result = SPI_execute_plan(producer_plan(sql), values, NULL, false, 0);
 	}
 	else
@@ -183,19 +188,18 @@ effaced_ask_producer(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(heap_copy_tuple_as_datum(answer, desc));
 }
 
+/* producer_plan returns the plan of a call for one candidate, kept per role for the session. */
 static SPIPlanPtr
 producer_plan(const char *sql)
 {
 	ProducerCall *call;
 	MemoryContext context;
 	SPIPlanPtr	plan;
-	ListCell   *lc;
 
-	foreach(lc, producer_calls)
+	foreach_ptr(ProducerCall, known, producer_calls)
 	{
-		call = lfirst(lc);
-		if (call->role == GetUserId() && strcmp(call->sql, sql) == 0)
-			return call->plan;
+		if (known->role == GetUserId() && strcmp(known->sql, sql) == 0)
+			return known->plan;
 	}
 	plan = EffPrepare(sql, 1, (Oid[]) {TEXTARRAYOID});
 	context = MemoryContextSwitchTo(TopMemoryContext);
@@ -208,6 +212,7 @@ producer_plan(const char *sql)
 	return plan;
 }
 
+/* text_argument returns an argument as text, or NULL. */
 static char *
 text_argument(FunctionCallInfo fcinfo, int argno)
 {

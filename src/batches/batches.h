@@ -1,12 +1,12 @@
 /*
  * batches.h (public)
- *	  Settings of deletion at scale.
+ *	  Deletion batches: their settings.
  */
 #ifndef EFF_BATCHES_H
 #define EFF_BATCHES_H
 
 #include "effaced.h"
 
-extern void EffGovernanceInit(void);
+extern void EffBatchesInit(void);
 
 #endif							/* EFF_BATCHES_H */

@@ -1,6 +1,6 @@
 /*
  * subjects.c
- *	  Who there is: the kind of a subject table, and the identifiers in it.
+ *	  The kind of a subject table, and the identifiers of its subjects.
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#define FETCH_ROWS 10000
+#define FETCH_ROWS 10000		/* read at once */
 
 PG_FUNCTION_INFO_V1(effaced_subject_kind);
 PG_FUNCTION_INFO_V1(effaced_subject_ids);
@@ -22,8 +22,8 @@ static Statement *identifiers_statement(DataMap *map, MapTable *subject);
 static void put_identifiers(ReturnSetInfo *rsinfo, MapTable *subject);
 
 /*
- * effaced_subject_kind(subject) gives the name that records of a subject table
- * carry.
+ * effaced_subject_kind(subject) returns the kind of a subject table's subjects, by which
+ * records name it.
  */
 Datum
 effaced_subject_kind(PG_FUNCTION_ARGS)
@@ -34,8 +34,9 @@ effaced_subject_kind(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_subject_ids(subject) gives a row per subject that the data map knows,
- * in no order.  The rows are read through a cursor, since they may be many.
+ * effaced_subject_ids(subject) returns the identifiers of all subjects of the table that
+ * its "where" admits, in no order.  They are read through a cursor, since they may be
+ * many.
  */
 Datum
 effaced_subject_ids(PG_FUNCTION_ARGS)
@@ -45,14 +46,16 @@ effaced_subject_ids(PG_FUNCTION_ARGS)
 	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 0);
 	Statement  *st = identifiers_statement(map, subject);
 	MemoryContext context = CurrentMemoryContext;
-	MemoryContext batch = AllocSetContextCreate(context, "effaced identifiers", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext batch = AllocSetContextCreate(context, "effaced identifiers",
+												ALLOCSET_DEFAULT_SIZES);
 	EffBracket	bracket;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	EffSpiBegin(&bracket);
 	PG_TRY();
 	{
-		Portal		portal = SPI_cursor_open_with_args(NULL, st->text.data, 0, NULL, NULL, NULL, true, 0);
+		Portal		portal = SPI_cursor_open_with_args(NULL, st->text.data, 0, NULL, NULL, NULL,
+													   true, 0);
 
 		do
 		{
@@ -76,17 +79,19 @@ effaced_subject_ids(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_subject_ref(subject_id, subject) gives one spelling of an identifier
- * for all that are equal.
+ * effaced_subject_ref(subject_id, subject) returns the one spelling that stands for all
+ * identifiers that are equal.
  */
 Datum
 effaced_subject_ref(PG_FUNCTION_ARGS)
 {
 	MapTable   *subject = EffGraphSubjectArgument(EffGraphGet(), fcinfo, 1);
 
-	PG_RETURN_TEXT_P(cstring_to_text(EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0))->text));
+	PG_RETURN_TEXT_P(cstring_to_text(EffIdentifierResolve(subject,
+														  EffIdentifierArgument(fcinfo, 0))->text));
 }
 
+/* identifiers_statement reads the keys of all subjects. */
 static Statement *
 identifiers_statement(DataMap *map, MapTable *subject)
 {
@@ -94,13 +99,14 @@ identifiers_statement(DataMap *map, MapTable *subject)
 
 	appendStringInfoString(&st->text, "SELECT ");
 	for (int i = 0; i < subject->nkey; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", subject->rel, subject->key[i]));
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 EffColumnSql("t", subject->rel, subject->key[i]));
 	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
 	EffScopeSubject(map, st, "t", subject, &EffScopeAny);
 	return st;
 }
 
-/* put_identifiers adds what was fetched to the result. */
+/* put_identifiers adds the identifiers of the rows that were fetched to the result. */
 static void
 put_identifiers(ReturnSetInfo *rsinfo, MapTable *subject)
 {

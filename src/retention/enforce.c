@@ -1,13 +1,13 @@
 /*
  * enforce.c
- *	  Enforces retention: replaces values whose term has ended, or removes their
- *	  rows, where the label says so.
+ *	  Enforces retention: anonymizes values whose term has ended, or deletes their
+ *	  rows, if the label says so.
  *
- * A procedure of many small transactions.  Each batch picks rows by the anchor
- * and locks them, passing by what others have locked; a second statement, whose
- * snapshot sees everything that was committed before the locks were taken, does
- * the work.  Between batches nothing is held but the place to go on from, and
- * the data map is asked for anew: labels may have changed.
+ * The procedure works in batches, each in a transaction of its own.  A first
+ * statement picks rows by the anchor and locks them, without those that others
+ * have locked.  A second one does the work; its snapshot sees everything that
+ * was committed before the locks were taken.  From batch to batch only the place
+ * to go on from is kept.  The data map is fetched anew, since labels may change.
  */
 #include "postgres.h"
 
@@ -26,21 +26,23 @@
 
 PG_FUNCTION_INFO_V1(effaced_enforce_retention);
 
-/* One call */
+/* One call of effaced_enforce_retention() */
 typedef struct EnforcementRun
 {
-	uint64		number;
+	uint64		number;			/* of the calls of this session */
 	int64		id;				/* in effaced_retention_runs */
 	TimestampTz as_of;
 	int			batch_rows;
 	MemoryContext context;		/* outlives transactions */
 	MemoryContext batch;		/* does not outlive a batch */
-	uint64		deleted_in_pass;
+	uint64		deleted_in_pass;	/* since the steps that delete began anew */
+
+	/* rows, for the report */
 	uint64		anonymized;
 	uint64		deleted;
-	uint64		restricted;
-	uint64		kept;
-	uint64		left;
+	uint64		restricted;		/* left, since an owner is under a restriction */
+	uint64		kept;			/* left, since other rows or values keep them */
+	uint64		left;			/* left, since others had locked or have added them */
 } EnforcementRun;
 
 static uint64 last_run = 0;
@@ -56,7 +58,8 @@ static void count_left(EnforcementRun *run);
 static TrailEvent *make_event(EnforcementStep *step, const char *strategy, uint64 rows);
 
 /*
- * effaced_enforce_retention(as_of, batch_rows) works off what has expired.
+ * effaced_enforce_retention(as_of, batch_rows) carries out what labels say of values
+ * whose term has ended at as_of, and commits after each batch.
  */
 Datum
 effaced_enforce_retention(PG_FUNCTION_ARGS)
@@ -76,11 +79,12 @@ effaced_enforce_retention(PG_FUNCTION_ARGS)
 	run.batch_rows = PG_GETARG_INT32(1);
 	run.number = ++last_run;
 	run.context = AllocSetContextCreate(PortalContext, "effaced retention", ALLOCSET_DEFAULT_SIZES);
-	run.batch = AllocSetContextCreate(run.context, "effaced retention batch", ALLOCSET_DEFAULT_SIZES);
+	run.batch = AllocSetContextCreate(run.context, "effaced retention batch",
+									  ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(run.context);
 
 	warn_of_lost_kinds(EffGraphGet());
-	/* labels that cannot be carried out stop the run before it has begun */
+	/* labels that cannot be carried out are errors before anything is changed */
 	EffPinBegin(&bracket);
 	foreach_ptr(EnforcementStep, step, EffEnforcePlanGet(EffGraphGet()))
 	{
@@ -99,17 +103,22 @@ effaced_enforce_retention(PG_FUNCTION_ARGS)
 	EffRetentionRunEnd(run.id, run.restricted, run.kept, run.left);
 	commit();
 	ereport(NOTICE,
-			(errmsg("retention enforced, in rows: " UINT64_FORMAT " anonymized, " UINT64_FORMAT " deleted",
+			(errmsg("retention enforced, in rows: " UINT64_FORMAT " anonymized, " UINT64_FORMAT
+					" deleted",
 					run.anonymized, run.deleted),
 			 errdetail("Left as they are: " UINT64_FORMAT " under a restriction, " UINT64_FORMAT
-					   " that something else keeps, " UINT64_FORMAT " that others had locked or added.",
+					   " that something else keeps, " UINT64_FORMAT " that others had locked or"
+					   " added.",
 					   run.restricted, run.kept, run.left)));
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(run.context);
 	PG_RETURN_VOID();
 }
 
-/* require_own_transactions: a batch that cannot be committed would hold its locks to the end. */
+/*
+ * require_own_transactions refuses a call that cannot commit: its batches would hold
+ * their locks until the caller's transaction ends.
+ */
 static void
 require_own_transactions(FunctionCallInfo fcinfo)
 {
@@ -119,20 +128,23 @@ require_own_transactions(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("effaced_enforce_retention cannot run inside a transaction block"),
 				 errdetail("It commits after each batch."),
-				 errhint("Send CALL effaced_enforce_retention(); as a statement of its own, without BEGIN."),
+				 errhint("Send CALL effaced_enforce_retention(); as a statement of its own,"
+						 " without BEGIN."),
 				 errhidestmt(true)));
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("effaced_enforce_retention must run at isolation level READ COMMITTED"),
-				 errdetail("The snapshot of a transaction would hide rows that are committed while locks are waited for."),
+				 errdetail("The snapshot of a transaction would hide rows that are committed while"
+						   " locks are waited for."),
 				 errhint("SET default_transaction_isolation = 'read committed';"),
 				 errhidestmt(true)));
 }
 
 /*
- * warn_of_lost_kinds: a table that is renamed may be of another kind since.  It
- * is no error, since the restricted may be gone for good with their table.
+ * warn_of_lost_kinds warns of restrictions on subjects of a kind that no table has.
+ * A table that was renamed may have become of another kind, so that its restricted
+ * subjects are not found.  It is no error, since the table may be gone for good.
  */
 static void
 warn_of_lost_kinds(DataMap *map)
@@ -142,19 +154,22 @@ warn_of_lost_kinds(DataMap *map)
 	foreach(lc, EffLedgerLostKinds(map, LEDGER_RESTRICTIONS))
 		ereport(WARNING,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("restrictions are in force for subjects of kind %s, which no table has", EffQuoteLiteral(lfirst(lc))),
+				 errmsg("restrictions are in force for subjects of kind %s, which no table has",
+						EffQuoteLiteral(lfirst(lc))),
 				 errdetail("They keep no rows."),
-				 errhint("SELECT hint FROM %s.effaced_lint() WHERE code = 'lost_kind';", EffExtensionSchemaSql())));
+				 errhint("SELECT hint FROM %s.effaced_lint() WHERE code = 'lost_kind';",
+						 EffExtensionSchemaSql())));
 }
 
 /*
- * commit ends the transaction of a batch and begins the next one.  Deferred
- * triggers and constraints run now, and what they raise may quote a row.
+ * commit ends the transaction of a batch and begins the next one.  Deferred triggers
+ * and constraints run now; the values that their errors quote are taken out.
  */
 static void
 commit(void)
 {
-	const EffStatementPlace place = {.action = "commit of", .relation = "an enforcement of retention", .batch = true};
+	const EffStatementPlace place = {.action = "commit of",
+		.relation = "an enforcement of retention", .batch = true};
 	MemoryContext context = CurrentMemoryContext;
 
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
@@ -175,8 +190,8 @@ commit(void)
 }
 
 /*
- * run_batch works off one batch of the first step that is not finished; false
- * where nothing is left to do.
+ * run_batch does one batch of the first step that is not finished.  It returns false
+ * if all steps are.
  */
 static bool
 run_batch(EnforcementRun *run)
@@ -194,7 +209,7 @@ run_batch(EnforcementRun *run)
 	EffPinBegin(&bracket);
 	step = next_step(run, EffEnforcePlanGet(values.map));
 	EffPinEnd(&bracket);
-	/* where the map has changed, the next batch goes by the new one */
+	/* if the map has changed meanwhile, the next batch goes by the new one */
 	if (step == NULL || !EffMapHold(values.map, list_make1(step->table->rel)))
 	{
 		MemoryContextSwitchTo(previous);
@@ -210,7 +225,8 @@ run_batch(EnforcementRun *run)
 
 	step->finished = picked == 0;
 	if (done > 0)
-		(void) EffTrailAppend(list_make1(make_event(step, step->deletes ? "delete" : "anonymize", done)));
+		(void) EffTrailAppend(list_make1(make_event(step, step->deletes ? "delete" : "anonymize",
+													done)));
 	EffRetentionRunBatch(run->id, step->table->name, step->deletes, done);
 	if (step->deletes)
 	{
@@ -224,14 +240,14 @@ run_batch(EnforcementRun *run)
 }
 
 /*
- * next_step: rows that went may have been what kept others, so deletions go
- * round until one round has deleted nothing.
+ * next_step returns the step to go on with, or NULL.  A row that was deleted may have
+ * kept another row, so the steps that delete begin anew until they have gone through
+ * once without deleting any.
  */
 static EnforcementStep *
 next_step(EnforcementRun *run, List *steps)
 {
 	bool		again = false;
-	ListCell   *lc;
 
 	foreach_ptr(EnforcementStep, step, steps)
 	{
@@ -244,18 +260,18 @@ next_step(EnforcementRun *run, List *steps)
 	if (again && run->deleted_in_pass > 0)
 	{
 		run->deleted_in_pass = 0;
-		foreach(lc, steps)
-			if (((EnforcementStep *) lfirst(lc))->references != NIL)
-				begin_step(lfirst(lc), run->number);
+		foreach_ptr(EnforcementStep, step, steps)
+			if (step->references != NIL)
+				begin_step(step, run->number);
 		return next_step(run, steps);
 	}
-	foreach(lc, steps)
-		if (!((EnforcementStep *) lfirst(lc))->finished)
-			return lfirst(lc);
+	foreach_ptr(EnforcementStep, step, steps)
+		if (!step->finished)
+			return step;
 	return NULL;
 }
 
-/* begin_step goes back before the first row. */
+/* begin_step lets a step of this run begin before its first row. */
 static void
 begin_step(EnforcementStep *step, uint64 run)
 {
@@ -264,6 +280,7 @@ begin_step(EnforcementStep *step, uint64 run)
 	EffEnforceRewind(step);
 }
 
+/* restricted_of returns the subjects under a restriction whose rows a step may be about. */
 static List *
 restricted_of(EnforcementStep *step)
 {
@@ -278,7 +295,7 @@ restricted_of(EnforcementStep *step)
 	return restricted;
 }
 
-/* count_left tells what was passed by, and records it. */
+/* count_left counts the expired rows that were left, and records those that something kept. */
 static void
 count_left(EnforcementRun *run)
 {
@@ -313,6 +330,7 @@ count_left(EnforcementRun *run)
 	MemoryContextSwitchTo(run->context);
 }
 
+/* make_event makes the event of a batch, or of rows that a step has left. */
 static TrailEvent *
 make_event(EnforcementStep *step, const char *strategy, uint64 rows)
 {

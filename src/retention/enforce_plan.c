@@ -1,6 +1,6 @@
 /*
  * enforce_plan.c
- *	  Makes the steps of enforcement from the terms that labels name.
+ *	  Makes the steps of an enforcement from the terms that labels name.
  */
 #include "postgres.h"
 
@@ -21,7 +21,9 @@ static bool is_hop(DataMap *map, ForeignKey *fk);
 static const MapCacheSlot enforcement_slot = {"enforcement", NULL, make_steps};
 
 /*
- * EffEnforcePlanGet makes the steps where the map has none yet.
+ * EffEnforcePlanGet returns the steps (of EnforcementStep) in their order.  They are
+ * made once per map and freed with it.  A label that cannot be carried out is an error
+ * (ZE004, ZE005).  The caller has pinned the settings.
  */
 List *
 EffEnforcePlanGet(DataMap *map)
@@ -30,8 +32,9 @@ EffEnforcePlanGet(DataMap *map)
 }
 
 /*
- * make_steps: rows that go first, then values to be replaced.  A term without
- * an anchor or a duration is never over.
+ * make_steps returns the steps, first those that delete rows and then those that
+ * anonymize, so that no value is replaced in a row that is deleted.  A term without an
+ * anchor or a duration never ends and has no step.
  */
 static void *
 make_steps(DataMap *map, const void *key)
@@ -80,7 +83,7 @@ make_steps(DataMap *map, const void *key)
 	return list_concat(deletions, anonymizations);
 }
 
-/* require_local: rows of a foreign table, or of another node, cannot be locked and passed by. */
+/* require_local refuses tables whose rows cannot be locked with SKIP LOCKED. */
 static void
 require_local(RetentionTerm *term)
 {
@@ -91,20 +94,23 @@ require_local(RetentionTerm *term)
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("retention of column %s.%s cannot be enforced on a foreign table",
 						rel->name, quote_identifier(term->column->column->name)),
-				 errhint("Set \"on_expiry\" to \"report\" here, and enforce it where the table is."),
+				 errhint("Set \"on_expiry\" to \"report\" here, and enforce it where the table"
+						 " is."),
 				 errhidestmt(true)));
-	/* the place of a row means another row on another node */
+	/* a ctid is another row on each node */
 	if (EffCitusIsRemote(rel->oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("retention of column %s.%s cannot be enforced on a table that Citus distributes",
+				 errmsg("retention of column %s.%s cannot be enforced on a table that Citus"
+						" distributes",
 						rel->name, quote_identifier(term->column->column->name)),
 				 errdetail("Rows of several shards cannot be locked and passed by."),
-				 errhint("Set \"on_expiry\" to \"report\", and erase the subjects that effaced_sweep() names."),
+				 errhint("Set \"on_expiry\" to \"report\", and erase the subjects that"
+						 " effaced_sweep() names."),
 				 errhidestmt(true)));
 }
 
-/* require_replaceable: the column has a surrogate, and nothing depends on its value. */
+/* require_replaceable refuses columns without a surrogate, and those whose value something uses. */
 static void
 require_replaceable(DataMap *map, RetentionTerm *term)
 {
@@ -134,7 +140,10 @@ require_replaceable(DataMap *map, RetentionTerm *term)
 				 errhidestmt(true)));
 }
 
-/* step_of_group finds the step that replaces columns with the same anchor, duration and link. */
+/*
+ * step_of_group returns the step whose terms have the same table, anchor, duration and
+ * link, or NULL.
+ */
 static EnforcementStep *
 step_of_group(List *steps, RetentionTerm *term)
 {
@@ -155,9 +164,10 @@ step_of_group(List *steps, RetentionTerm *term)
 }
 
 /*
- * list_references: any row that references a row keeps it, and any way to
- * other rows that leads over it.  A reference that the foreign key itself sets
- * to NULL, or to its default, keeps nothing, unless it is such a way.
+ * list_references returns the references that keep a row of the table: those by
+ * foreign keys, and declared or reverse hops over it, since a row reached over it
+ * would lose its owner.  A foreign key that sets the reference to NULL or a default
+ * keeps no row, unless it is a hop.
  */
 static List *
 list_references(DataMap *map, MapTable *table)
@@ -175,20 +185,23 @@ list_references(DataMap *map, MapTable *table)
 			EffRelation *source = EffMapFind(map, fk->relid);
 
 			if (source != NULL && (!EffForeignKeyLetsGo(fk, source) || is_hop(map, fk)))
-				references = add_reference(references, rel, fk->target_columns, source, fk->columns, fk->nkeys);
+				references = add_reference(references, rel, fk->target_columns, source, fk->columns,
+										   fk->nkeys);
 		}
 	}
 	for (int i = 0; i < map->ntables; i++)
 		foreach_ptr(TableLink, link, map->tables[i]->links)
 			foreach_ptr(JoinHop, hop, link->hops)
 			{
-				if ((hop->fk == NULL || hop->reverse) && list_member_oid(table->rel->inheritors, hop->target->oid))
+				if ((hop->fk == NULL || hop->reverse) &&
+					list_member_oid(table->rel->inheritors, hop->target->oid))
 					references = add_reference(references, hop->target, hop->target_columns,
 											   hop->source, hop->source_columns, hop->n);
 			}
 	return references;
 }
 
+/* add_reference adds one reference to a list of them. */
 static List *
 add_reference(List *references, EffRelation *rel, AttrNumber *columns,
 			  EffRelation *source, AttrNumber *source_columns, int n)
@@ -203,13 +216,13 @@ add_reference(List *references, EffRelation *rel, AttrNumber *columns,
 	return lappend(references, reference);
 }
 
-/* is_hop: a link of some table goes along the foreign key */
+/* is_hop returns whether a link of some table has the foreign key as a hop. */
 static bool
 is_hop(DataMap *map, ForeignKey *fk)
 {
 	for (int i = 0; i < map->ntables; i++)
-		foreach_ptr(TableLink, each_link, map->tables[i]->links)
-			foreach_ptr(JoinHop, hop, each_link->hops)
+		foreach_ptr(TableLink, link, map->tables[i]->links)
+			foreach_ptr(JoinHop, hop, link->hops)
 				if (hop->fk == fk)
 					return true;
 	return false;

@@ -1,6 +1,6 @@
 /*
  * enforce_plan.h
- *	  What is done to rows whose term of retention has ended, step by step.
+ *	  The steps of an enforcement: what is done to rows whose term has ended.
  */
 #ifndef EFF_ENFORCE_PLAN_H
 #define EFF_ENFORCE_PLAN_H
@@ -9,7 +9,7 @@
 #include "retention/terms.h"
 #include "storage/itemptr.h"
 
-/* Columns of other rows that may name a row */
+/* Columns of other rows, source, that may reference a row of rel and so keep it */
 typedef struct RowReference
 {
 	EffRelation *rel;
@@ -19,7 +19,7 @@ typedef struct RowReference
 	int			n;
 } RowReference;
 
-/* The last row that was picked, in order of the anchor */
+/* The last row that was picked; the next ones come after it in this order */
 typedef struct EnforcementPlace
 {
 	Datum		anchor;
@@ -27,26 +27,22 @@ typedef struct EnforcementPlace
 	ItemPointerData ctid;
 } EnforcementPlace;
 
-/* What is done to the expired rows of a table; kept with the map */
+/* What is done to the expired rows of a table, for one or more terms; kept with the map */
 typedef struct EnforcementStep
 {
 	MapTable   *table;
-	bool		deletes;
-	List	   *terms;			/* of RetentionTerm: of one anchor and duration, about the same subjects */
-	List	   *others;			/* of RetentionTerm: what else the row retains, where it deletes */
-	List	   *claims;			/* of OwnerClaim: everybody whose row it may be */
-	List	   *references;		/* of RowReference: what keeps a row, where it deletes */
+	bool		deletes;		/* the rows; it anonymizes columns otherwise */
+	List	   *terms;			/* of RetentionTerm: with one anchor, duration and link */
+	List	   *others;			/* of RetentionTerm: columns that may keep a row from deletion */
+	List	   *claims;			/* of OwnerClaim: whose the rows may be */
+	List	   *references;		/* of RowReference: references that keep a row from deletion */
 
-	/* how far it has come */
-	uint64		run;			/* the rest is of this run */
+	/* how far the run with this number has come */
+	uint64		run;
 	bool		finished;
 	EnforcementPlace place;
 } EnforcementStep;
 
-/*
- * The steps in their order, made once per map; ERROR where a label cannot be
- * carried out.  Call with the settings pinned.
- */
 extern List *EffEnforcePlanGet(DataMap *map);
 
 #endif							/* EFF_ENFORCE_PLAN_H */

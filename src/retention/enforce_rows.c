@@ -1,7 +1,7 @@
 /*
  * enforce_rows.c
- *	  The statements of enforcement: which rows a step is about, how they are
- *	  locked, replaced or removed, and which are left.
+ *	  The statements of an enforcement: which rows a step is about, how they are
+ *	  locked, anonymized or deleted, and which are left.
  */
 #include "postgres.h"
 
@@ -18,7 +18,8 @@ static Oid	anchor_type(EnforcementStep *step);
 static void set_place(EnforcementStep *step, Datum anchor, Oid tableoid, ItemPointer ctid);
 static Statement *new_statement(EnforcementStep *step);
 static char *due_condition(DataMap *map, EnforcementStep *step, Statement *st);
-static char *restricted_condition(EnforcementStep *step, Statement *st, const BindValues *values);
+static char *restricted_condition(EnforcementStep *step, Statement *st,
+								  const BindValues *values);
 static char *kept_condition(EnforcementStep *step, Statement *st);
 static uint64 anonymize_rows(EnforcementStep *step, const BindValues *values, uint64 picked);
 static uint64 delete_rows(EnforcementStep *step, const BindValues *values);
@@ -26,7 +27,8 @@ static void join_batch(Statement *st);
 static void not_enforced(EnforcementStep *step) pg_attribute_noreturn();
 
 /*
- * EffEnforceRewind: -infinity is before every anchor.
+ * EffEnforceRewind lets the step begin again before its first row: the place becomes
+ * -infinity, which every type of an anchor has.
  */
 void
 EffEnforceRewind(EnforcementStep *step)
@@ -41,8 +43,10 @@ EffEnforceRewind(EnforcementStep *step)
 }
 
 /*
- * EffEnforcePick locks the next rows in order of the anchor, and gives their
- * places as parameters 0 and 1 of the batch.
+ * EffEnforcePick locks the next rows of a step, at most max_rows, in order of the
+ * anchor, and makes them the batch of the values: arrays of their table's OID and
+ * their ctid.  It returns their number, 0 if there are no more.  Rows that somebody
+ * else has locked are left out.
  */
 uint64
 EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows)
@@ -63,13 +67,18 @@ EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows)
 	bool		isnull;
 
 	st->place.batch = true;
-	appendStringInfo(&st->text, "SELECT %s, t.tableoid, t.ctid FROM %s t WHERE (%s, t.tableoid, t.ctid) > (%s, %s, %s) AND %s"
-					 " AND (%s) IS NOT TRUE AND NOT %s ORDER BY %s, t.tableoid, t.ctid LIMIT %s FOR %sUPDATE OF t SKIP LOCKED",
-					 anchor, rel->sql, anchor, EffStatementParam(st, PARAM_BATCH, 0, NULL, 0, anchor_type(step)),
+	appendStringInfo(&st->text,
+					 "SELECT %s, t.tableoid, t.ctid FROM %s t"
+					 " WHERE (%s, t.tableoid, t.ctid) > (%s, %s, %s) AND %s"
+					 " AND (%s) IS NOT TRUE AND NOT %s ORDER BY %s, t.tableoid, t.ctid"
+					 " LIMIT %s FOR %sUPDATE OF t SKIP LOCKED",
+					 anchor, rel->sql, anchor, EffStatementParam(st, PARAM_BATCH, 0, NULL, 0,
+																 anchor_type(step)),
 					 EffStatementParam(st, PARAM_BATCH, 1, NULL, 0, OIDOID),
 					 EffStatementParam(st, PARAM_BATCH, 2, NULL, 0, TIDOID),
 					 due, restricted, kept, anchor,
-					 EffStatementParam(st, PARAM_BATCH, 3, NULL, 0, INT8OID), step->deletes ? "" : "NO KEY ");
+					 EffStatementParam(st, PARAM_BATCH, 3, NULL, 0, INT8OID),
+					 step->deletes ? "" : "NO KEY ");
 	values->batch = place;
 	n = EffBindExecute(st, values, false, NULL);
 	values->batch = NULL;
@@ -83,8 +92,10 @@ EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows)
 		ctids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &isnull);
 	}
 	rows = palloc(sizeof(Datum) * 2);
-	rows[0] = PointerGetDatum(construct_array(tableoids, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-	rows[1] = PointerGetDatum(construct_array(ctids, n, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+	rows[0] = PointerGetDatum(construct_array(tableoids, n, OIDOID, sizeof(Oid), true,
+											  TYPALIGN_INT));
+	rows[1] = PointerGetDatum(construct_array(ctids, n, TIDOID, sizeof(ItemPointerData), false,
+											  TYPALIGN_SHORT));
 	values->batch = rows;
 	set_place(step, SPI_getbinval(SPI_tuptable->vals[n - 1], SPI_tuptable->tupdesc, 1, &isnull),
 			  DatumGetObjectId(tableoids[n - 1]), (ItemPointer) DatumGetPointer(ctids[n - 1]));
@@ -92,7 +103,9 @@ EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows)
 }
 
 /*
- * EffEnforceWrite looks afterwards whether the rows are as they have to be.
+ * EffEnforceWrite anonymizes or deletes the rows of the batch and returns how many
+ * rows it changed.  Rows that are then not as they have to be, because a trigger or
+ * a rule has changed the statement's work, are an error (ZE004).
  */
 uint64
 EffEnforceWrite(EnforcementStep *step, const BindValues *values, uint64 picked)
@@ -101,8 +114,9 @@ EffEnforceWrite(EnforcementStep *step, const BindValues *values, uint64 picked)
 }
 
 /*
- * EffEnforceRest counts for two uses: an event has the rows of its columns, but
- * the run each row once.
+ * EffEnforceRest counts the expired rows of a step that were left.  They are counted
+ * twice: the event of the step has all of them, while the run counts a row once, in
+ * the first of the steps that are about it.
  */
 EnforcementRest
 EffEnforceRest(EnforcementStep *step, List *steps, const BindValues *values)
@@ -120,13 +134,18 @@ EffEnforceRest(EnforcementStep *step, List *steps, const BindValues *values)
 		if (earlier->table == step->table)
 			appendStringInfo(&told, " OR (%s) IS TRUE", due_condition(values->map, earlier, st));
 	}
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FILTER (WHERE c.restricted AND NOT c.told),"
-					 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND c.kept AND NOT c.told),"
-					 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND NOT c.kept AND NOT c.told),"
+	appendStringInfo(&st->text,
+					 "SELECT pg_catalog.count(*) FILTER (WHERE c.restricted AND NOT c.told),"
+					 " pg_catalog.count(*)"
+					 " FILTER (WHERE NOT c.restricted AND c.kept AND NOT c.told),"
+					 " pg_catalog.count(*)"
+					 " FILTER (WHERE NOT c.restricted AND NOT c.kept AND NOT c.told),"
 					 " pg_catalog.count(*) FILTER (WHERE c.restricted),"
 					 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND c.kept)"
-					 " FROM (SELECT (%s) IS TRUE AS restricted, %s AS kept, false%s AS told FROM %s t WHERE %s) AS c",
-					 restricted, step->deletes ? kept_condition(step, st) : "false", told.data, step->table->rel->sql,
+					 " FROM (SELECT (%s) IS TRUE AS restricted, %s AS kept, false%s AS told"
+					 " FROM %s t WHERE %s) AS c",
+					 restricted, step->deletes ? kept_condition(step, st) : "false", told.data,
+					 step->table->rel->sql,
 					 due_condition(values->map, step, st));
 	(void) EffBindExecute(st, values, false, NULL);
 	rest.first_restricted = EffSpiNumber(1);
@@ -137,14 +156,14 @@ EffEnforceRest(EnforcementStep *step, List *steps, const BindValues *values)
 	return rest;
 }
 
-/* anchor_type: without the domain that the anchor may be of. */
+/* anchor_type returns the type of the anchor, of a domain the type under it. */
 static Oid
 anchor_type(EnforcementStep *step)
 {
 	return EffBaseType(((RetentionTerm *) linitial(step->terms))->anchor->type);
 }
 
-/* set_place keeps the anchor as long as the step. */
+/* set_place copies the place into the memory context of the step. */
 static void
 set_place(EnforcementStep *step, Datum anchor, Oid tableoid, ItemPointer ctid)
 {
@@ -157,13 +176,14 @@ set_place(EnforcementStep *step, Datum anchor, Oid tableoid, ItemPointer ctid)
 	MemoryContextSwitchTo(previous);
 }
 
+/* new_statement begins a statement about the table of a step. */
 static Statement *
 new_statement(EnforcementStep *step)
 {
 	return EffStatementNew(SPI_OK_SELECT, "enforcement of retention on", step->table->rel);
 }
 
-/* due_condition: the row holds something whose term has ended. */
+/* due_condition returns the condition that a term of the step has ended for a value in the row. */
 static char *
 due_condition(DataMap *map, EnforcementStep *step, Statement *st)
 {
@@ -177,14 +197,14 @@ due_condition(DataMap *map, EnforcementStep *step, Statement *st)
 					EffRetentionScope(map, linitial(step->terms), st));
 }
 
-/* restricted_condition: the row may be that of a subject under a restriction. */
+/* restricted_condition returns the condition that an owner of the row is under a restriction. */
 static char *
 restricted_condition(EnforcementStep *step, Statement *st, const BindValues *values)
 {
 	List	   *claims = NIL;
 	ListCell   *lc;
 
-	/* those of kinds without restrictions need not be looked up */
+	/* kinds of subjects of which nobody is under a restriction need no lookup */
 	foreach(lc, step->claims)
 		foreach_ptr(SubjectSet, of_kind, values->restricted)
 		{
@@ -195,8 +215,9 @@ restricted_condition(EnforcementStep *step, Statement *st, const BindValues *val
 }
 
 /*
- * kept_condition: something else keeps a row that would go, a reference or
- * another value that it has to retain, or that is only to be reported.
+ * kept_condition returns the condition that a row must not be deleted, since another
+ * row references it, or another value in it has a term that has not ended or is only
+ * to be reported.
  */
 static char *
 kept_condition(EnforcementStep *step, Statement *st)
@@ -206,7 +227,8 @@ kept_condition(EnforcementStep *step, Statement *st)
 	appendStringInfoString(&st->text, "(false");
 	foreach_ptr(RetentionTerm, other, step->others)
 	{
-		char	   *expired = other->policy->on_expiry == EXPIRY_REPORT ? NULL : EffRetentionExpired(other, st);
+		char	   *expired = other->policy->on_expiry == EXPIRY_REPORT ? NULL :
+			EffRetentionExpired(other, st);
 
 		appendStringInfo(&st->text, " OR (%s IS TRUE", EffRetentionHeld(other, st));
 		if (expired != NULL)
@@ -223,6 +245,7 @@ kept_condition(EnforcementStep *step, Statement *st)
 	return EffStatementTake(st, length);
 }
 
+/* anonymize_rows writes the surrogates of the step's columns, and returns the number of rows. */
 static uint64
 anonymize_rows(EnforcementStep *step, const BindValues *values, uint64 picked)
 {
@@ -244,14 +267,19 @@ anonymize_rows(EnforcementStep *step, const BindValues *values, uint64 picked)
 
 		/* a NULL stays NULL */
 		if (!column->not_null && term->surrogate->kind != SURROGATE_NULL)
-			sql = psprintf("CASE WHEN %s IS NOT NULL THEN %s END", EffColumnSql("t", rel, column->attnum), sql);
+			sql = psprintf("CASE WHEN %s IS NOT NULL THEN %s END",
+						   EffColumnSql("t", rel, column->attnum), sql);
 		appendStringInfo(&st->text, "%s%s = %s", foreach_current_index(lc) > 0 ? ", " : "",
 						 quote_identifier(column->name), sql);
-		appendStringInfo(&held, "%s%s", foreach_current_index(lc) > 0 ? " OR " : "", EffRetentionHeld(term, st));
+		appendStringInfo(&held, "%s%s", foreach_current_index(lc) > 0 ? " OR " : "",
+						 EffRetentionHeld(term, st));
 	}
 	appendStringInfoString(&st->text, " FROM ");
 	join_batch(st);
-	appendStringInfo(&st->text, " RETURNING (%s) AS held) SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE held) FROM done",
+	appendStringInfo(&st->text,
+					 " RETURNING (%s) AS held)"
+					 " SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE held)"
+					 " FROM done",
 					 held.data);
 	(void) EffBindExecute(st, values, false, NULL);
 	done = EffSpiNumber(1);
@@ -262,8 +290,8 @@ anonymize_rows(EnforcementStep *step, const BindValues *values, uint64 picked)
 }
 
 /*
- * delete_rows looks once more for what keeps a row: a reference may have come
- * before the lock.
+ * delete_rows deletes the rows of the batch, and returns their number.  It looks again
+ * for what keeps a row, since a reference may have been inserted before the lock.
  */
 static uint64
 delete_rows(EnforcementStep *step, const BindValues *values)
@@ -271,7 +299,7 @@ delete_rows(EnforcementStep *step, const BindValues *values)
 	EffRelation *rel = step->table->rel;
 	uint64		done = 0;
 
-	/* the same condition twice: what goes, and then what is still there */
+	/* the second statement counts the rows that the first should have deleted */
 	for (int check = 0; check <= 1; check++)
 	{
 		Statement  *st = new_statement(step);
@@ -280,7 +308,8 @@ delete_rows(EnforcementStep *step, const BindValues *values)
 		uint64		count;
 
 		st->place.batch = true;
-		appendStringInfo(&st->text, check ? "SELECT pg_catalog.count(*) FROM %s t, " : "WITH done AS (DELETE FROM %s t USING ", rel->sql);
+		appendStringInfo(&st->text, check ? "SELECT pg_catalog.count(*) FROM %s t, " :
+						 "WITH done AS (DELETE FROM %s t USING ", rel->sql);
 		join_batch(st);
 		appendStringInfo(&st->text, " AND NOT %s AND (%s) IS NOT TRUE%s", kept, restricted,
 						 check ? "" : " RETURNING 1) SELECT pg_catalog.count(*) FROM done");
@@ -294,16 +323,18 @@ delete_rows(EnforcementStep *step, const BindValues *values)
 	return done;
 }
 
-/* join_batch: the rows of the batch.  They are locked, so their places hold. */
+/* join_batch appends the batch and its join; its rows are locked, so their ctid does not change. */
 static void
 join_batch(Statement *st)
 {
-	appendStringInfo(&st->text, "ROWS FROM (pg_catalog.unnest(%s), pg_catalog.unnest(%s)) AS b (tab, place)"
+	appendStringInfo(&st->text,
+					 "ROWS FROM (pg_catalog.unnest(%s), pg_catalog.unnest(%s)) AS b (tab, place)"
 					 " WHERE t.tableoid = b.tab AND t.ctid = b.place",
 					 EffStatementParam(st, PARAM_BATCH, 0, NULL, 0, OIDARRAYOID),
 					 EffStatementParam(st, PARAM_BATCH, 1, NULL, 0, TIDARRAYOID));
 }
 
+/* not_enforced raises the error that a trigger or rule has undone the work of a statement. */
 static void
 not_enforced(EnforcementStep *step)
 {
@@ -311,8 +342,10 @@ not_enforced(EnforcementStep *step)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("rows of %s are not as the enforcement of their retention has to leave them", rel->name),
-			 errdetail("A trigger or a rule of the table kept a statement from its work.  This batch was undone, those before it stay."),
+			 errmsg("rows of %s are not as the enforcement of their retention has to leave them",
+					rel->name),
+			 errdetail("A trigger or a rule of the table kept a statement from its work.  This"
+					   " batch was undone, those before it stay."),
 			 errhint("Change the trigger or rule, and call effaced_enforce_retention() again."),
 			 err_generic_string(PG_DIAG_SCHEMA_NAME, rel->schema),
 			 err_generic_string(PG_DIAG_TABLE_NAME, rel->relname),

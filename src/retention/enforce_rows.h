@@ -1,8 +1,9 @@
 /*
  * enforce_rows.h
- *	  Picks, locks and changes the rows of a step of enforcement.
+ *	  Picks, locks and changes the rows of a step of an enforcement.
  *
- * All of it inside the SPI bracket; restricted subjects are in the values.
+ * All functions but EffEnforceRewind() run inside the SPI bracket.  The values have
+ * the instant, the map and the subjects under a restriction.
  */
 #ifndef EFF_ENFORCE_ROWS_H
 #define EFF_ENFORCE_ROWS_H
@@ -11,25 +12,22 @@
 #include "rows/bind.h"
 #include "retention/enforce_plan.h"
 
-/* Go back before the first row */
-extern void EffEnforceRewind(EnforcementStep *step);
-
-/* Lock the next rows and make them the batch of the values; returns their number, 0 at the end */
-extern uint64 EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows);
-
-/* Do what the step does to the batch; returns how many rows it changed.  ERROR where a trigger kept it from it */
-extern uint64 EffEnforceWrite(EnforcementStep *step, const BindValues *values, uint64 picked);
-
-/* Expired rows that are as they were */
+/* Numbers of expired rows that a run has left as they were */
 typedef struct EnforcementRest
 {
-	uint64		restricted;		/* under a restriction */
-	uint64		kept;			/* by something else */
-	uint64		first_restricted;	/* those that no step before has */
+	uint64		restricted;		/* an owner is under a restriction */
+	uint64		kept;			/* other rows or values keep them */
+
+	/* of these rows, those that no step before has counted */
+	uint64		first_restricted;
 	uint64		first_kept;
-	uint64		first_left;		/* the same of rows that others had locked or added */
+	uint64		first_left;		/* others had locked them, or have added them since */
 } EnforcementRest;
 
-extern EnforcementRest EffEnforceRest(EnforcementStep *step, List *steps, const BindValues *values);
+extern void EffEnforceRewind(EnforcementStep *step);
+extern uint64 EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows);
+extern uint64 EffEnforceWrite(EnforcementStep *step, const BindValues *values, uint64 picked);
+extern EnforcementRest EffEnforceRest(EnforcementStep *step, List *steps,
+									  const BindValues *values);
 
 #endif							/* EFF_ENFORCE_ROWS_H */

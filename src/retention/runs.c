@@ -1,6 +1,6 @@
 /*
  * runs.c
- *	  Writes effaced_retention_runs.
+ *	  Writes effaced_retention_runs, a row per call of effaced_enforce_retention().
  */
 #include "postgres.h"
 
@@ -16,13 +16,15 @@
 static int64 write_run(const char *sql, int n, Oid *types, Datum *values);
 
 /*
- * EffRetentionRunStart leaves a row for other sessions to watch.
+ * EffRetentionRunStart inserts the row of a run that begins now, and returns its id.
+ * Other sessions see how far the run has come as soon as the caller commits.
  */
 int64
 EffRetentionRunStart(TimestampTz as_of, int batch_rows)
 {
 	Oid			types[] = {TIMESTAMPTZOID, INT4OID, INT4OID, TEXTOID};
-	Datum		values[] = {TimestampTzGetDatum(as_of), Int32GetDatum(batch_rows), Int32GetDatum(MyProcPid),
+	Datum		values[] = {TimestampTzGetDatum(as_of), Int32GetDatum(batch_rows),
+		Int32GetDatum(MyProcPid),
 	CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false))};
 
 	return write_run("INSERT INTO %s.effaced_retention_runs (as_of, batch_rows, backend_pid, actor)"
@@ -30,7 +32,8 @@ EffRetentionRunStart(TimestampTz as_of, int batch_rows)
 }
 
 /*
- * EffRetentionRunBatch adds what the batch did to the counts of the run.
+ * EffRetentionRunBatch adds a batch to the counts of the run: of which table it was,
+ * and how many rows it deleted or anonymized.
  */
 void
 EffRetentionRunBatch(int64 id, const char *target, bool deletes, uint64 rows)
@@ -40,26 +43,32 @@ EffRetentionRunBatch(int64 id, const char *target, bool deletes, uint64 rows)
 		CStringGetTextDatum(deletes ? "delete" : "anonymize"),
 	Int64GetDatum(deletes ? 0 : rows), Int64GetDatum(deletes ? rows : 0)};
 
-	(void) write_run("UPDATE %s.effaced_retention_runs SET updated_at = pg_catalog.clock_timestamp(), target = $2,"
-					 " strategy = $3, batches = batches + 1, anonymized = anonymized + $4, deleted = deleted + $5"
+	(void) write_run("UPDATE %s.effaced_retention_runs"
+					 " SET updated_at = pg_catalog.clock_timestamp(), target = $2,"
+					 " strategy = $3, batches = batches + 1, anonymized = anonymized + $4,"
+					 " deleted = deleted + $5"
 					 " WHERE run_id = $1 RETURNING run_id", 5, types, values);
 }
 
 /*
- * EffRetentionRunEnd: a run without finished_at was stopped, or goes on.
+ * EffRetentionRunEnd records that the run is over, and how many expired rows it has
+ * left.  A run that has no such end was stopped or goes on.
  */
 void
 EffRetentionRunEnd(int64 id, uint64 restricted, uint64 kept, uint64 left)
 {
 	Oid			types[] = {INT8OID, INT8OID, INT8OID, INT8OID};
-	Datum		values[] = {Int64GetDatum(id), Int64GetDatum(restricted), Int64GetDatum(kept), Int64GetDatum(left)};
+	Datum		values[] = {Int64GetDatum(id), Int64GetDatum(restricted), Int64GetDatum(kept),
+		Int64GetDatum(left)};
 
-	(void) write_run("UPDATE %s.effaced_retention_runs SET updated_at = pg_catalog.clock_timestamp(),"
+	(void) write_run("UPDATE %s.effaced_retention_runs"
+					 " SET updated_at = pg_catalog.clock_timestamp(),"
 					 " finished_at = pg_catalog.clock_timestamp(), target = NULL, strategy = NULL,"
-					 " restricted = $2, kept = $3, left_over = $4 WHERE run_id = $1 RETURNING run_id", 4, types, values);
+					 " restricted = $2, kept = $3, left_over = $4 WHERE run_id = $1"
+					 " RETURNING run_id", 4, types, values);
 }
 
-/* write_run runs a statement over effaced_retention_runs as its owner. */
+/* write_run runs a statement over effaced_retention_runs as its owner, and returns the id. */
 static int64
 write_run(const char *sql, int n, Oid *types, Datum *values)
 {
@@ -67,7 +76,8 @@ write_run(const char *sql, int n, Oid *types, Datum *values)
 	int64		id = 0;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args(psprintf(sql, EffExtensionSchemaSql()), n, types, values, NULL, false, 0) < 0)
+	if (SPI_execute_with_args(psprintf(sql, EffExtensionSchemaSql()), n, types, values, NULL, false,
+							  0) < 0)
 		elog(ERROR, "could not note the progress of the enforcement");
 	if (SPI_processed == 1)
 		id = EffSpiNumber(1);

@@ -1,10 +1,10 @@
 /*
  * sweep.c
- *	  Storage limitation (Art. 5(1)(e)): what has outlived its term, and whose it
- *	  is.  It changes no data.
+ *	  Storage limitation (Art. 5(1)(e)): reports and records which values have
+ *	  outlived their term, and whose they are.  It changes no data.
  *
- * Subjects may be many: they go from the queries into a store that spills to
- * disk, and from there into the trail, some at a time.
+ * Subjects may be many.  The scans write them into a tuplestore, which spills to
+ * disk, and from there their events go into the trail, a batch at a time.
  */
 #include "postgres.h"
 
@@ -23,29 +23,29 @@
 #include "utils/json.h"
 
 #define MAX_SUBJECT_IDS 1000	/* listed per row of the report */
-#define EVENTS_AT_A_TIME 1000	/* written at once */
+#define EVENTS_AT_A_TIME 1000	/* appended to the trail at once */
 
 PG_FUNCTION_INFO_V1(effaced_sweep);
 
-/* The same columns have expired of many subjects */
+/* The payload of an event, which all subjects share of whom the same columns have expired */
 typedef struct ExpiryPayload
 {
-	Bitmapset  *places;			/* hash key: of the entries in the report */
+	Bitmapset  *places;			/* hash key: positions of the columns' entries in the report */
 	Jsonb	   *payload;
 } ExpiryPayload;
 
-/* One call */
+/* One call of effaced_sweep() */
 typedef struct Sweep
 {
 	TimestampTz as_of;
 	List	   *entries;		/* of SweepEntry */
 	List	   *scans;			/* of SweepScan, by kind of subject */
-	TupleDesc	desc;			/* of what they find */
-	MapTable   *subject;		/* the kind at hand */
-	Tuplesortstate *several;	/* what several scans have found of it; NULL before the first */
-	MemoryContext batch;		/* of the events that are not written yet */
+	TupleDesc	desc;			/* of the rows that scans write */
+	MapTable   *subject;		/* the kind whose rows are being read */
+	Tuplesortstate *several;	/* rows of this kind that several scans may have; or NULL */
+	MemoryContext batch;		/* of the events that are not appended yet */
 	List	   *events;
-	HTAB	   *payloads;		/* theirs, of ExpiryPayload */
+	HTAB	   *payloads;		/* of these events, of ExpiryPayload */
 } Sweep;
 
 static void read_found(Sweep *sweep, Tuplestorestate *found);
@@ -61,8 +61,8 @@ static Jsonb *payload_of(Sweep *sweep, Bitmapset *places);
 static void report(List *entries, ReturnSetInfo *result);
 
 /*
- * effaced_sweep(as_of) reports per labelled column with a duration, and per
- * kind of subject, and records whose data has expired.
+ * effaced_sweep(as_of) returns a row per labelled column with a duration and per kind
+ * of subject, and appends an event to the trail per subject whose data has expired.
  */
 Datum
 effaced_sweep(PG_FUNCTION_ARGS)
@@ -81,7 +81,8 @@ effaced_sweep(PG_FUNCTION_ARGS)
 	sweep.entries = EffSweepEntries(EffRetentionTerms(values.map), sweep.as_of);
 	sweep.scans = EffSweepScans(sweep.entries);
 	sweep.desc = EffSweepFoundDescriptor();
-	sweep.batch = AllocSetContextCreate(CurrentMemoryContext, "effaced events", ALLOCSET_DEFAULT_SIZES);
+	sweep.batch = AllocSetContextCreate(CurrentMemoryContext, "effaced events",
+										ALLOCSET_DEFAULT_SIZES);
 
 	SetTuplestoreDestReceiverParams(dest, found, CurrentMemoryContext, false, NULL, NULL);
 	EffSpiBegin(&bracket);
@@ -103,8 +104,9 @@ effaced_sweep(PG_FUNCTION_ARGS)
 }
 
 /*
- * read_found counts rows and subjects, and makes the events.  The rows of one
- * subject follow each other; each tells of other columns.
+ * read_found reads what the scans have written, counts rows and subjects, and makes the
+ * events.  A scan writes the rows of one subject one after the other, each for another
+ * set of columns.
  */
 static void
 read_found(Sweep *sweep, Tuplestorestate *found)
@@ -117,7 +119,8 @@ read_found(Sweep *sweep, Tuplestorestate *found)
 	while (tuplestore_gettupleslot(found, true, false, slot))
 	{
 		bool		isnull;
-		SweepScan  *scan = list_nth(sweep->scans, DatumGetInt32(slot_getattr(slot, FOUND_SCAN, &isnull)));
+		SweepScan  *scan = list_nth(sweep->scans,
+									DatumGetInt32(slot_getattr(slot, FOUND_SCAN, &isnull)));
 		uint64		columns = DatumGetInt64(slot_getattr(slot, FOUND_COLUMNS, &isnull));
 		Datum		subject;
 		text	   *next;
@@ -151,6 +154,7 @@ read_found(Sweep *sweep, Tuplestorestate *found)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/* count_rows adds rows to the entries of these columns of a scan. */
 static void
 count_rows(SweepScan *scan, uint64 columns, uint64 expired, uint64 indeterminate)
 {
@@ -168,8 +172,8 @@ count_rows(SweepScan *scan, uint64 columns, uint64 expired, uint64 indeterminate
 }
 
 /*
- * end_of_subject counts the subject, if there is one, with the columns that a
- * scan has found of it; where no other scan can find more, that is its event.
+ * end_of_subject counts a subject (NULL for none) with the columns that a scan has found
+ * of it.  If no other scan finds subjects of this kind, it makes the subject's event.
  */
 static void
 end_of_subject(Sweep *sweep, SweepScan *scan, uint64 columns, text *ref)
@@ -195,7 +199,7 @@ end_of_subject(Sweep *sweep, SweepScan *scan, uint64 columns, text *ref)
 	pfree(ref);
 }
 
-/* begin_several: what is put there comes back with a subject's rows in a row */
+/* begin_several begins a sort that puts together what several scans have found of a subject. */
 static Tuplesortstate *
 begin_several(TupleDesc desc)
 {
@@ -204,12 +208,13 @@ begin_several(TupleDesc desc)
 	Oid			collation = C_COLLATION_OID;
 	bool		nulls_first = false;
 
-	return tuplesort_begin_heap(desc, 1, &column, &less, &collation, &nulls_first, work_mem, NULL, TUPLESORT_NONE);
+	return tuplesort_begin_heap(desc, 1, &column, &less, &collation, &nulls_first, work_mem, NULL,
+								TUPLESORT_NONE);
 }
 
 /*
- * end_of_kind makes the events of the kind at hand of which several scans have
- * found subjects.
+ * end_of_kind makes the events of the kind that has been read, if several scans find
+ * subjects of it.
  */
 static void
 end_of_kind(Sweep *sweep)
@@ -238,7 +243,9 @@ end_of_kind(Sweep *sweep)
 			places = NULL;
 			ref = DatumGetTextPCopy(PointerGetDatum(next));
 		}
-		places = add_places(sweep, places, list_nth(sweep->scans, DatumGetInt32(slot_getattr(slot, FOUND_SCAN, &isnull))),
+		places = add_places(sweep, places,
+							list_nth(sweep->scans, DatumGetInt32(slot_getattr(slot, FOUND_SCAN,
+																			  &isnull))),
 							DatumGetInt64(slot_getattr(slot, FOUND_COLUMNS, &isnull)));
 	}
 	add_event(sweep, ref, places);
@@ -247,6 +254,7 @@ end_of_kind(Sweep *sweep)
 	sweep->several = NULL;
 }
 
+/* is_same_text compares byte by byte. */
 static bool
 is_same_text(const text *a, const text *b)
 {
@@ -254,7 +262,7 @@ is_same_text(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
-/* add_places adds where the columns of a scan stand in the report. */
+/* add_places adds the positions in the report of columns of a scan. */
 static Bitmapset *
 add_places(Sweep *sweep, Bitmapset *places, SweepScan *scan, uint64 columns)
 {
@@ -268,18 +276,21 @@ add_places(Sweep *sweep, Bitmapset *places, SweepScan *scan, uint64 columns)
 	return places;
 }
 
+/* add_event makes the event of one subject, and appends the batch when it is full. */
 static void
 add_event(Sweep *sweep, text *ref, Bitmapset *places)
 {
 	MemoryContext previous = MemoryContextSwitchTo(sweep->batch);
 
 	sweep->events = lappend(sweep->events, EffTrailEvent("retention_expired", sweep->subject->kind,
-														 text_to_cstring(ref), payload_of(sweep, places)));
+														 text_to_cstring(ref),
+														 payload_of(sweep, places)));
 	MemoryContextSwitchTo(previous);
 	if (list_length(sweep->events) == EVENTS_AT_A_TIME)
 		write_events(sweep);
 }
 
+/* write_events appends the batch to the trail, and frees it. */
 static void
 write_events(Sweep *sweep)
 {
@@ -292,7 +303,7 @@ write_events(Sweep *sweep)
 	sweep->payloads = NULL;
 }
 
-/* payload_of names the columns that something has expired of, once for all subjects of a batch. */
+/* payload_of returns the payload that names these columns, made once per batch. */
 static Jsonb *
 payload_of(Sweep *sweep, Bitmapset *places)
 {
@@ -308,7 +319,8 @@ payload_of(Sweep *sweep, Bitmapset *places)
 		HASHCTL		control = {.keysize = sizeof(Bitmapset *), .entrysize = sizeof(ExpiryPayload),
 		.hash = bitmap_hash, .match = bitmap_match, .hcxt = sweep->batch};
 
-		sweep->payloads = hash_create("effaced payloads", 16, &control, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+		sweep->payloads = hash_create("effaced payloads", 16, &control,
+									  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	}
 	known = hash_search(sweep->payloads, &places, HASH_ENTER, &found);
 	if (found)
@@ -317,15 +329,19 @@ payload_of(Sweep *sweep, Bitmapset *places)
 	{
 		RetentionTerm *term = ((SweepEntry *) list_nth(sweep->entries, place))->term;
 
-		names = lappend(names, psprintf("%s.%s", term->table->name, quote_identifier(term->column->column->name)));
+		names = lappend(names, psprintf("%s.%s", term->table->name,
+										quote_identifier(term->column->column->name)));
 	}
 	EffObjectBegin(&payload);
-	EffObjectText(&payload, "as_of", JsonEncodeDateTime(as_of, TimestampTzGetDatum(sweep->as_of), TIMESTAMPTZOID, NULL));
+	EffObjectText(&payload, "as_of",
+				  JsonEncodeDateTime(as_of, TimestampTzGetDatum(sweep->as_of), TIMESTAMPTZOID,
+									 NULL));
 	EffObjectTexts(&payload, "columns", names);
 	known->payload = EffObjectDone(&payload);
 	return known->payload;
 }
 
+/* report puts the entries into the result. */
 static void
 report(List *entries, ReturnSetInfo *result)
 {
@@ -345,7 +361,8 @@ report(List *entries, ReturnSetInfo *result)
 		values[4] = TimestampTzGetDatum(entry->cutoff);
 		values[5] = Int64GetDatum(entry->expired);
 		values[6] = Int64GetDatum(entry->subjects);
-		values[7] = PointerGetDatum(construct_array(entry->ids, entry->nids, TEXTOID, -1, false, TYPALIGN_INT));
+		values[7] = PointerGetDatum(construct_array(entry->ids, entry->nids, TEXTOID, -1, false,
+													TYPALIGN_INT));
 		values[8] = Int64GetDatum(entry->indeterminate);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

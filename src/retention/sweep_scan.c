@@ -1,6 +1,7 @@
 /*
  * sweep_scan.c
- *	  Which rows a sweep reads for which columns, as statements.
+ *	  The scans of a sweep: which rows are read for which columns, and the
+ *	  statements that read them.
  */
 #include "postgres.h"
 
@@ -9,33 +10,38 @@
 
 #include "utils/lsyscache.h"
 
-#define MAX_COLUMNS 62			/* of a scan: a bit each of a bigint that is not negative */
+#define MAX_COLUMNS 62			/* of a scan: each has a bit in a bigint, which stays positive */
 
 static int	compare_entries(const ListCell *a, const ListCell *b);
 static int	compare_scans(const ListCell *a, const ListCell *b);
 static SweepScan *scan_of(List *scans, SweepEntry *entry);
 static SweepScan *new_scan(SweepEntry *entry);
 static bool is_same_link(const RetentionTerm *a, const RetentionTerm *b);
-static void find_expired(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest);
+static void find_expired(SweepScan *scan, int number, const BindValues *values,
+						 DestReceiver *dest);
 static char *key_sql(MapTable *subject, int i);
 static char *one_spelling(MapTable *subject, int i, const char *keys);
 static void append_owned_rows(DataMap *map, SweepScan *scan, Statement *st, OwnerJoin *join,
 							  const char *columns, const char *rows);
-static void append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *columns, const char *rows);
-static void find_indeterminate(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest);
+static void append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *columns,
+							   const char *rows);
+static void find_indeterminate(SweepScan *scan, int number, const BindValues *values,
+							   DestReceiver *dest);
 static char *columns_held(SweepScan *scan, Statement *st, char **any);
-static char *rows_of(DataMap *map, SweepScan *scan, Statement *st, const char *condition, const char *held);
+static char *rows_of(DataMap *map, SweepScan *scan, Statement *st, const char *condition,
+					 const char *held);
 static Bitmapset *columns_read(DataMap *map, SweepScan *scan);
 
 /*
- * EffSweepEntries: one per column whose retention has an end, and kind of
- * subject.
+ * EffSweepEntries returns the entries of the report (of SweepEntry) in its order: one
+ * per term with a duration and per kind of subject that the value may be about.  The
+ * caller has pinned the settings.
  */
 List *
 EffSweepEntries(List *terms, TimestampTz as_of)
 {
 	List	   *entries = NIL;
-	ListCell   *lc2;
+	ListCell   *lc;
 
 	foreach_ptr(RetentionTerm, term, terms)
 	{
@@ -48,12 +54,13 @@ EffSweepEntries(List *terms, TimestampTz as_of)
 			kinds = list_append_unique_ptr(kinds, claim->subject);
 		if (kinds == NIL)
 			kinds = list_make1(NULL);
-		foreach(lc2, kinds)
+		/* the only kind may be NULL, which is nobody's */
+		foreach(lc, kinds)
 		{
 			SweepEntry *entry = palloc0(sizeof(SweepEntry));
 
 			entry->term = term;
-			entry->subject = lfirst(lc2);
+			entry->subject = lfirst(lc);
 			entry->cutoff = EffRetentionCutoff(term, as_of);
 			of_term = lappend(of_term, entry);
 		}
@@ -63,12 +70,19 @@ EffSweepEntries(List *terms, TimestampTz as_of)
 	return entries;
 }
 
+/* compare_entries orders the entries of a term by kind of subject. */
 static int
 compare_entries(const ListCell *a, const ListCell *b)
 {
-	return strcmp(((SweepEntry *) lfirst(a))->subject->kind, ((SweepEntry *) lfirst(b))->subject->kind);
+	return strcmp(((SweepEntry *) lfirst(a))->subject->kind,
+				  ((SweepEntry *) lfirst(b))->subject->kind);
 }
 
+/*
+ * EffSweepScans returns the scans that find what the entries are about (of SweepScan),
+ * in order of the kind of subject, so that a subject's rows of all scans of a kind can
+ * be put together.
+ */
 List *
 EffSweepScans(List *entries)
 {
@@ -100,7 +114,7 @@ EffSweepScans(List *entries)
 	return scans;
 }
 
-/* compare_scans: by kind of subject, and as in the report */
+/* compare_scans orders scans by kind of subject, nobody's last, then as in the report. */
 static int
 compare_scans(const ListCell *a, const ListCell *b)
 {
@@ -108,11 +122,12 @@ compare_scans(const ListCell *a, const ListCell *b)
 	const SweepScan *other = lfirst(b);
 
 	if (scan->subject != other->subject)
-		return scan->subject == NULL ? 1 : other->subject == NULL ? -1 : strcmp(scan->subject->kind, other->subject->kind);
+		return scan->subject == NULL ? 1 : other->subject == NULL ? -1 :
+			strcmp(scan->subject->kind, other->subject->kind);
 	return linitial_int(scan->places) - linitial_int(other->places);
 }
 
-/* scan_of: the one that reads what an entry is about, or NULL */
+/* scan_of returns the scan that reads the rows of an entry, or NULL. */
 static SweepScan *
 scan_of(List *scans, SweepEntry *entry)
 {
@@ -126,6 +141,7 @@ scan_of(List *scans, SweepEntry *entry)
 	return NULL;
 }
 
+/* new_scan makes a scan for the rows of an entry. */
 static SweepScan *
 new_scan(SweepEntry *entry)
 {
@@ -144,7 +160,7 @@ new_scan(SweepEntry *entry)
 	return scan;
 }
 
-/* is_same_link: columns tied to one link, or to none, have the same claims */
+/* is_same_link returns whether two columns are tied to the same link, or both to none. */
 static bool
 is_same_link(const RetentionTerm *a, const RetentionTerm *b)
 {
@@ -154,6 +170,9 @@ is_same_link(const RetentionTerm *a, const RetentionTerm *b)
 	return link == NULL || other == NULL ? link == other : strcmp(link, other) == 0;
 }
 
+/*
+ * EffSweepFoundDescriptor returns the descriptor of the rows that EffSweepFind writes.
+ */
 TupleDesc
 EffSweepFoundDescriptor(void)
 {
@@ -167,7 +186,12 @@ EffSweepFoundDescriptor(void)
 	return desc;
 }
 
-/* EffSweepFind reads twice, for each of which an index on the anchor serves. */
+/*
+ * EffSweepFind runs a scan, whose number the rows get, and sends the rows to dest: those
+ * of one subject one after the other, subjects in order of their key.  It runs inside
+ * the SPI bracket.  Expired and indeterminate rows are read by two statements, since an
+ * index on the anchor can be used for each but not for both.
+ */
 void
 EffSweepFind(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest)
 {
@@ -177,7 +201,7 @@ EffSweepFind(SweepScan *scan, int number, const BindValues *values, DestReceiver
 }
 
 /*
- * find_expired counts rows by their owner, and by which columns have a value.
+ * find_expired counts expired rows by their owner, and by the columns that have a value.
  */
 static void
 find_expired(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest)
@@ -190,7 +214,8 @@ find_expired(SweepScan *scan, int number, const BindValues *values, DestReceiver
 	char	   *columns = columns_held(scan, st, &held);
 	char	   *rows = rows_of(values->map, scan, st, EffRetentionExpired(scan->term, st), held);
 	OwnerJoin  *join = list_length(scan->mine) == 1 ?
-		EffScopeOwnerJoin(values->map, st, subject, ((OwnerClaim *) linitial(scan->mine))->link) : NULL;
+		EffScopeOwnerJoin(values->map, st, subject, ((OwnerClaim *) linitial(scan->mine))->link) :
+			NULL;
 	StringInfoData list;
 	StringInfoData grouped;
 
@@ -203,7 +228,8 @@ find_expired(SweepScan *scan, int number, const BindValues *values, DestReceiver
 	}
 	for (int i = 0; i < nkey; i++)
 		keys[i] = one_spelling(subject, i, grouped.data);
-	appendStringInfo(&st->text, "SELECT %d, o.columns, pg_catalog.sum(o.rows), 0::pg_catalog.int8, ", number);
+	appendStringInfo(&st->text,
+					 "SELECT %d, o.columns, pg_catalog.sum(o.rows), 0::pg_catalog.int8, ", number);
 	for (int i = 0; i < nkey; i++)
 		appendStringInfo(&st->text, "%s %s IS NOT NULL", i > 0 ? " AND" : "CASE WHEN", keys[i]);
 	if (nkey > 0)
@@ -222,7 +248,10 @@ find_expired(SweepScan *scan, int number, const BindValues *values, DestReceiver
 	(void) EffBindExecute(st, values, true, dest);
 }
 
-/* key_sql compares keys by the subject's collation: links may have others, which do not go together. */
+/*
+ * key_sql returns a key with the collation of the subject's own: columns that reference
+ * it may have others, and SQL does not compare values of two collations.
+ */
 static char *
 key_sql(MapTable *subject, int i)
 {
@@ -233,7 +262,10 @@ key_sql(MapTable *subject, int i)
 	return psprintf("(o.k%d COLLATE %s)", i + 1, EffCollationSql(collation));
 }
 
-/* one_spelling: equal keys may be different texts, of which one stands for the subject. */
+/*
+ * one_spelling returns one text for all keys that are equal, since a collation may
+ * hold different texts for equal.
+ */
 static char *
 one_spelling(MapTable *subject, int i, const char *keys)
 {
@@ -245,16 +277,19 @@ one_spelling(MapTable *subject, int i, const char *keys)
 }
 
 /*
- * append_owned_rows: where the row itself has its only owner's key.
+ * append_owned_rows appends the rows of a table whose own columns have the key of their
+ * only owner.
  */
 static void
-append_owned_rows(DataMap *map, SweepScan *scan, Statement *st, OwnerJoin *join, const char *columns, const char *rows)
+append_owned_rows(DataMap *map, SweepScan *scan, Statement *st, OwnerJoin *join,
+				  const char *columns, const char *rows)
 {
 	appendStringInfo(&st->text, "SELECT %s, 1", columns);
 	for (int i = 0; i < scan->subject->nkey; i++)
 	{
 		if (join->where.len > 0)
-			appendStringInfo(&st->text, ", CASE WHEN %strue THEN %s END", join->where.data, join->keys[i]);
+			appendStringInfo(&st->text, ", CASE WHEN %strue THEN %s END", join->where.data,
+							 join->keys[i]);
 		else
 			appendStringInfo(&st->text, ", %s", join->keys[i]);
 	}
@@ -262,11 +297,13 @@ append_owned_rows(DataMap *map, SweepScan *scan, Statement *st, OwnerJoin *join,
 }
 
 /*
- * append_joined_rows: a row may have several owners, or none.  It is counted
- * once, as nobody's; of its owners none is counted.
+ * append_joined_rows appends rows that may have several owners or none.  Each row is
+ * there once without an owner, where it counts as a row, and once per owner, where it
+ * counts 0, so that it is not counted several times.
  */
 static void
-append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *columns, const char *rows)
+append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *columns,
+				   const char *rows)
 {
 	EffRelation *rel = scan->term->table->rel;
 	Bitmapset  *read = columns_read(map, scan);
@@ -286,7 +323,8 @@ append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *col
 		appendStringInfo(&st->text, "SELECT t.%s, 0", name);
 		for (int i = 0; i < scan->subject->nkey; i++)
 			appendStringInfo(&st->text, ", %s", join->keys[i]);
-		appendStringInfo(&st->text, " FROM expired t%s WHERE %strue", join->from.data, join->where.data);
+		appendStringInfo(&st->text, " FROM expired t%s WHERE %strue", join->from.data,
+						 join->where.data);
 		for (int i = 0; i < scan->subject->nkey; i++)
 			appendStringInfo(&st->text, " AND %s IS NOT NULL", join->keys[i]);
 		appendStringInfoString(&st->text, " UNION ALL ");
@@ -297,23 +335,27 @@ append_joined_rows(DataMap *map, SweepScan *scan, Statement *st, const char *col
 	appendStringInfoString(&st->text, " FROM expired t");
 }
 
+/* find_indeterminate counts the rows of which nobody can tell whether they have expired. */
 static void
 find_indeterminate(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest)
 {
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "reading rows of", scan->term->table->rel);
 	char	   *held;
 	char	   *columns = columns_held(scan, st, &held);
-	char	   *rows = rows_of(values->map, scan, st, EffRetentionIndeterminate(scan->term, st), held);
+	char	   *rows = rows_of(values->map, scan, st, EffRetentionIndeterminate(scan->term, st),
+							   held);
 
-	/* a column without an anchor has this asked of its whole table */
-	appendStringInfo(&st->text, "SELECT %d, %s, 0::pg_catalog.int8, pg_catalog.count(*), NULL::pg_catalog.text %s%s",
+	/* of a term without an anchor these are all rows of the table */
+	appendStringInfo(&st->text,
+					 "SELECT %d, %s, 0::pg_catalog.int8, pg_catalog.count(*),"
+					 " NULL::pg_catalog.text %s%s",
 					 number, columns, rows, list_length(scan->entries) > 1 ? " GROUP BY 2" : "");
 	(void) EffBindExecute(st, values, true, dest);
 }
 
 /*
- * columns_held: bits for the columns that have a value in a row; any is the
- * condition that one has.
+ * columns_held returns an expression with a bit for each column that has a value in the
+ * row, and in any the condition that one of them has.
  */
 static char *
 columns_held(SweepScan *scan, Statement *st, char **any)
@@ -333,7 +375,8 @@ columns_held(SweepScan *scan, Statement *st, char **any)
 		if (list_length(scan->entries) == 1)
 			appendStringInfoString(&bits, "1::pg_catalog.int8");
 		else
-			appendStringInfo(&bits, "%sCASE WHEN %s THEN " UINT64_FORMAT "::pg_catalog.int8 ELSE 0 END",
+			appendStringInfo(&bits, "%sCASE WHEN %s THEN " UINT64_FORMAT "::pg_catalog.int8"
+									" ELSE 0 END",
 							 i > 0 ? " + " : "", held, UINT64CONST(1) << i);
 	}
 	*any = psprintf("(%s)", condition.data);
@@ -341,14 +384,16 @@ columns_held(SweepScan *scan, Statement *st, char **any)
 }
 
 /*
- * rows_of: rows with a value that are not only subjects' of another kind;
- * those that nobody has any more count for each.
+ * rows_of returns FROM and WHERE of the rows of a scan: those with a value that the
+ * condition is true of, without those that only have owners of another kind.  Rows
+ * whose owners are gone are there for each kind.
  */
 static char *
 rows_of(DataMap *map, SweepScan *scan, Statement *st, const char *condition, const char *held)
 {
 	char	   *scope = EffRetentionScope(map, scan->term, st);
-	char	   *rows = psprintf("FROM %s t WHERE %s AND %s AND %s", scan->term->table->rel->sql, condition, held, scope);
+	char	   *rows = psprintf("FROM %s t WHERE %s AND %s AND %s", scan->term->table->rel->sql,
+								condition, held, scope);
 	char	   *mine;
 
 	if (scan->others == NIL)
@@ -358,7 +403,7 @@ rows_of(DataMap *map, SweepScan *scan, Statement *st, const char *condition, con
 					EffRetentionOwned(map, scan->others, st, &EffScopeAny));
 }
 
-/* columns_read: what the ways from a row to its owners read of it */
+/* columns_read returns the columns of a row that the ways to its owners read. */
 static Bitmapset *
 columns_read(DataMap *map, SweepScan *scan)
 {

@@ -1,7 +1,7 @@
 /*
  * sweep_scan.h
- *	  What a sweep reads: each part of a table that has expired once, for all
- *	  columns whose term it is.
+ *	  What a sweep reads: expired rows of a table, once for all columns that have
+ *	  the same anchor and cutoff.
  */
 #ifndef EFF_SWEEP_SCAN_H
 #define EFF_SWEEP_SCAN_H
@@ -17,45 +17,43 @@
 typedef struct SweepEntry
 {
 	RetentionTerm *term;
-	MapTable   *subject;		/* NULL where the rows can be nobody's */
-	TimestampTz cutoff;
-	uint64		expired;
-	uint64		indeterminate;
-	uint64		subjects;
-	Datum	   *ids;			/* the first of them, text */
+	MapTable   *subject;		/* NULL if nothing can make the rows a subject's */
+	TimestampTz cutoff;			/* when a retention began that ends now */
+	uint64		expired;		/* rows */
+	uint64		indeterminate;	/* rows of which nobody can tell */
+	uint64		subjects;		/* whose rows have expired */
+	Datum	   *ids;			/* identifiers of the first of them, text */
 	int			nids;
 } SweepEntry;
 
-/* Entries that differ in the column alone, so that the same rows are read for them */
+/* Entries that differ only in the column, so that one scan reads the rows for all of them */
 typedef struct SweepScan
 {
-	RetentionTerm *term;		/* of the first: table, anchor and claims are those of all */
+	RetentionTerm *term;		/* of the first entry; table, anchor and claims are those of all */
 	MapTable   *subject;
 	TimestampTz cutoff;
-	List	   *mine;			/* of OwnerClaim: of this kind */
-	List	   *others;			/* of the other kinds */
-	List	   *entries;
-	List	   *places;			/* of the entries in the report */
-	bool		shared;			/* other scans find subjects of this kind too */
+	List	   *mine;			/* of OwnerClaim: those of this kind of subject */
+	List	   *others;			/* of OwnerClaim: those of the other kinds */
+	List	   *entries;		/* of SweepEntry */
+	List	   *places;			/* of int: positions of the entries in the report */
+	bool		shared;			/* other scans find subjects of this kind, too */
 } SweepScan;
 
-/* Columns of what scans find */
+/* Columns of the rows that a scan writes */
 typedef enum SweepFound
 {
-	FOUND_SCAN = 1,				/* int4: its number */
-	FOUND_COLUMNS,				/* int8: of which columns, bit i for the i-th entry */
-	FOUND_EXPIRED,				/* int8: rows */
-	FOUND_INDETERMINATE,		/* int8: rows */
-	FOUND_SUBJECT				/* text: whose they are, NULL where that is not told */
+	FOUND_SCAN = 1,				/* int4: the number of the scan */
+	FOUND_COLUMNS,				/* int8: which columns have a value, bit i for the i-th entry */
+	FOUND_EXPIRED,				/* int8: number of expired rows */
+	FOUND_INDETERMINATE,		/* int8: number of rows of which nobody can tell */
+	FOUND_SUBJECT				/* text: identifier of the owner; NULL if nobody owns them, or for
+								 * rows that are only counted */
 } SweepFound;
 
-/* Per term and kind of subject, in the order of the report.  Call with the settings pinned. */
 extern List *EffSweepEntries(List *terms, TimestampTz as_of);
-extern List *EffSweepScans(List *entries);	/* by kind of subject */
-
+extern List *EffSweepScans(List *entries);
 extern TupleDesc EffSweepFoundDescriptor(void);
-
-/* Send what a scan finds, a subject's rows in a row and subjects in order of the key; inside the SPI bracket */
-extern void EffSweepFind(SweepScan *scan, int number, const BindValues *values, DestReceiver *dest);
+extern void EffSweepFind(SweepScan *scan, int number, const BindValues *values,
+						 DestReceiver *dest);
 
 #endif							/* EFF_SWEEP_SCAN_H */

@@ -1,6 +1,6 @@
 /*
  * terms.c
- *	  Terms of retention as conditions, and what their statements are bound to.
+ *	  Terms of retention, and the conditions that they have ended, as SQL.
  */
 #include "postgres.h"
 
@@ -16,24 +16,28 @@ static RetentionTerm *make_term(DataMap *map, MapTable *table, MapColumn *column
 static bool is_replaced(MapTable *table, EffColumn *column);
 
 /*
- * EffRetentionTerms lists tables by name, columns by position.
+ * EffRetentionTerms returns the columns of the map whose labels name a retention (of
+ * RetentionTerm), tables in order of their names and columns of their positions.
+ * A broken label of any table is an error.  The caller has pinned the settings.
  */
 List *
 EffRetentionTerms(DataMap *map)
 {
 	List	   *terms = NIL;
-	ListCell   *lc;
 
 	for (int i = 0; i < map->ntables; i++)
 	{
-		EffGraphRaiseErrors(map->tables[i]);
-		foreach(lc, map->tables[i]->columns)
-			if (((MapColumn *) lfirst(lc))->label->retention != NULL)
-				terms = lappend(terms, make_term(map, map->tables[i], lfirst(lc)));
+		MapTable   *table = map->tables[i];
+
+		EffGraphRaiseErrors(table);
+		foreach_ptr(MapColumn, column, table->columns)
+			if (column->label->retention != NULL)
+				terms = lappend(terms, make_term(map, table, column));
 	}
 	return terms;
 }
 
+/* make_term makes the term of one column. */
 static RetentionTerm *
 make_term(DataMap *map, MapTable *table, MapColumn *column)
 {
@@ -56,27 +60,35 @@ make_term(DataMap *map, MapTable *table, MapColumn *column)
 	return term;
 }
 
-/* is_replaced: by an erasure, or when its own term has ended */
+/* is_replaced returns whether an erasure replaces an anchor, or the end of its own term does. */
 static bool
 is_replaced(MapTable *table, EffColumn *column)
 {
 	RetentionPolicy *policy = EffMapColumn(table, column->attnum)->label->retention;
 
-	return EffErasureChanges(table, column) || (policy != NULL && policy->on_expiry == EXPIRY_ANONYMIZE);
+	return EffErasureChanges(table, column) ||
+		(policy != NULL && policy->on_expiry == EXPIRY_ANONYMIZE);
 }
 
 /*
- * EffRetentionHeld: what is NULL, or has been replaced already, has no term.
+ * EffRetentionHeld returns the condition that the column has a value which a term can
+ * be about: it is not NULL, and not the surrogate.
  */
 char *
 EffRetentionHeld(RetentionTerm *term, Statement *st)
 {
-	char	   *residual = term->surrogate->error ? NULL : EffSurrogateResidualSql(term->surrogate, st, "t");
+	char	   *residual = term->surrogate->error ? NULL :
+		EffSurrogateResidualSql(term->surrogate, st, "t");
 
 	return residual ? psprintf("(%s)", residual) :
-		psprintf("(%s IS NOT NULL)", EffColumnSql("t", term->table->rel, term->column->column->attnum));
+		psprintf("(%s IS NOT NULL)",
+				 EffColumnSql("t", term->table->rel, term->column->column->attnum));
 }
 
+/*
+ * EffRetentionExpired returns the condition that the term has ended, or NULL if the
+ * term has no anchor.  The statement gets a parameter for the cutoff.
+ */
 char *
 EffRetentionExpired(RetentionTerm *term, Statement *st)
 {
@@ -88,12 +100,17 @@ EffRetentionExpired(RetentionTerm *term, Statement *st)
 		return NULL;
 	anchor = EffColumnSql("t", term->table->rel, term->anchor->attnum);
 	sql = psprintf("%s <= %s", anchor,
-				   EffStatementParam(st, PARAM_CUTOFF, 0, term->policy, 0, EffBaseType(term->anchor->type)));
+				   EffStatementParam(st, PARAM_CUTOFF, 0, term->policy, 0,
+									 EffBaseType(term->anchor->type)));
 	residual = term->anchor_surrogate && !term->anchor_surrogate->error ?
 		EffSurrogateResidualSql(term->anchor_surrogate, st, "t") : NULL;
 	return residual ? psprintf("(%s AND %s)", sql, residual) : sql;
 }
 
+/*
+ * EffRetentionIndeterminate returns the condition that nobody can tell whether the term
+ * has ended.
+ */
 char *
 EffRetentionIndeterminate(RetentionTerm *term, Statement *st)
 {
@@ -110,8 +127,9 @@ EffRetentionIndeterminate(RetentionTerm *term, Statement *st)
 }
 
 /*
- * EffRetentionScope: a row that no link lets through is not personal data of
- * anybody; one that nobody has any more still is.
+ * EffRetentionScope returns the condition that the "where" of at least one of the
+ * links is true of the row; the value is nobody's personal data otherwise.  Whether
+ * the subject that the row references is still there does not matter.
  */
 char *
 EffRetentionScope(DataMap *map, RetentionTerm *term, Statement *st)
@@ -139,7 +157,8 @@ EffRetentionScope(DataMap *map, RetentionTerm *term, Statement *st)
 }
 
 /*
- * EffRetentionOwned: by one of the claims the row is somebody's of a scope.
+ * EffRetentionOwned returns the condition that by at least one of the claims the row
+ * has an owner whom the scope admits.
  */
 char *
 EffRetentionOwned(DataMap *map, List *claims, Statement *st, const ScopeOwner *owner)
@@ -164,6 +183,10 @@ EffRetentionOwned(DataMap *map, List *claims, Statement *st, const ScopeOwner *o
 	return EffStatementTake(st, length);
 }
 
+/*
+ * EffRetentionCutoff returns when a retention began that ends at the instant as_of.  A
+ * duration that reaches further back than a timestamp can is an error (ZE001).
+ */
 TimestampTz
 EffRetentionCutoff(RetentionTerm *term, TimestampTz as_of)
 {
@@ -179,7 +202,8 @@ EffRetentionCutoff(RetentionTerm *term, TimestampTz as_of)
 		(void) EffCatchUserError(context);
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("duration of the retention of column %s.%s reaches further back than a timestamp can",
+				 errmsg("duration of the retention of column %s.%s reaches further back than a"
+						" timestamp can",
 						term->table->name, quote_identifier(term->column->column->name)),
 				 errhint("Leave \"duration\" out of a retention that never ends."),
 				 errhidestmt(true)));
@@ -188,13 +212,18 @@ EffRetentionCutoff(RetentionTerm *term, TimestampTz as_of)
 	return cutoff;
 }
 
+/*
+ * EffRetentionAsOf returns an argument of a function as the instant; NULL and infinity
+ * are errors (ZE005).
+ */
 TimestampTz
 EffRetentionAsOf(FunctionCallInfo fcinfo, int argno)
 {
 	if (PG_ARGISNULL(argno) || TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMPTZ(argno)))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 PG_ARGISNULL(argno) ? errmsg("as_of must not be NULL") : errmsg("as_of must not be infinite"),
+				 PG_ARGISNULL(argno) ? errmsg("as_of must not be NULL") :
+				 errmsg("as_of must not be infinite"),
 				 errhint("Leave it out for the current time."),
 				 errhidestmt(true)));
 	return PG_GETARG_TIMESTAMPTZ(argno);
