@@ -1,0 +1,223 @@
+/*
+ * json_texts.c
+ *	  Finds the strings, numbers and keys of a JSON document in a text.
+ *
+ * Whatever is no JSON is passed over: the text of a column is looked into, not
+ * checked.
+ */
+#include "postgres.h"
+
+#include "trace/texts.h"
+
+#include "mb/pg_wchar.h"
+
+#define MAX_DEPTH 64			/* deeper members are told of at the place of this depth */
+
+/* A document that is read */
+typedef struct JsonReader
+{
+	TextsSearch *search;
+	const char *at;
+	const char *end;
+	int			depth;
+	TextPlace	places[MAX_DEPTH];
+	bool		in_object[MAX_DEPTH];
+	bool		expects_key;
+} JsonReader;
+
+static void open_level(JsonReader *reader, const TextPlace *place, bool object);
+static void close_level(JsonReader *reader);
+static const TextPlace *place_of(JsonReader *reader, const TextPlace *place);
+static void read_string(JsonReader *reader, const TextPlace *place);
+static void read_bare(JsonReader *reader, const TextPlace *place);
+static size_t decode_string(const char *text, size_t length, char *decoded);
+static const char *decode_escape(const char *at, const char *end, char **to);
+static bool read_unit(const char *at, const char *end, uint32 *unit);
+
+void
+EffTextsSearchJson(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
+{
+	JsonReader	reader = {.search = search, .at = text, .end = text + length};
+
+	while (reader.at < reader.end)
+	{
+		switch (*reader.at)
+		{
+			case '{':
+			case '[':
+				open_level(&reader, place, *reader.at++ == '{');
+				break;
+			case '}':
+			case ']':
+				close_level(&reader);
+				reader.at++;
+				break;
+			case ',':
+				reader.expects_key = reader.depth > 0 && reader.depth <= MAX_DEPTH &&
+					reader.in_object[reader.depth - 1];
+				reader.at++;
+				break;
+			case '"':
+				read_string(&reader, place);
+				break;
+			case ' ':
+			case '\t':
+			case '\n':
+			case '\r':
+			case ':':
+				reader.at++;
+				break;
+			default:
+				read_bare(&reader, place);
+		}
+	}
+}
+
+static void
+open_level(JsonReader *reader, const TextPlace *place, bool object)
+{
+	const TextPlace *parent = place_of(reader, place);
+
+	if (reader->depth < MAX_DEPTH)
+	{
+		reader->places[reader->depth] = (TextPlace)
+		{
+			.parent = parent, .key = object ? "" : NULL
+		};
+		reader->in_object[reader->depth] = object;
+	}
+	reader->depth++;
+	reader->expects_key = object && reader->depth <= MAX_DEPTH;
+}
+
+static void
+close_level(JsonReader *reader)
+{
+	if (reader->depth > 0)
+		reader->depth--;
+	reader->expects_key = false;
+}
+
+/* place_of is where the next value stands. */
+static const TextPlace *
+place_of(JsonReader *reader, const TextPlace *place)
+{
+	return reader->depth == 0 ? place : &reader->places[Min(reader->depth, MAX_DEPTH) - 1];
+}
+
+static void
+read_string(JsonReader *reader, const TextPlace *place)
+{
+	const char *begin = ++reader->at;
+	bool		escaped = false;
+	size_t		length;
+
+	while (reader->at < reader->end && *reader->at != '"')
+	{
+		if (*reader->at == '\\' && reader->at + 1 < reader->end)
+		{
+			escaped = true;
+			reader->at++;
+		}
+		reader->at++;
+	}
+	length = reader->at - begin;
+	if (reader->at < reader->end)
+		reader->at++;
+	if (escaped)
+	{
+		char	   *decoded = MemoryContextAllocHuge(CurrentMemoryContext, length);
+
+		length = decode_string(begin, length, decoded);
+		begin = decoded;
+	}
+	if (!reader->expects_key)
+	{
+		EffTextsSearchText(reader->search, begin, length, place_of(reader, place));
+		return;
+	}
+	reader->expects_key = false;
+	reader->places[reader->depth - 1].key = begin;
+	reader->places[reader->depth - 1].length = length;
+	EffTextsSearchKey(reader->search, begin, length, reader->places[reader->depth - 1].parent);
+}
+
+/* read_bare reads a number, or what is no JSON at all. */
+static void
+read_bare(JsonReader *reader, const TextPlace *place)
+{
+	const char *begin = reader->at;
+
+	while (reader->at < reader->end && strchr("{}[],:\" \t\n\r", *reader->at) == NULL)
+		reader->at++;
+	if (reader->at == begin)	/* a zero byte */
+		reader->at++;
+	if (isdigit((unsigned char) *begin))
+		EffTextsSearchNumber(reader->search, begin, reader->at - begin, place_of(reader, place));
+	else
+		EffTextsSearchText(reader->search, begin, reader->at - begin, place_of(reader, place));
+}
+
+/* decode_string: no escape is shorter than what it stands for. */
+static size_t
+decode_string(const char *text, size_t length, char *decoded)
+{
+	const char *end = text + length;
+	char	   *to = decoded;
+
+	while (text < end)
+	{
+		if (*text == '\\' && text + 1 < end)
+			text = decode_escape(text + 1, end, &to);
+		else
+			*to++ = *text++;
+	}
+	return to - decoded;
+}
+
+/* decode_escape decodes what follows a backslash, and returns where it ends. */
+static const char *
+decode_escape(const char *at, const char *end, char **to)
+{
+	static const char letters[] = "bfnrt";
+	const char *letter = *at == '\0' ? NULL : strchr(letters, *at);
+	uint32		unit;
+	uint32		second;
+
+	if (letter != NULL)
+	{
+		*(*to)++ = "\b\f\n\r\t"[letter - letters];
+		return at + 1;
+	}
+	if (*at != 'u' || !read_unit(at + 1, end, &unit) ||
+		(unit >= 0x80 && GetDatabaseEncoding() != PG_UTF8))
+	{
+		*(*to)++ = *at;
+		return at + 1;
+	}
+	at += 5;
+	if (is_utf16_surrogate_first(unit) && end - at >= 6 && at[0] == '\\' && at[1] == 'u' &&
+		read_unit(at + 2, end, &second) && is_utf16_surrogate_second(second))
+	{
+		unit = surrogate_pair_to_codepoint(unit, second);
+		at += 6;
+	}
+	unicode_to_utf8(unit, (unsigned char *) *to);
+	*to += pg_utf_mblen((unsigned char *) *to);
+	return at;
+}
+
+static bool
+read_unit(const char *at, const char *end, uint32 *unit)
+{
+	*unit = 0;
+	if (end - at < 4)
+		return false;
+	for (int i = 0; i < 4; i++)
+	{
+		if (!isxdigit((unsigned char) at[i]))
+			return false;
+		*unit = *unit * 16 + (isdigit((unsigned char) at[i]) ? at[i] - '0' : (at[i] | 0x20) - 'a' + 10);
+	}
+	return true;
+}

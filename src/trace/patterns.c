@@ -1,0 +1,468 @@
+/*
+ * patterns.c
+ *	  Searches a text for many values at once, by a filter on groups of four bytes.
+ *
+ * Of each value a window of step + 3 bytes is chosen, as rare in texts as its
+ * bytes suggest.  The window has step groups of four bytes.  Wherever the value
+ * stands in a text, one of these groups begins at a multiple of step; so only
+ * there is the text looked at.  The group found is hashed and looked up in a
+ * table of bits that fits the processor's caches, and only where its bit is set
+ * are the values that have the group compared.  Groups are hashed without case:
+ * a text of ASCII alone is searched as it is, any other is folded first.
+ */
+#include "postgres.h"
+
+#include "trace/fold.h"
+#include "trace/patterns.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+
+#define GROUP 4					/* bytes that are hashed */
+#define MAX_STEP 8
+#define MIN_BITS 13				/* of the table, as a power of two: one kilobyte */
+#define MAX_BITS 21				/* 256 kilobytes */
+#define BITS_PER_GROUP 64
+#define PORTION (64 * 1024)		/* of a text that is folded at a time */
+#define WITHOUT_CASE 0x20202020
+
+/* One text of a value */
+typedef struct Pattern
+{
+	const char *text;			/* folded */
+	int			length;
+	int			value;
+	int			window;			/* where its window begins */
+} Pattern;
+
+/* A group of a pattern's window */
+typedef struct Group
+{
+	uint32		bytes;			/* without case */
+	uint32		pattern;
+	uint32		offset;			/* in the pattern */
+} Group;
+
+struct EffPatterns
+{
+	MemoryContext context;
+	int			n;
+	int			allocated;
+	Pattern    *patterns;
+	int			longest;		/* bytes */
+	int			step;
+	int			shift;			/* of a hash to its bit */
+	uint32	   *bits;
+	int			bucket_shift;	/* of a hash to its bucket */
+	uint32	   *buckets;		/* where its groups begin; one more at the end */
+	Group	   *groups;			/* by bucket */
+	char	   *folded;			/* a portion of a text */
+	size_t		room;			/* for it */
+};
+
+/* One text that is searched */
+typedef struct Search
+{
+	EffPatterns *patterns;
+	const char *text;
+	size_t		length;
+	bool		is_begin;		/* the whole text begins here, and ends here */
+	bool		is_end;
+	bool		anywhere;		/* whatever stands around a value */
+	EffPatternHit hit;
+	void	   *arg;
+} Search;
+
+static void choose_windows(EffPatterns *patterns);
+static int	compare_groups(const void *a, const void *b);
+static double rarest_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t nall);
+static size_t count_equal(const uint32 *all, size_t nall, uint32 bytes);
+static int	weight_of(unsigned char byte);
+static void make_tables(EffPatterns *patterns);
+static void search_folded(Search *search);
+static bool search_portion(Search *search);
+static bool compare_bucket(Search *search, size_t place, uint32 bytes, uint32 hash);
+static bool stands_at(Search *search, const Pattern *pattern, size_t begin);
+static bool is_joined(const char *text, size_t length, size_t begin, size_t end);
+static bool is_joiner(unsigned char byte);
+static int	compare_uint32(const void *a, const void *b);
+
+static inline uint32
+group_at(const char *text)
+{
+	uint32		bytes;
+
+	memcpy(&bytes, text, GROUP);
+	return bytes | WITHOUT_CASE;
+}
+
+static inline uint32
+hash_of(uint32 bytes)
+{
+	return bytes * 0x9E3779B1;
+}
+
+EffPatterns *
+EffPatternsNew(void)
+{
+	EffPatterns *patterns = palloc0(sizeof(EffPatterns));
+
+	patterns->context = CurrentMemoryContext;
+	patterns->allocated = 16;
+	patterns->patterns = palloc(sizeof(Pattern) * patterns->allocated);
+	return patterns;
+}
+
+bool
+EffPatternsAdd(EffPatterns *patterns, const char *text, size_t length, int value)
+{
+	MemoryContext previous = MemoryContextSwitchTo(patterns->context);
+	char	   *folded = palloc(length * FOLD_GROWTH + 1);
+	size_t		n = EffFold(text, length, folded);
+	bool		added = n >= PATTERN_LENGTH;
+
+	if (added)
+	{
+		if (patterns->n == patterns->allocated)
+		{
+			patterns->allocated *= 2;
+			patterns->patterns = repalloc_huge(patterns->patterns, sizeof(Pattern) * patterns->allocated);
+		}
+		patterns->patterns[patterns->n++] = (Pattern)
+		{
+			.text = repalloc(folded, n), .length = n, .value = value
+		};
+		patterns->longest = Max(patterns->longest, n);
+	}
+	else
+		pfree(folded);
+	MemoryContextSwitchTo(previous);
+	return added;
+}
+
+void
+EffPatternsReady(EffPatterns *patterns)
+{
+	MemoryContext previous = MemoryContextSwitchTo(patterns->context);
+
+	choose_windows(patterns);
+	make_tables(patterns);
+	/* a portion, and what has to be looked at again of the one before it */
+	patterns->room = (size_t) FOLD_GROWTH * (PORTION + FOLD_GROWTH * (patterns->longest + 8));
+	patterns->folded = MemoryContextAllocHuge(CurrentMemoryContext, patterns->room);
+	MemoryContextSwitchTo(previous);
+}
+
+void
+EffPatternsSearch(EffPatterns *patterns, const char *text, size_t length, EffPatternHit hit, void *arg)
+{
+	Search		search = {.patterns = patterns, .text = text, .length = length,
+	.is_begin = true, .is_end = true, .hit = hit, .arg = arg};
+
+	if (patterns->n == 0 || length < PATTERN_LENGTH)
+	{
+		/* letters that fold to several may make a short text a long one */
+		if (patterns->n > 0 && length > 1 && !EffIsAscii(text, length))
+			search_folded(&search);
+	}
+	else if (EffIsAscii(text, length))
+		(void) search_portion(&search);
+	else
+		search_folded(&search);
+}
+
+bool
+EffPatternsMayHold(EffPatterns *patterns, const char *bytes, size_t length)
+{
+	Search		search = {.patterns = patterns, .anywhere = true};
+
+	for (size_t done = 0; patterns->n > 0 && done < length;)
+	{
+		size_t		n = Min(length - done, PORTION + FOLD_GROWTH * (patterns->longest + 8));
+
+		search.text = patterns->folded;
+		search.length = EffFold(bytes + done, n, patterns->folded);
+		if (search_portion(&search))
+			return true;
+		done += done + n < length ? PORTION : n;
+	}
+	return false;
+}
+
+/*
+ * search_folded folds a text portion by portion.  Each begins as far before the
+ * end of the last as the longest value may be.  What touches an end of a portion
+ * that is none of the text stands whole in another.
+ */
+static void
+search_folded(Search *search)
+{
+	EffPatterns *patterns = search->patterns;
+	const char *text = search->text;
+	size_t		length = search->length;
+	size_t		again = (size_t) FOLD_GROWTH * (patterns->longest + 8);
+	size_t		begin = 0;
+
+	for (;;)
+	{
+		size_t		end = length - begin <= PORTION + again ? length : begin + PORTION + again;
+
+		while (end < length && ((unsigned char) text[end] & 0xC0) == 0x80 && end > begin + PORTION)
+			end--;
+		search->text = patterns->folded;
+		search->length = EffFold(text + begin, end - begin, patterns->folded);
+		search->is_begin = begin == 0;
+		search->is_end = end == length;
+		(void) search_portion(search);
+		if (end == length)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		begin = end - again;
+		while (begin > 0 && ((unsigned char) text[begin] & 0xC0) == 0x80)
+			begin--;
+	}
+}
+
+/* search_portion looks at one group in each step; it returns whether a value may be there that nobody is told of. */
+static bool
+search_portion(Search *search)
+{
+	EffPatterns *patterns = search->patterns;
+	const char *text = search->text;
+	const uint32 *bits = patterns->bits;
+	int			shift = patterns->shift;
+	size_t		step = patterns->step;
+	size_t		next_look = PORTION * 16;
+
+	if (search->length < PATTERN_LENGTH)
+		return false;
+	for (size_t place = 0; place <= search->length - GROUP; place += step)
+	{
+		uint32		bytes = group_at(text + place);
+		uint32		hash = hash_of(bytes);
+		uint32		bit = hash >> shift;
+
+		if (unlikely((bits[bit / 32] >> (bit % 32)) & 1) && compare_bucket(search, place, bytes, hash))
+			return true;
+		if (unlikely(place >= next_look))
+		{
+			CHECK_FOR_INTERRUPTS();
+			next_look += PORTION * 16;
+		}
+	}
+	return false;
+}
+
+/* compare_bucket compares the values that have the group found. */
+static bool
+compare_bucket(Search *search, size_t place, uint32 bytes, uint32 hash)
+{
+	EffPatterns *patterns = search->patterns;
+	uint32		bucket = hash >> patterns->bucket_shift;
+
+	for (uint32 i = patterns->buckets[bucket]; i < patterns->buckets[bucket + 1]; i++)
+	{
+		const Group *group = &patterns->groups[i];
+		const Pattern *pattern = &patterns->patterns[group->pattern];
+		size_t		begin = place - group->offset;
+
+		if (group->bytes != bytes || place < group->offset || search->length - begin < pattern->length ||
+			!stands_at(search, pattern, begin))
+			continue;
+		if (search->anywhere)
+			return true;
+		search->hit(search->arg, pattern->value,
+					search->is_begin && search->is_end && pattern->length == search->length);
+	}
+	return false;
+}
+
+static bool
+stands_at(Search *search, const Pattern *pattern, size_t begin)
+{
+	const unsigned char *text = (const unsigned char *) search->text + begin;
+	size_t		end = begin + pattern->length;
+
+	for (int i = 0; i < pattern->length; i++)
+		if (EffFoldAscii[text[i]] != (unsigned char) pattern->text[i])
+			return false;
+	if (search->anywhere)
+		return true;
+	if ((begin == 0 && !search->is_begin) || (end == search->length && !search->is_end))
+		return false;
+	return !is_joined(search->text, search->length, begin, end);
+}
+
+/* is_joined: what is found is part of a longer word, number or address. */
+static bool
+is_joined(const char *text, size_t length, size_t begin, size_t end)
+{
+	return (begin > 0 && is_joiner(text[begin - 1])) || (end < length && is_joiner(text[end])) ||
+		EffIsWordBefore(text, begin) || EffIsWordAt(text, length, end);
+}
+
+static bool
+is_joiner(unsigned char byte)
+{
+	return byte == '@' || byte == '.' || byte == '_' || byte == '-' || byte == '+';
+}
+
+/* choose_windows: the shortest value decides how many bytes may be left out between two looks. */
+static void
+choose_windows(EffPatterns *patterns)
+{
+	int			shortest = MAX_STEP + GROUP - 1;
+	size_t		nall = 0;
+	uint32	   *all;
+
+	for (int i = 0; i < patterns->n; i++)
+	{
+		shortest = Min(shortest, patterns->patterns[i].length);
+		nall += patterns->patterns[i].length - GROUP + 1;
+	}
+	patterns->step = shortest - GROUP + 1;
+	all = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * Max(nall, 1));
+	nall = 0;
+	for (int i = 0; i < patterns->n; i++)
+		for (int k = 0; k + GROUP <= patterns->patterns[i].length; k++)
+			all[nall++] = group_at(patterns->patterns[i].text + k);
+	qsort(all, nall, sizeof(uint32), compare_uint32);
+	for (int i = 0; i < patterns->n; i++)
+		(void) rarest_window(patterns, &patterns->patterns[i], all, nall);
+	pfree(all);
+}
+
+/*
+ * rarest_window chooses by what is known of texts in general, and of the values:
+ * what many of them share (a domain) is likely to stand in texts beside others'.
+ */
+static double
+rarest_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t nall)
+{
+	double		best = 0;
+
+	for (int window = 0; window + patterns->step + GROUP - 1 <= pattern->length; window++)
+	{
+		double		cost = 0;
+
+		for (int k = window; k < window + patterns->step; k++)
+		{
+			int			weight = 0;
+			const char *at = memchr(pattern->text, '@', k + 1);
+
+			for (int j = 0; j < GROUP; j++)
+				weight += weight_of(pattern->text[k + j]);
+			/* domains are everywhere */
+			cost += pow(2, at != NULL ? Max(weight, -12) : weight) +
+				(count_equal(all, nall, group_at(pattern->text + k)) - 1) / (double) patterns->n / 64;
+		}
+		if (window == 0 || cost < best)
+		{
+			best = cost;
+			pattern->window = window;
+		}
+	}
+	return best;
+}
+
+static size_t
+count_equal(const uint32 *all, size_t nall, uint32 bytes)
+{
+	size_t		ends[2];
+
+	for (int end = 0; end < 2; end++)
+	{
+		size_t		low = 0;
+		size_t		high = nall;
+
+		while (low < high)
+		{
+			size_t		middle = (low + high) / 2;
+
+			if (all[middle] < bytes || (end == 1 && all[middle] == bytes))
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		ends[end] = low;
+	}
+	return ends[1] - ends[0];
+}
+
+/* weight_of: how often a byte is in texts, as a power of two. */
+static int
+weight_of(unsigned char byte)
+{
+	if (byte == ' ')
+		return -3;
+	if (byte >= 0x80)
+		return -7;
+	if (strchr("etaoinsr", byte) != NULL)
+		return -4;
+	if (strchr("hldcumfgpwyb", byte) != NULL)
+		return -5;
+	if (isdigit(byte) || strchr("kv.,-", byte) != NULL)
+		return -6;
+	return -9;
+}
+
+/* make_tables sorts the groups of all windows into buckets, and sets their bits. */
+static void
+make_tables(EffPatterns *patterns)
+{
+	size_t		ngroups = (size_t) patterns->n * patterns->step;
+	size_t		n = 0;
+	int			bits = MIN_BITS;
+	int			bucket_bits;
+	size_t		group = 0;
+
+	while (bits < MAX_BITS && ((size_t) 1 << bits) < ngroups * BITS_PER_GROUP)
+		bits++;
+	bucket_bits = bits;
+	while (bucket_bits > 1 && ((size_t) 1 << bucket_bits) > 4 * ngroups)
+		bucket_bits--;
+	patterns->shift = 32 - bits;
+	patterns->bucket_shift = 32 - bucket_bits;
+	patterns->bits = palloc0(((size_t) 1 << bits) / 8);
+	patterns->buckets = palloc(sizeof(uint32) * (((size_t) 1 << bucket_bits) + 1));
+	patterns->groups = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Group) * Max(ngroups, 1));
+	for (int i = 0; i < patterns->n; i++)
+		for (int k = 0; k < patterns->step; k++)
+		{
+			Group	   *new = &patterns->groups[n++];
+			uint32		bit;
+
+			new->pattern = i;
+			new->offset = patterns->patterns[i].window + k;
+			new->bytes = group_at(patterns->patterns[i].text + new->offset);
+			bit = hash_of(new->bytes) >> patterns->shift;
+			patterns->bits[bit / 32] |= (uint32) 1 << (bit % 32);
+		}
+	qsort(patterns->groups, ngroups, sizeof(Group), compare_groups);
+	for (size_t bucket = 0; bucket < (size_t) 1 << bucket_bits; bucket++)
+	{
+		patterns->buckets[bucket] = group;
+		while (group < ngroups && hash_of(patterns->groups[group].bytes) >> patterns->bucket_shift == bucket)
+			group++;
+	}
+	patterns->buckets[(size_t) 1 << bucket_bits] = ngroups;
+}
+
+static int
+compare_groups(const void *a, const void *b)
+{
+	uint32		hash_a = hash_of(((const Group *) a)->bytes);
+	uint32		hash_b = hash_of(((const Group *) b)->bytes);
+
+	return hash_a < hash_b ? -1 : hash_a > hash_b;
+}
+
+static int
+compare_uint32(const void *a, const void *b)
+{
+	uint32		left = *(const uint32 *) a;
+	uint32		right = *(const uint32 *) b;
+
+	return left < right ? -1 : left > right;
+}
