@@ -14,6 +14,7 @@ SQL_PARTS   = src/base/base.sql \
               src/map/map.sql \
               src/subject/subject.sql \
               src/outbox/outbox.sql \
+              src/trace/trace.sql \
               src/erase/erase.sql \
               src/export/export.sql \
               src/export/export_html.sql \

@@ -24,7 +24,7 @@ static const char *const shared_words[] = {"keep", "erase", NULL};
 
 static const char *const column_keys[] = {
 	"category", "erasure", "legal_basis", "description", "purpose", "retention",
-	"surrogate", "fact", "link", "ref", NULL
+	"surrogate", "fact", "link", "ref", "trace", NULL
 };
 static const char *const retention_keys[] = {
 	"reason", "basis", "duration", "anchor", "on_expiry", NULL
@@ -98,6 +98,8 @@ EffLabelColumnFromJsonb(Jsonb *spec)
 	label->fact = label_name(object, "fact", false);
 	label->link = label_name(object, "link", false);
 	label->ref = label_name(object, "ref", false);
+	if (EffJsonbMember(object, "trace") != NULL)
+		label->trace = bool_member(object, "trace") ? TRACE_ALWAYS : TRACE_NEVER;
 
 	if (label->erasure == ERASURE_RETAIN && label->retention == NULL)
 		ereport(ERROR,

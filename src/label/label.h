@@ -38,6 +38,14 @@ typedef enum SharedPolicy
 	SHARED_ERASE
 } SharedPolicy;
 
+/* Whether traces look for the values of a column */
+typedef enum ColumnTrace
+{
+	TRACE_BY_CATEGORY,			/* contact and identity */
+	TRACE_ALWAYS,
+	TRACE_NEVER
+} ColumnTrace;
+
 /* Why and how long a value outlives an erasure */
 typedef struct RetentionPolicy
 {
@@ -61,6 +69,7 @@ typedef struct ColumnLabel
 	char	   *fact;
 	char	   *link;
 	char	   *ref;
+	ColumnTrace trace;
 } ColumnLabel;
 
 /* One explicit hop of a link, as written */

@@ -153,6 +153,8 @@ EffManifestWriteSpec(StringInfo buf, ColumnLabel *label)
 	EffJsonMember(buf, "fact", label->fact);
 	EffJsonMember(buf, "link", label->link);
 	EffJsonMember(buf, "ref", label->ref);
+	EffJsonKey(buf, "trace");
+	appendStringInfoString(buf, label->trace == TRACE_BY_CATEGORY ? "null" : label->trace == TRACE_ALWAYS ? "true" : "false");
 	appendStringInfoChar(buf, '}');
 }
 

@@ -184,6 +184,9 @@ extern void EffPlanScopePart(DataMap *map, Statement *st, const char *alias, Req
 extern void EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
 							const ScopeOwner *owner);
 
+/* Append the part of its row set that a row of alias t falls into */
+extern void EffPlanPartOf(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
+
 /* Condition that a row of a subject table, alias t, is no longer as erasure left it */
 extern char *EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st);
 

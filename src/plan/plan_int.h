@@ -49,9 +49,6 @@ extern void EffPlanLockCascades(PlanBuild *build);
 extern void EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned);
 extern ParentSet *EffPlanParents(PlanBuild *build, TableLink *link);
 
-/* Append the part of its row set that a row of alias t falls into */
-extern void EffPlanPartOf(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
-
 /* Add the step of an operation; those of shared rows and of references have a file each */
 extern void EffStepMake(PlanBuild *build, PlannedOperation *operation);
 extern void EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned);

@@ -76,9 +76,12 @@ void
 EffDigitsFindInteger(const EffDigits *digits, int64 number, EffPatternHit hit, void *arg)
 {
 	char		text[INT64_DIGITS + 1];
+	int			length;
 
-	if (number >= 100000)		/* PATTERN_LENGTH digits */
-		EffDigitsFindText(digits, text, pg_lltoa(number, text), hit, arg);
+	if (number < 100000)		/* fewer than PATTERN_LENGTH digits */
+		return;
+	length = pg_lltoa(number, text);
+	EffDigitsFindText(digits, text, length, hit, arg);
 }
 
 void

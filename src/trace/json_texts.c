@@ -30,6 +30,7 @@ static void close_level(JsonReader *reader);
 static const TextPlace *place_of(JsonReader *reader, const TextPlace *place);
 static void read_string(JsonReader *reader, const TextPlace *place);
 static void read_bare(JsonReader *reader, const TextPlace *place);
+static bool is_number(const char *at, const char *end);
 static size_t decode_string(const char *text, size_t length, char *decoded);
 static const char *decode_escape(const char *at, const char *end, char **to);
 static bool read_unit(const char *at, const char *end, uint32 *unit);
@@ -142,7 +143,7 @@ read_string(JsonReader *reader, const TextPlace *place)
 	EffTextsSearchKey(reader->search, begin, length, reader->places[reader->depth - 1].parent);
 }
 
-/* read_bare reads a number, or what is no JSON at all. */
+/* read_bare reads a number; what is no JSON at all is passed over. */
 static void
 read_bare(JsonReader *reader, const TextPlace *place)
 {
@@ -152,10 +153,16 @@ read_bare(JsonReader *reader, const TextPlace *place)
 		reader->at++;
 	if (reader->at == begin)	/* a zero byte */
 		reader->at++;
-	if (isdigit((unsigned char) *begin))
+	if (!reader->expects_key && is_number(begin, reader->at))
 		EffTextsSearchNumber(reader->search, begin, reader->at - begin, place_of(reader, place));
-	else
-		EffTextsSearchText(reader->search, begin, reader->at - begin, place_of(reader, place));
+}
+
+static bool
+is_number(const char *at, const char *end)
+{
+	while (at < end && (isdigit((unsigned char) *at) || *at == '.'))
+		at++;
+	return at == end;
 }
 
 /* decode_string: no escape is shorter than what it stands for. */

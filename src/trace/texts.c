@@ -56,6 +56,7 @@ typedef enum TextKind
 struct TextShape
 {
 	TextKind	kind;
+	bool		document;		/* of KIND_TEXT: json */
 	/* of an array */
 	Oid			element_type;
 	int16		length;
@@ -158,6 +159,7 @@ EffTextShape(Oid type)
 		return NULL;
 	shape = palloc0(sizeof(TextShape));
 	shape->kind = kind;
+	shape->document = base == JSONOID;
 	return shape;
 }
 
@@ -241,6 +243,67 @@ composite_shape(Oid type)
 	}
 	FreeTupleDesc(desc);
 	return any ? shape : NULL;
+}
+
+bool
+EffTextShapeIsPlain(const TextShape *shape)
+{
+	switch (shape->kind)
+	{
+		case KIND_XML:
+		case KIND_JSONB:
+		case KIND_HSTORE:
+		case KIND_TSVECTOR:
+		case KIND_COMPOSITE:
+			return false;
+		case KIND_TEXT:
+			return !shape->document;
+		case KIND_ARRAY:
+			return EffTextShapeIsPlain(shape->element);
+		default:
+			return true;
+	}
+}
+
+List *
+EffTextsOf(const TextShape *shape, Datum value)
+{
+	List	   *texts = NIL;
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	switch (shape->kind)
+	{
+		case KIND_TEXT:
+		case KIND_PADDED:
+			return list_make1(TextDatumGetCString(value));
+		case KIND_NAME:
+			return list_make1(pstrdup(NameStr(*DatumGetName(value))));
+		case KIND_UUID:
+			return list_make1(DatumGetCString(DirectFunctionCall1(uuid_out, value)));
+		case KIND_INT2:
+			return list_make1(psprintf("%d", DatumGetInt16(value)));
+		case KIND_INT4:
+			return list_make1(psprintf("%d", DatumGetInt32(value)));
+		case KIND_INT8:
+			return list_make1(psprintf(INT64_FORMAT, DatumGetInt64(value)));
+		case KIND_NUMERIC:
+			return list_make1(DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, value))));
+		case KIND_FLOAT4:
+			return list_make1(psprintf("%.0f", DatumGetFloat4(value)));
+		case KIND_FLOAT8:
+			return list_make1(psprintf("%.0f", DatumGetFloat8(value)));
+		case KIND_ARRAY:
+			deconstruct_array(DatumGetArrayTypeP(value), shape->element_type, shape->length, shape->by_value,
+							  shape->align, &values, &nulls, &n);
+			for (int i = 0; i < n; i++)
+				if (!nulls[i])
+					texts = list_concat(texts, EffTextsOf(shape->element, values[i]));
+			return texts;
+		default:
+			return NIL;
+	}
 }
 
 void
@@ -676,18 +739,19 @@ search_composite(TextsSearch *search, const TextShape *shape, HeapTupleHeader ro
 }
 
 char *
-EffTextPlacePath(const TextPlace *place)
+EffTextPlacePath(const TextPlace *place, EffPatterns *patterns)
 {
 	char	   *parent;
 
 	if (place == NULL)
 		return NULL;
-	parent = EffTextPlacePath(place->parent);
+	parent = EffTextPlacePath(place->parent, patterns);
 	if (parent == NULL)
 		parent = "$";
 	if (place->key == NULL)
 		return psprintf("%s[*]", parent);
-	if (!place->known && !is_name(place->key, place->length))
+	if (!place->known && (!is_name(place->key, place->length) ||
+						  EffPatternsMayHold(patterns, place->key, place->length)))
 		return psprintf("%s.*", parent);
 	if (is_plain_name(place->key, place->length))
 		return psprintf("%s.%.*s", parent, place->length, place->key);

@@ -45,6 +45,12 @@ extern TextShape *EffTextShape(Oid type);
  */
 extern void EffTextsSearch(TextsSearch *search, const TextShape *shape, Datum value);
 
+/* Whether values of the type are strings, uuids or numbers, or arrays of them: what a person may be known by */
+extern bool EffTextShapeIsPlain(const TextShape *shape);
+
+/* A plain value as strings that end with a zero byte, in the current context */
+extern List *EffTextsOf(const TextShape *shape, Datum value);
+
 /* Search one text; where it is a JSON document, its members */
 extern void EffTextsSearchText(TextsSearch *search, const char *text, size_t length, const TextPlace *place);
 extern void EffTextsSearchNumber(TextsSearch *search, const char *number, size_t length, const TextPlace *place);
@@ -54,9 +60,9 @@ extern void EffTextsSearchKey(TextsSearch *search, const char *key, int length, 
 extern void EffTextsSearchJson(TextsSearch *search, const char *text, size_t length, const TextPlace *place);
 
 /*
- * The place as a path in SQL/JSON's manner, NULL for the value itself; elements are [*],
- * and so are keys that may be data instead of names ".*".
+ * The place as a path in SQL/JSON's manner, NULL for the value itself.  Elements are
+ * "[*]"; a key that may be data instead of a name is ".*".
  */
-extern char *EffTextPlacePath(const TextPlace *place);
+extern char *EffTextPlacePath(const TextPlace *place, EffPatterns *patterns);
 
 #endif							/* EFF_TEXTS_H */
