@@ -15,6 +15,10 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 
+/*
+ * _PG_init is called once per session, when the library is loaded.  Each folder
+ * defines its own settings and registers its own callbacks.
+ */
 void
 _PG_init(void)
 {

@@ -11,7 +11,9 @@
 #include "utils/builtins.h"
 
 /*
- * EffTextArray makes an empty array where there are none.
+ * EffTextArray returns a text[] of n strings, made in the current memory
+ * context; a NULL pointer gives a NULL element.  The array is empty where n is
+ * 0.
  */
 Datum
 EffTextArray(char **texts, int n)
@@ -25,11 +27,12 @@ EffTextArray(char **texts, int n)
 		nulls[i] = texts[i] == NULL;
 		elements[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(texts[i]);
 	}
-	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower, TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower, TEXTOID, -1, false,
+											  TYPALIGN_INT));
 }
 
 /*
- * EffTextArrayOfList does the same for a list.
+ * EffTextArrayOfList returns the same for a list of char *.
  */
 Datum
 EffTextArrayOfList(List *texts)
@@ -43,7 +46,9 @@ EffTextArrayOfList(List *texts)
 }
 
 /*
- * EffTextArrayRead copies the strings into the current context.
+ * EffTextArrayRead returns the elements of a text[] and sets *n to their
+ * number.  The strings are copies in the current memory context, NULL where an
+ * element is.
  */
 char **
 EffTextArrayRead(Datum array, int *n)
@@ -52,7 +57,8 @@ EffTextArrayRead(Datum array, int *n)
 	bool	   *nulls;
 	char	  **texts;
 
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, n);
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements,
+					  &nulls, n);
 	texts = palloc(sizeof(char *) * Max(*n, 1));
 	for (int i = 0; i < *n; i++)
 		texts[i] = nulls[i] ? NULL : TextDatumGetCString(elements[i]);
@@ -60,7 +66,8 @@ EffTextArrayRead(Datum array, int *n)
 }
 
 /*
- * EffOidArray serves regclass as well as oid.
+ * EffOidArray returns an array of an element type that is stored as an OID:
+ * oid, regclass and their like.  It is made in the current memory context.
  */
 Datum
 EffOidArray(List *oids, Oid type)
@@ -70,9 +77,15 @@ EffOidArray(List *oids, Oid type)
 
 	foreach(lc, oids)
 		elements[foreach_current_index(lc)] = ObjectIdGetDatum(lfirst_oid(lc));
-	return PointerGetDatum(construct_array(elements, list_length(oids), type, sizeof(Oid), true, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, list_length(oids), type, sizeof(Oid), true,
+										   TYPALIGN_INT));
 }
 
+/*
+ * EffOidArrayRead returns the elements of such an array that are not NULL, as
+ * a list of Oid, and sets *n to the number of all elements, so that a caller
+ * can tell whether some were NULL.
+ */
 List *
 EffOidArrayRead(Datum array, int *n)
 {
@@ -81,7 +94,8 @@ EffOidArrayRead(Datum array, int *n)
 	bool	   *nulls;
 	List	   *list = NIL;
 
-	deconstruct_array(oids, ARR_ELEMTYPE(oids), sizeof(Oid), true, TYPALIGN_INT, &elements, &nulls, n);
+	deconstruct_array(oids, ARR_ELEMTYPE(oids), sizeof(Oid), true, TYPALIGN_INT, &elements, &nulls,
+					  n);
 	for (int i = 0; i < *n; i++)
 		if (!nulls[i])
 			list = lappend_oid(list, DatumGetObjectId(elements[i]));

@@ -1,11 +1,11 @@
 /*
  * bracket.c
- *	  The bracket for SQL: settings, privileges, errors without values.
+ *	  The bracket in which SQL runs: pinned settings, SPI, and a role.
  *
  * Triggers of the user's tables run with the caller's own search_path and
  * row_security, as they do for the caller's own DELETE: many name their tables
  * without a schema.  The caller's settings are kept in a setting themselves, so
- * that whatever unwinds the bracket takes them back too.
+ * that whatever unwinds the bracket restores them too.
  */
 #include "postgres.h"
 
@@ -66,8 +66,8 @@ static int	give_caller_settings(Oid function);
 static bool setting_of(Oid function, const char *name, bool *any);
 
 /*
- * EffSpiInit defines the setting behind the bracket and chains the hook that
- * gives triggers the caller's settings.
+ * EffSpiInit defines the setting that keeps the caller's settings, and chains
+ * the hook that gives these to triggers.  Called once, by _PG_init.
  */
 void
 EffSpiInit(void)
@@ -84,9 +84,10 @@ EffSpiInit(void)
 }
 
 /*
- * EffPinBegin pins the settings; an error unwinds them with the transaction.
- * In a bracket they are pinned already, and ending a level costs a look at each
- * setting there is.
+ * EffPinBegin pins the settings until EffPinEnd(); an error unwinds them with
+ * the transaction.  Inside a bracket it does nothing: the settings are pinned
+ * already, and ending a nesting level costs a look at every setting of the
+ * server.
  */
 void
 EffPinBegin(EffBracket *bracket)
@@ -111,6 +112,10 @@ EffPinBegin(EffBracket *bracket)
 	pfree(settings.data);
 }
 
+/*
+ * EffPinEnd restores the settings of the caller, where EffPinBegin() pinned
+ * any.
+ */
 void
 EffPinEnd(EffBracket *bracket)
 {
@@ -131,16 +136,23 @@ EffSpiBegin(EffBracket *bracket)
 }
 
 /*
- * EffSpiBeginAs opens the bracket as the owner of somebody's table.  What runs
- * there may be that owner's code (an operator of a type of theirs), so it must
- * not get at the session.
+ * EffSpiBeginAs opens the bracket as the owner of a user's table.  What runs
+ * there may be that owner's code (an operator of a type of theirs), so the
+ * operation is security-restricted: that code must not change the session, nor
+ * leave anything behind that later runs as somebody else.
  */
 void
 EffSpiBeginAs(EffBracket *bracket, Oid relid)
 {
-	EffSpiBeginWithUser(bracket, relid, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	EffSpiBeginWithUser(bracket, relid,
+						SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
+/*
+ * EffSpiBeginWithUser opens the bracket as the owner of a relation, and adds
+ * the given bits to the security context.  ERROR undefined_table where the
+ * relation has just been dropped.
+ */
 void
 EffSpiBeginWithUser(EffBracket *bracket, Oid relid, int security)
 {
@@ -158,10 +170,12 @@ EffSpiBeginWithUser(EffBracket *bracket, Oid relid, int security)
 }
 
 /*
- * EffSpiBeginReader: inside, effaced's functions pin their settings anew, since
- * search_path is the query's.  Temporary tables come last in it, or any of them
- * could stand for a table of the same name.  An error undoes all of it with the
- * (sub)transaction.
+ * EffSpiBeginReader opens the bracket for a query that somebody wrote: as that
+ * role, read-only, security-restricted, and with the search_path that the
+ * query was written for. pg_temp comes last in it, or a temporary table of the
+ * caller could stand for any table of the same name.  Functions of effaced that
+ * the query calls pin their settings anew, since search_path is the query's.
+ * An error undoes all of it with the (sub)transaction.
  */
 void
 EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path)
@@ -170,17 +184,21 @@ EffSpiBeginReader(EffBracket *bracket, Oid role, const char *search_path)
 	if (bracket->guc_level == 0)
 		bracket->guc_level = NewGUCNestLevel();
 	EffSettingSet(CALLER_SETTINGS, "");
-	EffSettingSet("search_path", psprintf("%s%spg_temp", search_path, search_path[0] != '\0' ? ", " : ""));
+	EffSettingSet("search_path", psprintf("%s%spg_temp", search_path, search_path[0] != '\0' ?
+										  ", " : ""));
 	/* its setting would do, but from 16 on takes no value for a while */
 	bracket->reader = true;
 	bracket->was_read_only = XactReadOnly;
 	XactReadOnly = true;
 	GetUserIdAndSecContext(&bracket->user, &bracket->security_context);
-	SetUserIdAndSecContext(role, bracket->security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	SetUserIdAndSecContext(role,
+						   bracket->security_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
 }
 
 /*
- * EffSpiEnd closes any kind; SPI's results are gone afterwards.
+ * EffSpiEnd closes a bracket, however it was opened.  The results of SPI are
+ * freed with it.
  */
 void
 EffSpiEnd(EffBracket *bracket)
@@ -201,9 +219,9 @@ is_in_bracket(void)
 }
 
 /*
- * is_trigger_in_bracket asks fmgr to tell trigger_hook of user triggers that
- * fire inside the bracket.  Foreign keys are checked by internal functions,
- * which pin what they need.
+ * is_trigger_in_bracket asks fmgr to tell trigger_hook of the triggers of
+ * users that fire inside the bracket.  Foreign keys are checked by internal
+ * functions, which pin what they need.
  */
 static bool
 is_trigger_in_bracket(Oid function)
@@ -249,8 +267,10 @@ trigger_hook(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg)
 }
 
 /*
- * give_caller_settings leaves the bracket for a function.  What its own SET
- * clauses say wins; their level is open already and takes ours back with it.
+ * give_caller_settings leaves the bracket while a function runs, and returns
+ * the nesting level to end afterwards, or 0.  A setting that a SET clause of
+ * the function names keeps the value of that clause; the level of the clauses
+ * is open already, and its end restores the others too.
  */
 static int
 give_caller_settings(Oid function)

@@ -26,7 +26,8 @@ static Oid	metadata_table(const char *name);
 static AttrNumber column_of(Oid relid, const char *name);
 
 /*
- * effaced_refuse_worker() is for functions in SQL, which come to no map.
+ * effaced_refuse_worker() raises ZE005 on a worker of Citus.  It is for
+ * functions in SQL, which do not build a map.
  */
 Datum
 effaced_refuse_worker(PG_FUNCTION_ARGS)
@@ -35,6 +36,10 @@ effaced_refuse_worker(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * EffCitusPresent tells whether Citus is installed in this database.  The
+ * answer is one look into a system cache, so it may be asked on any hot path.
+ */
 bool
 EffCitusPresent(void)
 {
@@ -42,8 +47,9 @@ EffCitusPresent(void)
 }
 
 /*
- * EffCitusIsWorker: the group of a coordinator, or of a server that belongs to
- * no cluster, is 0.
+ * EffCitusIsWorker tells whether this server is a worker of a cluster: it has
+ * neither all rows of a subject nor the trail.  The group of a coordinator, and
+ * of a server that belongs to no cluster, is 0.
  */
 bool
 EffCitusIsWorker(void)
@@ -63,7 +69,8 @@ EffCitusIsWorker(void)
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		Datum		group = heap_getattr(tuple, column_of(relid, "groupid"), RelationGetDescr(relation), &isnull);
+		Datum		group = heap_getattr(tuple, column_of(relid, "groupid"),
+										 RelationGetDescr(relation), &isnull);
 
 		worker = !isnull && DatumGetInt32(group) != 0;
 	}
@@ -72,6 +79,9 @@ EffCitusIsWorker(void)
 	return worker;
 }
 
+/*
+ * EffCitusRefuseWorker raises ZE005 where this server is a worker.
+ */
 void
 EffCitusRefuseWorker(void)
 {
@@ -79,13 +89,16 @@ EffCitusRefuseWorker(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("effaced cannot be called on a worker of Citus"),
-				 errdetail("A worker does not have all rows of a subject, and the trail is on the coordinator."),
-				 errhint("Connect to the coordinator: SELECT nodename, nodeport FROM pg_dist_node WHERE groupid = 0;"),
+				 errdetail("A worker does not have all rows of a subject, and the trail is on the "
+						   "coordinator."),
+				 errhint("Connect to the coordinator: SELECT nodename, nodeport FROM pg_dist_node "
+						 "WHERE groupid = 0;"),
 				 errhidestmt(true)));
 }
 
 /*
- * EffCitusPlaceOf: how Citus keeps a table.
+ * EffCitusPlaceOf fills place with how Citus keeps a table; CITUS_UNKNOWN
+ * where Citus is not installed or does not know the table.
  */
 void
 EffCitusPlaceOf(Oid relid, CitusPlace *place)
@@ -102,19 +115,23 @@ EffCitusPlaceOf(Oid relid, CitusPlace *place)
 	relation = try_table_open(metadata, AccessShareLock);
 	if (relation == NULL)
 		return;
-	ScanKeyInit(&key, column_of(metadata, "logicalrelid"), BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key, column_of(metadata, "logicalrelid"), BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(relation, InvalidOid, false, NULL, 1, &key);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		TupleDesc	desc = RelationGetDescr(relation);
 		bool		isnull;
-		char		method = DatumGetChar(heap_getattr(tuple, column_of(metadata, "partmethod"), desc, &isnull));
-		char		replication = DatumGetChar(heap_getattr(tuple, column_of(metadata, "repmodel"), desc, &isnull));
+		char		method = DatumGetChar(heap_getattr(tuple, column_of(metadata, "partmethod"),
+													   desc, &isnull));
+		char		replication = DatumGetChar(heap_getattr(tuple, column_of(metadata, "repmodel"),
+															desc, &isnull));
 		Datum		column = heap_getattr(tuple, column_of(metadata, "partkey"), desc, &isnull);
 
 		if (!isnull)
 			place->column = castNode(Var, stringToNode(TextDatumGetCString(column)))->varattno;
-		place->colocation = DatumGetInt32(heap_getattr(tuple, column_of(metadata, "colocationid"), desc, &isnull));
+		place->colocation = DatumGetInt32(heap_getattr(tuple, column_of(metadata, "colocationid"),
+													   desc, &isnull));
 		if (method != 'n')
 			place->kind = CITUS_DISTRIBUTED;
 		else if (replication == 't')
@@ -152,6 +169,9 @@ EffCitusFingerprint(void)
 	return fingerprint;
 }
 
+/*
+ * EffCitusKindOf returns the kind of EffCitusPlaceOf() alone.
+ */
 CitusKind
 EffCitusKindOf(Oid relid)
 {
@@ -161,6 +181,9 @@ EffCitusKindOf(Oid relid)
 	return place.kind;
 }
 
+/*
+ * EffCitusIsRemote tells whether rows of a table may be on other servers.
+ */
 bool
 EffCitusIsRemote(Oid relid)
 {

@@ -11,8 +11,10 @@
 static bool starts_formula(const char *text, bool number);
 
 /*
- * EffCsvCell puts an apostrophe before what a spreadsheet would run as a
- * formula, and quotes a cell that holds more than plain text.
+ * EffCsvCell appends a cell. column is its place in the line, counted from 0;
+ * number says that the text is of a numeric type.  A NULL is an empty cell, an
+ * empty text "".  A text that a spreadsheet would run as a formula gets an
+ * apostrophe before it, and one that holds more than plain text is quoted.
  */
 void
 EffCsvCell(StringInfo buf, int column, const char *text, bool number)
@@ -40,6 +42,9 @@ EffCsvCell(StringInfo buf, int column, const char *text, bool number)
 	appendStringInfoChar(buf, '"');
 }
 
+/*
+ * EffCsvEndLine ends a line, as RFC 4180 has it.
+ */
 void
 EffCsvEndLine(StringInfo buf)
 {
@@ -50,7 +55,8 @@ EffCsvEndLine(StringInfo buf)
 static bool
 starts_formula(const char *text, bool number)
 {
-	static const char *const wide[] = {"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"};
+	static const char *const wide[] = {"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d",
+									   "\xef\xbc\xa0"};
 
 	if (number && (text[0] == '-' || text[0] == '+') &&
 		text[1] != '\0' && strspn(text + 1, "0123456789.eE+-") == strlen(text + 1))

@@ -1,6 +1,7 @@
 /*
  * errors.c
- *	  FIXME
+ *	  Errors of other code: caught in subtransactions, or raised again without
+ *	  the values that they may quote.
  */
 #include "postgres.h"
 
@@ -10,9 +11,11 @@
 #include "utils/builtins.h"
 
 /*
- * EffCatchUserError is called in PG_CATCH around code that only computes: the
- * error is what somebody wrote, and the caller says so in words of its own.
- * The struct is in the context given.
+ * EffCatchUserError is called in PG_CATCH around code that only computes what
+ * somebody wrote: an expression, a value.  It returns the error, in the given
+ * memory context, so that the caller says in words of its own what is wrong.  A
+ * cancel and a lack of resources are raised again, since they say nothing
+ * about the text.
  */
 ErrorData *
 EffCatchUserError(MemoryContext context)
@@ -29,9 +32,9 @@ EffCatchUserError(MemoryContext context)
 }
 
 /*
- * EffCatchDataError is called in PG_CATCH around code that only reads a text: the
- * error tells what is wrong with that text.  Any other error is raised again.  The
- * struct is in the context given.
+ * EffCatchDataError is called in PG_CATCH around code that only reads a text.
+ * It returns the error, in the given memory context, where the text is to
+ * blame: the error is a data exception.  It raises any other error again.
  */
 ErrorData *
 EffCatchDataError(MemoryContext context)
@@ -46,6 +49,10 @@ EffCatchDataError(MemoryContext context)
 	return error;
 }
 
+/*
+ * EffSubBegin begins a subtransaction, in which an error can be caught and
+ * gone on from.  Called before PG_TRY; the memory context stays the caller's.
+ */
 void
 EffSubBegin(EffSubtransaction *sub)
 {
@@ -55,7 +62,11 @@ EffSubBegin(EffSubtransaction *sub)
 	MemoryContextSwitchTo(sub->context);
 }
 
-/* EffSubEnd keeps what was done, or takes it back. */
+/*
+ * EffSubEnd ends the subtransaction, and keeps what was done in it or takes it
+ * back.  The memory context and the resource owner of the beginning are
+ * restored.
+ */
 void
 EffSubEnd(const EffSubtransaction *sub, bool keep)
 {
@@ -67,7 +78,10 @@ EffSubEnd(const EffSubtransaction *sub, bool keep)
 	CurrentResourceOwner = sub->owner;
 }
 
-/* EffSubCatch gives the error in the context of the beginning. */
+/*
+ * EffSubCatch is called in PG_CATCH: it takes the subtransaction back and
+ * returns the error, in the memory context of the beginning.
+ */
 ErrorData *
 EffSubCatch(const EffSubtransaction *sub)
 {
@@ -81,16 +95,18 @@ EffSubCatch(const EffSubtransaction *sub)
 }
 
 /*
- * EffRethrowWithoutValues is called in PG_CATCH: it keeps SQLSTATE and the
- * names of the objects, and drops message, detail, context and statement,
- * since any of them may quote a row.
+ * EffRethrowWithoutValues is called in PG_CATCH.  It raises the error again
+ * with its SQLSTATE and the names of objects, and without message, detail,
+ * context and statement, since any of them may quote a row.
  */
 void
 EffRethrowWithoutValues(const EffStatementPlace *place)
 {
 	ErrorData  *error = CopyErrorData();
-	const char *hint = error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ? place->denied_hint : NULL;
-	const char *undone = place->batch ? "This batch was undone, those before it stay" : "Nothing was changed";
+	const char *hint = error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ? place->denied_hint :
+	NULL;
+	const char *undone = place->batch ? "This batch was undone, those before it stay" :
+	"Nothing was changed";
 	const char *column = error->column_name ? error->column_name : place->column;
 	const char *of_columns = "";
 
@@ -114,39 +130,53 @@ EffRethrowWithoutValues(const EffStatementPlace *place)
 		case ERRCODE_INTERNAL_ERROR:
 			/* Citus refuses by both; its library has such a setting, asked without the catalog */
 			if (GetConfigOption("citus.version", true, false) != NULL)
-				hint = "Citus may take no such statement on distributed tables, or not after others of the transaction.  See \"Many nodes\" in doc/scaling.md.";
+				hint = "Citus may take no such statement on distributed tables, or not after "
+					   "others of the transaction.  See \"Many nodes\" in doc/scaling.md.";
 			break;
 		case ERRCODE_FOREIGN_KEY_VIOLATION:
-			hint = "A row that references what goes came in meanwhile, or nothing in the data map knows of it.  Run the call again; repeating it is safe.";
+			hint = "A row that references what goes came in meanwhile, or nothing in the data map "
+				   "knows of it.  Run the call again; repeating it is safe.";
 			break;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
 			/* the format of the message, which no translation changes */
-			if (error->message_id != NULL && strstr(error->message_id, "row-level security") != NULL)
-				hint = "Row-level security hides rows of this table, or of one that the statement reads, from the calling role.  Call as the tables' owner or as a role with BYPASSRLS.";
+			if (error->message_id != NULL && strstr(error->message_id,
+													"row-level security") != NULL)
+				hint = "Row-level security hides rows of this table, or of one that the statement "
+					   "reads, from the calling role.  Call as the tables' owner or as a role "
+					   "with BYPASSRLS.";
 			else if (place->denied_hint == NULL)
-				hint = "Grant the calling role SELECT, UPDATE and DELETE on the tables of the plan.";
+				hint = "Grant the calling role SELECT, UPDATE and DELETE on the tables of the "
+					   "plan.";
 			break;
 	}
 	ereport(ERROR,
 			(errcode(error->sqlerrcode),
-			 place->column ? errmsg("%s %s.%s failed", place->action, place->relation, quote_identifier(place->column)) :
+			 place->column ? errmsg("%s %s.%s failed", place->action, place->relation,
+									quote_identifier(place->column)) :
 			 errmsg("%s %s failed", place->action, place->relation),
 			 error->constraint_name ?
-			 errdetail("SQLSTATE %s, constraint \"%s\"%s.  %s; the original message is withheld, since it may hold personal data.",
-					   unpack_sql_state(error->sqlerrcode), error->constraint_name, of_columns, undone) :
-			 errdetail("SQLSTATE %s.  %s; the original message is withheld, since it may hold personal data.",
+			 errdetail("SQLSTATE %s, constraint \"%s\"%s.  %s; the original message is withheld, "
+					   "since it may hold personal data.",
+					   unpack_sql_state(error->sqlerrcode), error->constraint_name, of_columns,
+					   undone) :
+			 errdetail("SQLSTATE %s.  %s; the original message is withheld, since it may hold "
+					   "personal data.",
 					   unpack_sql_state(error->sqlerrcode), undone),
 			 hint ? errhint("%s", hint) : 0,
 			 error->schema_name ? err_generic_string(PG_DIAG_SCHEMA_NAME, error->schema_name) : 0,
 			 error->table_name ? err_generic_string(PG_DIAG_TABLE_NAME, error->table_name) : 0,
 			 column ? err_generic_string(PG_DIAG_COLUMN_NAME, column) : 0,
-			 error->datatype_name ? err_generic_string(PG_DIAG_DATATYPE_NAME, error->datatype_name) : 0,
-			 error->constraint_name ? err_generic_string(PG_DIAG_CONSTRAINT_NAME, error->constraint_name) : 0,
+			 error->datatype_name ? err_generic_string(PG_DIAG_DATATYPE_NAME,
+													   error->datatype_name) : 0,
+			 error->constraint_name ? err_generic_string(PG_DIAG_CONSTRAINT_NAME,
+														 error->constraint_name) : 0,
 			 errhidestmt(true)));
 }
 
 /*
- * EffQuoteLiteral quotes a string constant; backslashes give the E'' form.
+ * EffQuoteLiteral returns a string constant, in the current memory context,
+ * that reads the same whatever standard_conforming_strings is: a text with a
+ * backslash gets the form E'...'.
  */
 char *
 EffQuoteLiteral(const char *text)

@@ -1,6 +1,7 @@
 /*
  * json_text.c
- *	  Small pieces of JSON text.
+ *	  JSON written as text, member by member, for what is streamed and never
+ *	  becomes a jsonb.
  */
 #include "postgres.h"
 
@@ -9,6 +10,9 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
+/*
+ * EffJsonComma appends ", ", unless an object or array has just been opened.
+ */
 void
 EffJsonComma(StringInfo buf)
 {
@@ -16,6 +20,9 @@ EffJsonComma(StringInfo buf)
 		appendStringInfoString(buf, ", ");
 }
 
+/*
+ * EffJsonKey appends the key of a member, after a comma where one is needed.
+ */
 void
 EffJsonKey(StringInfo buf, const char *key)
 {
@@ -24,6 +31,9 @@ EffJsonKey(StringInfo buf, const char *key)
 	appendStringInfoString(buf, ": ");
 }
 
+/*
+ * EffJsonString appends a string, or null for NULL.
+ */
 void
 EffJsonString(StringInfo buf, const char *value)
 {
@@ -33,6 +43,9 @@ EffJsonString(StringInfo buf, const char *value)
 		escape_json(buf, value);
 }
 
+/*
+ * EffJsonStrings appends an array of strings, a list of char *.
+ */
 void
 EffJsonStrings(StringInfo buf, List *values)
 {
@@ -47,6 +60,9 @@ EffJsonStrings(StringInfo buf, List *values)
 	appendStringInfoChar(buf, ']');
 }
 
+/*
+ * EffJsonMember appends a member that is a string, or null for NULL.
+ */
 void
 EffJsonMember(StringInfo buf, const char *key, const char *value)
 {
@@ -54,6 +70,9 @@ EffJsonMember(StringInfo buf, const char *key, const char *value)
 	EffJsonString(buf, value);
 }
 
+/*
+ * EffJsonNumber appends a member that is a number.
+ */
 void
 EffJsonNumber(StringInfo buf, const char *key, uint64 value)
 {
@@ -61,7 +80,10 @@ EffJsonNumber(StringInfo buf, const char *key, uint64 value)
 	appendStringInfo(buf, UINT64_FORMAT, value);
 }
 
-/* EffJsonDone parses what was written. */
+/*
+ * EffJsonDone returns what was written as a jsonb, in the current memory
+ * context.
+ */
 Jsonb *
 EffJsonDone(StringInfo buf)
 {

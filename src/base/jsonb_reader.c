@@ -53,7 +53,8 @@ EffJsonbElementObject(JsonbContainer *array, int place)
 {
 	JsonbValue *element = getIthJsonbValueFromContainer(array, place);
 
-	if (element == NULL || element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+	if (element == NULL || element->type != jbvBinary ||
+		!JsonContainerIsObject(element->val.binary.data))
 		return NULL;
 	return element->val.binary.data;
 }

@@ -1,6 +1,6 @@
 /*
  * jsonb_writer.c
- *	  Making a jsonb object member by member, without text in between.
+ *	  Makes a jsonb object member by member, without text in between.
  */
 #include "postgres.h"
 
@@ -9,6 +9,10 @@
 static void push_key(EffObject *object, const char *key);
 static JsonbValue text_value(const char *text);
 
+/*
+ * EffObjectBegin starts an object.  What is made until EffObjectDone() is in
+ * the memory context of each call.
+ */
 void
 EffObjectBegin(EffObject *object)
 {
@@ -16,6 +20,9 @@ EffObjectBegin(EffObject *object)
 	(void) pushJsonbValue(&object->state, WJB_BEGIN_OBJECT, NULL);
 }
 
+/*
+ * EffObjectText adds a member that is a string, or null for NULL.
+ */
 void
 EffObjectText(EffObject *object, const char *key, const char *value)
 {
@@ -25,6 +32,9 @@ EffObjectText(EffObject *object, const char *key, const char *value)
 	(void) pushJsonbValue(&object->state, WJB_VALUE, &text);
 }
 
+/*
+ * EffObjectTexts adds a member that is an array of strings, a list of char *.
+ */
 void
 EffObjectTexts(EffObject *object, const char *key, List *values)
 {
@@ -40,6 +50,9 @@ EffObjectTexts(EffObject *object, const char *key, List *values)
 	EffObjectCloseArray(object);
 }
 
+/*
+ * EffObjectNumber adds a member that is a number.
+ */
 void
 EffObjectNumber(EffObject *object, const char *key, uint64 value)
 {
@@ -49,6 +62,9 @@ EffObjectNumber(EffObject *object, const char *key, uint64 value)
 	(void) pushJsonbValue(&object->state, WJB_VALUE, &number);
 }
 
+/*
+ * EffObjectBool adds a member that is true or false.
+ */
 void
 EffObjectBool(EffObject *object, const char *key, bool value)
 {
@@ -58,6 +74,10 @@ EffObjectBool(EffObject *object, const char *key, bool value)
 	(void) pushJsonbValue(&object->state, WJB_VALUE, &boolean);
 }
 
+/*
+ * EffObjectOpen begins a member that is an object, or, with a key that is
+ * NULL, an element of an array that is one.
+ */
 void
 EffObjectOpen(EffObject *object, const char *key)
 {
@@ -66,12 +86,18 @@ EffObjectOpen(EffObject *object, const char *key)
 	(void) pushJsonbValue(&object->state, WJB_BEGIN_OBJECT, NULL);
 }
 
+/*
+ * EffObjectClose ends what EffObjectOpen() began.
+ */
 void
 EffObjectClose(EffObject *object)
 {
 	(void) pushJsonbValue(&object->state, WJB_END_OBJECT, NULL);
 }
 
+/*
+ * EffObjectOpenArray begins a member that is an array.
+ */
 void
 EffObjectOpenArray(EffObject *object, const char *key)
 {
@@ -79,13 +105,19 @@ EffObjectOpenArray(EffObject *object, const char *key)
 	(void) pushJsonbValue(&object->state, WJB_BEGIN_ARRAY, NULL);
 }
 
+/*
+ * EffObjectCloseArray ends what EffObjectOpenArray() began.
+ */
 void
 EffObjectCloseArray(EffObject *object)
 {
 	(void) pushJsonbValue(&object->state, WJB_END_ARRAY, NULL);
 }
 
-/* EffObjectDone sorts the members; of those with one key the last one stays. */
+/*
+ * EffObjectDone returns the object.  Its members are sorted, as jsonb has them;
+ * of several with one key the last one stays.
+ */
 Jsonb *
 EffObjectDone(EffObject *object)
 {
@@ -104,6 +136,7 @@ static JsonbValue
 text_value(const char *text)
 {
 	return (JsonbValue) {
-		.type = jbvString, .val.string.val = unconstify(char *, text), .val.string.len = strlen(text)
+		.type = jbvString, .val.string.val = unconstify(char *, text), .val.string.len =
+			strlen(text)
 	};
 }

@@ -1,6 +1,7 @@
 /*
  * own.c
- *	  FIXME
+ *	  effaced's own schema and tables: where they are, and prepared statements
+ *	  on them.
  */
 #include "postgres.h"
 
@@ -28,18 +29,23 @@ static Oid	extension_table = InvalidOid;
 static void extension_changed(Datum arg, Oid relid);
 
 /*
- * EffSpiBeginAsOwner opens the bracket as the owner of effaced's tables.
+ * EffSpiBeginAsOwner opens the bracket as the owner of effaced's own tables,
+ * for statements on these only: no code of a user's may run there.  ERROR ZE005
+ * on a worker of Citus, which does not have them.
  */
 void
 EffSpiBeginAsOwner(EffBracket *bracket)
 {
 	EffCitusRefuseWorker();
-	EffSpiBeginWithUser(bracket, EffOwnRelation("effaced_audit_events"), SECURITY_LOCAL_USERID_CHANGE);
+	EffSpiBeginWithUser(bracket, EffOwnRelation("effaced_audit_events"),
+						SECURITY_LOCAL_USERID_CHANGE);
 }
 
 /*
- * EffSpiExecuteOwn prepares a statement once, and again where the extension was
- * created anew.
+ * EffSpiExecuteOwn runs a statement on effaced's own tables, in such a
+ * bracket, and returns the number of rows.  The statement is prepared at its
+ * first use in a session, and again where the extension was created anew
+ * since.
  */
 uint64
 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, const char *nulls,
@@ -61,7 +67,8 @@ EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, con
 }
 
 /*
- * EffOwnInit registers what makes the place of the extension uncertain.
+ * EffOwnInit registers what makes the place of the extension uncertain.  Called
+ * once, by _PG_init.
  */
 void
 EffOwnInit(void)
@@ -91,7 +98,8 @@ EffExtensionSchema(void)
 				 errmsg("extension \"effaced\" is not installed in this database"),
 				 errhint("Run CREATE EXTENSION effaced;")));
 	pg_extension = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
+	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(extension));
 	scan = systable_beginscan(pg_extension, ExtensionOidIndexId, true, NULL, 1, &key);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
@@ -103,6 +111,9 @@ EffExtensionSchema(void)
 	return schema;
 }
 
+/*
+ * EffExtensionSchemaSql returns the name of that schema, quoted.
+ */
 const char *
 EffExtensionSchemaSql(void)
 {
@@ -121,7 +132,8 @@ EffOwnRelation(const char *relname)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("table \"%s\" of extension \"effaced\" does not exist", relname),
-				 errdetail("The extension was dropped or altered while the call ran, or its table was."),
+				 errdetail("The extension was dropped or altered while the call ran, or its table "
+						   "was."),
 				 errhint("Run CREATE EXTENSION effaced;")));
 	return relid;
 }
@@ -145,7 +157,10 @@ EffOwnRelationIsEmpty(const char *relname)
 	return empty;
 }
 
-/* extension_changed: the table is gone, or somebody tells of a change by it. */
+/*
+ * extension_changed is called when the table is dropped, and when somebody
+ * tells of a change of labels by it.
+ */
 static void
 extension_changed(Datum arg, Oid relid)
 {

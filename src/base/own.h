@@ -20,7 +20,8 @@ typedef struct EffOwnStatement
 extern void EffSpiBeginAsOwner(EffBracket *bracket);
 
 /* Run one, in a bracket as the owner */
-extern uint64 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, const char *nulls,
+extern uint64 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values,
+							   const char *nulls,
 							   int expected, const EffStatementPlace *place);
 
 extern Oid	EffExtensionSchema(void);

@@ -23,15 +23,17 @@ static bool is_out_of_order(Plan *scan);
 static int	count_columns(List *indexqual);
 
 /*
- * EffPrepare: the plan is always the generic one: a call must not pay for
- * planning, and the statements look rows up by key.  Citus, though, has to see
- * the keys to know their shards.
+ * EffPrepare returns a prepared statement that is kept until SPI_freeplan().
+ * Its plan is the generic one: a call must not pay for planning, and the
+ * statements look rows up by key.  Only Citus has to see the keys, to know
+ * their shards.
  */
 SPIPlanPtr
 EffPrepare(const char *sql, int nargs, Oid *types)
 {
 	SPIPlanPtr	prepared = SPI_prepare_cursor(sql, nargs, types,
-											  EffCitusPresent() ? CURSOR_OPT_CUSTOM_PLAN : CURSOR_OPT_GENERIC_PLAN);
+											  EffCitusPresent() ? CURSOR_OPT_CUSTOM_PLAN :
+											  CURSOR_OPT_GENERIC_PLAN);
 
 	if (prepared == NULL)
 		elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
@@ -41,13 +43,17 @@ EffPrepare(const char *sql, int nargs, Oid *types)
 }
 
 /*
- * EffPrepareLookup: the planner likes to make a bitmap, so that pages are read in
- * their order.  But the rows of one key stand in a B-tree in that order already
- * (src/backend/access/nbtree/README, on duplicates), and are read sooner than a
- * bitmap of them is made.  A plan without is taken where the planner thinks that it
- * costs about the same.  It thinks of a subject as there are many; one with far more
- * rows than others must not have each page read as often as it has rows there, so
- * an index that sorts the rows of a key by further columns does not do.
+ * EffPrepareLookup returns the same for a statement that looks rows of one
+ * subject up by key, with a plan that makes no bitmap where that costs about
+ * the same.
+ *
+ * The planner prefers a bitmap, so that pages are read in their order.  But the
+ * rows of one key stand in a B-tree in that order already
+ * (src/backend/access/nbtree/README, on duplicates), and are read sooner than
+ * a bitmap of them is made.  The planner goes by the average subject; for one
+ * with far more rows than others no page may be read as often as it has rows
+ * there, so an index that sorts the rows of a key by further columns does not
+ * count.
  */
 SPIPlanPtr
 EffPrepareLookup(const char *sql, int nargs, Oid *types)
@@ -158,7 +164,8 @@ is_out_of_order(Plan *scan)
 	/* locked with the plan's tables */
 	index = index_open(((IndexScan *) scan)->indexid, NoLock);
 	ordered = index->rd_rel->relam == BTREE_AM_OID &&
-		count_columns(((IndexScan *) scan)->indexqual) == IndexRelationGetNumberOfKeyAttributes(index);
+		count_columns(((IndexScan *) scan)->indexqual) ==
+		IndexRelationGetNumberOfKeyAttributes(index);
 	index_close(index, NoLock);
 	return !ordered;
 }

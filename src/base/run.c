@@ -1,6 +1,7 @@
 /*
  * run.c
- *	  FIXME
+ *	  Statements, cursors and utility commands, run inside the bracket.  With
+ *	  an EffStatementPlace an error inside is raised again without its values.
  */
 #include "postgres.h"
 
@@ -10,8 +11,9 @@
 #include "tcop/pquery.h"
 
 /*
- * EffSpiExecute runs a prepared statement until it gave limit rows, 0 being all
- * of them, and returns the number of rows it processed.  With a place, an error inside is raised anew without its text.
+ * EffSpiExecute runs a prepared statement until it has given limit rows, 0
+ * being all of them, and returns the number of rows that it processed.
+ * expected is the result code of SPI; any other is a can't-happen ERROR.
  */
 uint64
 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
@@ -48,10 +50,10 @@ EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
 }
 
 /*
- * EffSpiOpen opens a cursor; an error is raised anew without its text.  It
- * lasts as long as the one that it is read for: where that is held over COMMIT,
+ * EffSpiOpen opens a cursor over a statement that only reads, and returns its
+ * name.  It is held over COMMIT where the cursor is that it is read for: then
  * PostgreSQL reads the rest while the transaction ends, when it has already
- * closed the cursors that are not.
+ * closed the cursors that are not held.
  */
 const char *
 EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatementPlace *place)
@@ -78,8 +80,9 @@ EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatement
 }
 
 /*
- * EffSpiFetch reads on from a cursor.  It is gone where a savepoint before its
- * opening was rolled back to.
+ * EffSpiFetch reads the next rows of a cursor into SPI_tuptable and returns
+ * their number.  ERROR invalid_cursor_state where a savepoint before its
+ * opening was rolled back to, which closed it.
  */
 uint64
 EffSpiFetch(const char *name, long rows, const EffStatementPlace *place)
@@ -110,9 +113,10 @@ EffSpiFetch(const char *name, long rows, const EffStatementPlace *place)
 
 /*
  * EffSpiClose closes a cursor, if it is still there; it needs no bracket.
- * Where a loop of PL/pgSQL ends the transaction, its cursor is read to the end
- * from within a scan of all cursors, which would trip over one that goes: the
- * end of the transaction, which follows, takes it.
+ * Where a loop of PL/pgSQL ends the transaction, the loop's cursor is read to
+ * its end from within a scan of all cursors, and closing one of them would
+ * break that scan.  So the cursor is then left to the end of the transaction,
+ * which follows.
  */
 void
 EffSpiClose(const char *name)
@@ -128,8 +132,10 @@ EffSpiClose(const char *name)
 }
 
 /*
- * EffSpiExecuteFor is for statements that read ranges: how much they read
- * depends on the values, and so does the plan.  Returns the number of rows.
+ * EffSpiExecuteFor plans a SELECT for the values of its parameters, runs it
+ * and returns the number of rows.  It is for statements that read ranges: how
+ * much they read depends on the values, and so does the best plan.  Rows are
+ * sent to dest, or, where that is NULL, to SPI_tuptable.
  */
 uint64
 EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
@@ -155,13 +161,15 @@ EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
 }
 
 /*
- * EffSpiNumber is for counts and the like.
+ * EffSpiNumber returns a bigint of the first row of the result, by its column,
+ * counted from 1.  It must not be NULL.
  */
 int64
 EffSpiNumber(int column)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column,
+									  &isnull);
 
 	if (isnull)
 		elog(ERROR, "a number is missing in a result");

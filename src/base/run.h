@@ -10,7 +10,8 @@
 #include "nodes/params.h"
 
 extern uint64 EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
-							bool read_only, long limit, int expected, const EffStatementPlace *place);
+							bool read_only, long limit, int expected,
+							const EffStatementPlace *place);
 /*
  * A cursor over a statement that only reads, in the snapshot of the command
  * that runs.  It outlives the bracket, not its transaction; each bracket names
@@ -21,7 +22,7 @@ extern const char *EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls,
 extern uint64 EffSpiFetch(const char *name, long rows, const EffStatementPlace *place);
 extern void EffSpiClose(const char *name);
 
-/* Plan a statement for these values and run it; rows go to dest, or where it is NULL to SPI_tuptable */
+/* Plan a SELECT for these values and run it; rows are sent to dest, or to SPI_tuptable */
 extern uint64 EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
 							   DestReceiver *dest, const EffStatementPlace *place);
 

@@ -36,8 +36,8 @@
 
 #define ALLOWED \
 	"Allowed: columns of the table, constants, and functions and operators of pg_catalog or, " \
-	"schema-qualified, of extensions, that are not volatile.  Not allowed: sub-select, aggregate, " \
-	"window and set-returning functions."
+	"schema-qualified, of extensions, that are not volatile.  Not allowed: sub-select, " \
+	"aggregate, window and set-returning functions."
 
 /* Functions of pg_catalog that read whole tables, and so run what views call */
 static const char *const table_readers[] = {
@@ -58,12 +58,16 @@ typedef struct CheckContext
 	char	   *found;			/* what is not allowed */
 } CheckContext;
 
+static Node *check_as_owner(EffRelation *rel, Relation relation, const char *text,
+							EffColumn *target, const char *key);
+static Bitmapset *columns_read(EffRelation *rel, Node *node);
 static Node *parse_expression(const char *text);
 static Node *analyze(Relation relation, Node *raw, EffColumn *target);
 static Node *without_constraints(Node *node);
 static Node *concatenate_text(Node *node, void *context);
 static void evaluate(Node *node);
-static void invalid(EffRelation *rel, const char *text, const char *key, MemoryContext context) pg_attribute_noreturn();
+static void invalid(EffRelation *rel, const char *text, const char *key,
+					MemoryContext context) pg_attribute_noreturn();
 static bool forbidden_walker(Node *node, CheckContext *context);
 static bool moving_walker(Node *node, void *context);
 static bool forbidden_function(Oid function, void *context);
@@ -71,18 +75,67 @@ static char *function_name(Oid function);
 static bool is_one_of(const char *name, const char *const *names, int n);
 static bool type_runs_code(Oid type, bool as_json);
 
+/*
+ * EffExpressionAnalyze returns an expression of a label, analysed over the columns
+ * of a relation: as a value for target or, where target is NULL, as a condition.
+ * alias is what its columns are written with.  The result is in the current memory
+ * context.  ERROR ZE001, which names the label's key, where the expression is
+ * wrong or could run code that the caller did not choose.  Called with the
+ * settings pinned.
+ */
 EffExpression *
 EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 					 EffColumn *target, const char *key)
 {
-	MemoryContext context = CurrentMemoryContext;
 	EffExpression *result = palloc0(sizeof(EffExpression));
 	Relation	relation = EffRelationOpen(rel);
+	Node	   *node = check_as_owner(rel, relation, text, target, key);
+	Node	   *bare = strip_implicit_coercions(node);
+
+	result->node = node;
+	result->is_null = IsA(bare, Const) && ((Const *) bare)->constisnull;
+	result->moving = moving_walker(node, NULL);
+	if (result->moving && strcmp(key, "surrogate") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("expression of label key \"%s\" gives another value at another time", key),
+				 errdetail("\"%s\": a surrogate must be recognisable later, and the same when an "
+						   "erasure is run again.", text),
+				 errhint("Use columns and constants; a time of erasure is written by the table's "
+						 "label key \"set\"."),
+				 errhidestmt(true)));
+	result->columns = columns_read(rel, node);
+	if (target)
+		node = without_constraints(node);
+	node = concatenate_text(node, NULL);
+	result->sql = deparse_expression(node, deparse_context_for(alias, rel->oid), true,
+									 target != NULL);
+
+	if (target && result->is_null && target->not_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("expression of label key \"%s\" is NULL, but column \"%s\" of table %s "
+						"is not nullable",
+						key, target->name, rel->name),
+				 errhint("Give an expression that is not NULL."),
+				 errhidestmt(true)));
+	table_close(relation, AccessShareLock);
+	return result;
+}
+
+/*
+ * check_as_owner analyses and checks an expression as the owner of the table,
+ * security-restricted: input functions of literals run meanwhile.  A constant is
+ * computed too, so that one that does not fit is found now rather than at the first
+ * row.
+ */
+static Node *
+check_as_owner(EffRelation *rel, Relation relation, const char *text, EffColumn *target,
+			   const char *key)
+{
+	MemoryContext context = CurrentMemoryContext;
 	Node	   *volatile node = NULL;
-	Node	   *bare;
-	CheckContext check = {InvalidOid, NULL};
-	Bitmapset  *attnums = NULL;
-	int			attnum = -1;
+	CheckContext check = {target ? target->type : InvalidOid, NULL};
 	Oid			user;
 	int			security_context;
 
@@ -100,7 +153,6 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 	}
 	PG_END_TRY();
 
-	check.target_type = target ? target->type : InvalidOid;
 	if (contain_volatile_functions(node))
 		check.found = "a volatile function";
 	else
@@ -116,7 +168,6 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 				 errhidestmt(true)));
 	}
 
-	/* a constant that does not fit is found now rather than at the first row */
 	PG_TRY();
 	{
 		if (!contain_var_clause(node) && !contain_mutable_functions(node))
@@ -129,43 +180,29 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 	}
 	PG_END_TRY();
 	SetUserIdAndSecContext(user, security_context);
+	return node;
+}
 
-	result->node = node;
-	bare = strip_implicit_coercions(node);
-	result->is_null = IsA(bare, Const) && ((Const *) bare)->constisnull;
-	result->moving = moving_walker(node, NULL);
-	if (result->moving && strcmp(key, "surrogate") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("expression of label key \"%s\" gives another value at another time", key),
-				 errdetail("\"%s\": a surrogate must be recognisable later, and the same when an erasure is run again.", text),
-				 errhint("Use columns and constants; a time of erasure is written by the table's label key \"set\"."),
-				 errhidestmt(true)));
-	pull_varattnos(node, 1, &attnums);
-	while ((attnum = bms_next_member(attnums, attnum)) >= 0)
+/* columns_read returns the attnums that an expression reads, all for the whole row. */
+static Bitmapset *
+columns_read(EffRelation *rel, Node *node)
+{
+	Bitmapset  *columns = NULL;
+	Bitmapset  *members = NULL;
+	int			member = -1;
+
+	pull_varattnos(node, 1, &members);
+	while ((member = bms_next_member(members, member)) >= 0)
 	{
-		int			number = attnum + FirstLowInvalidHeapAttributeNumber;
+		int			attnum = member + FirstLowInvalidHeapAttributeNumber;
 
-		if (number == 0)		/* the whole row */
+		if (attnum == 0)		/* the whole row */
 			for (int i = 0; i < rel->ncolumns; i++)
-				result->columns = bms_add_member(result->columns, rel->columns[i].attnum);
-		else if (number > 0)
-			result->columns = bms_add_member(result->columns, number);
+				columns = bms_add_member(columns, rel->columns[i].attnum);
+		else if (attnum > 0)
+			columns = bms_add_member(columns, attnum);
 	}
-	if (target)
-		node = without_constraints(node);
-	node = concatenate_text(node, NULL);
-	result->sql = deparse_expression(node, deparse_context_for(alias, rel->oid), true, target != NULL);
-
-	if (target && result->is_null && target->not_null)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("expression of label key \"%s\" is NULL, but column \"%s\" of table %s is not nullable",
-						key, target->name, rel->name),
-				 errhint("Give an expression that is not NULL."),
-				 errhidestmt(true)));
-	table_close(relation, AccessShareLock);
-	return result;
+	return columns;
 }
 
 /*
@@ -215,7 +252,8 @@ concatenate_text(Node *node, void *context)
 	if (text == NULL)
 		return node;
 	lfirst(list_nth_cell(concatenation->args, other)) = text;
-	concatenation->opno = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("||")), TEXTOID, TEXTOID);
+	concatenation->opno = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("||")),
+										   TEXTOID, TEXTOID);
 	concatenation->opfuncid = F_TEXTCAT;
 	return node;
 }
@@ -319,7 +357,8 @@ forbidden_walker(Node *node, CheckContext *context)
 	{
 		case T_FuncExpr:
 			if (get_func_namespace(((FuncExpr *) node)->funcid) == PG_CATALOG_NAMESPACE &&
-				is_one_of(function_name(((FuncExpr *) node)->funcid), json_writers, lengthof(json_writers)))
+				is_one_of(function_name(((FuncExpr *) node)->funcid), json_writers,
+						  lengthof(json_writers)))
 			{
 				ListCell   *lc;
 
@@ -344,7 +383,8 @@ forbidden_walker(Node *node, CheckContext *context)
 			{
 				context->found = IsA(node, CoerceToDomain) ?
 					psprintf("a cast to the domain %s", EffTypeName(exprType(node))) :
-					psprintf("a value of type %s, which holds a domain", EffTypeName(exprType(node)));
+					psprintf("a value of type %s, which holds a domain",
+							 EffTypeName(exprType(node)));
 				return true;
 			}
 			break;

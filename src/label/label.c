@@ -9,6 +9,8 @@
 #include "base/jsonb.h"
 #include "label/label_int.h"
 
+#include "utils/builtins.h"
+
 static const char *const category_words[] = {
 	"contact", "identity", "financial", "behavioral", "technical", "location",
 	"communication", "special", NULL
@@ -40,19 +42,25 @@ static const char *const hop_keys[] = {
 	"source_columns", "target_table", "target_columns", NULL
 };
 
-static int	word_member(JsonbContainer *object, const char *key, const char *const *words, int unset);
+static int	word_member(JsonbContainer *object, const char *key, const char *const *words,
+						int unset);
+static char *label_string(JsonbContainer *object, const char *key, bool required);
 static char *label_name(JsonbContainer *object, const char *key, bool required);
 static bool bool_member(JsonbContainer *object, const char *key);
 static List *strings_member(JsonbContainer *object, const char *key);
 static RetentionPolicy *parse_retention(JsonbContainer *object);
+static char *parse_duration(JsonbContainer *object);
 static LinkLabel *parse_link(JsonbContainer *object);
 static List *parse_links(JsonbContainer *object);
 static List *parse_hops(JsonbContainer *object);
-static List *objects_member(JsonbContainer *object, const char *key, const char *const *keys, const char *hint);
+static List *objects_member(JsonbContainer *object, const char *key, const char *const *keys,
+							const char *hint);
 static List *parse_set(JsonbContainer *object);
 
 /*
- * EffLabelParseColumn parses the label of a column.
+ * EffLabelParseColumn returns the label of a column that a text holds, in the
+ * current memory context.  ERROR ZE001 says what is wrong with it and what is
+ * allowed.
  */
 ColumnLabel *
 EffLabelParseColumn(const char *json)
@@ -61,7 +69,7 @@ EffLabelParseColumn(const char *json)
 }
 
 /*
- * EffLabelParseTable parses the label of a table.
+ * EffLabelParseTable does the same for the label of a table.
  */
 TableLabel *
 EffLabelParseTable(const char *json)
@@ -70,7 +78,8 @@ EffLabelParseTable(const char *json)
 }
 
 /*
- * EffLabelColumnFromJsonb reads a column label (the spec of a manifest column).
+ * EffLabelColumnFromJsonb does the same for an object that has been read: the
+ * spec of a column in a manifest.
  */
 ColumnLabel *
 EffLabelColumnFromJsonb(Jsonb *spec)
@@ -91,8 +100,8 @@ EffLabelColumnFromJsonb(Jsonb *spec)
 	label->erasure = word_member(object, "erasure", erasure_words, ERASURE_DELETE);
 	word = word_member(object, "legal_basis", basis_words, -1);
 	label->legal_basis = word < 0 ? NULL : pstrdup(basis_words[word]);
-	label->description = EffLabelString(object, "description", false);
-	label->purpose = EffLabelString(object, "purpose", false);
+	label->description = label_string(object, "description", false);
+	label->purpose = label_string(object, "purpose", false);
 	label->retention = parse_retention(object);
 	label->surrogate = label_name(object, "surrogate", false);
 	label->fact = label_name(object, "fact", false);
@@ -104,7 +113,8 @@ EffLabelColumnFromJsonb(Jsonb *spec)
 	if (label->erasure == ERASURE_RETAIN && label->retention == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label lacks the key \"retention\", which \"erasure\": \"retain\" requires"),
+				 errmsg("label lacks the key \"retention\", "
+						"which \"erasure\": \"retain\" requires"),
 				 errdetail("A duty to keep a value must name its reason."),
 				 errhint("Add \"retention\": {\"reason\": \"...\"} to the label.")));
 	if (label->erasure == ERASURE_DELETE && label->retention != NULL)
@@ -116,7 +126,8 @@ EffLabelColumnFromJsonb(Jsonb *spec)
 }
 
 /*
- * EffLabelTableFromJsonb reads a table label (the subject_link of a manifest).
+ * EffLabelTableFromJsonb does the same for the label of a table: the
+ * subject_link of a manifest.
  */
 TableLabel *
 EffLabelTableFromJsonb(Jsonb *spec)
@@ -135,10 +146,11 @@ EffLabelTableFromJsonb(Jsonb *spec)
 	if (list_length(label->subject_id_columns) > INDEX_MAX_KEYS)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("label key \"subject_id_columns\" names more than %d columns", INDEX_MAX_KEYS),
+				 errmsg("label key \"subject_id_columns\" names more than %d columns",
+						INDEX_MAX_KEYS),
 				 errhint("Name the columns of a key.")));
 	label->set = parse_set(object);
-	path = EffLabelString(object, "path", false);
+	path = label_string(object, "path", false);
 
 	if (EffJsonbMember(object, "links") != NULL)
 	{
@@ -150,12 +162,15 @@ EffLabelTableFromJsonb(Jsonb *spec)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
 						 errmsg("label key \"%s\" does not go beside \"links\"", alone[i]),
-						 errhint("Write it into the entries of \"links\".  Allowed beside \"links\": subject_id_columns, subject, owned, set, and \"path\": \"\".")));
+						 errhint("Write it into the entries of \"links\".  Allowed beside "
+								 "\"links\": subject_id_columns, subject, owned, set, and "
+								 "\"path\": \"\".")));
 		if (path != NULL && path[0] != '\0')
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("label key \"path\" does not go beside \"links\""),
-					 errhint("Write it into the entries of \"links\"; beside them only \"path\": \"\" is allowed, which marks a subject table.")));
+					 errhint("Write it into the entries of \"links\"; beside them only \"path\": "
+							 "\"\" is allowed, which marks a subject table.")));
 		label->is_subject = path != NULL;
 		label->many = true;
 		label->links = parse_links(object);
@@ -197,6 +212,9 @@ EffLabelTableFromJsonb(Jsonb *spec)
 	return label;
 }
 
+/*
+ * EffLabelIsCategory tells whether a word is a category of personal data.
+ */
 bool
 EffLabelIsCategory(const char *word)
 {
@@ -206,43 +224,55 @@ EffLabelIsCategory(const char *word)
 	return false;
 }
 
+/*
+ * EffLabelCategories returns all of these words, for a hint.
+ */
 char *
 EffLabelCategories(void)
 {
 	return EffJsonbWords(category_words);
 }
 
+/*
+ * EffErasureWord returns the word that labels and manifests have for a value
+ * of the enum; the next three do the same for theirs.
+ */
 const char *
 EffErasureWord(ErasureStrategy erasure)
 {
 	return erasure_words[erasure];
 }
 
+/*
+ * EffExpiryWord returns the word for what is done to an expired value.
+ */
 const char *
 EffExpiryWord(ExpiryAction action)
 {
 	return expiry_words[action];
 }
 
+/*
+ * EffRoleWord returns the word for the role of a link.
+ */
 const char *
 EffRoleWord(LinkRole role)
 {
 	return role_words[role];
 }
 
+/*
+ * EffSharedWord returns the word for what is done to rows of several owners.
+ */
 const char *
 EffSharedWord(SharedPolicy shared)
 {
 	return shared_words[shared];
 }
 
-/*
- * EffLabelString returns a member of a label that is a string, in the current
- * memory context; NULL where it is unset.  ERROR ZE001 where it is something
- * else, and where it is required but unset.
- */
-char *
-EffLabelString(JsonbContainer *object, const char *key, bool required)
+/* label_string reads a string; NULL where the key is unset. */
+static char *
+label_string(JsonbContainer *object, const char *key, bool required)
 {
 	char	   *text;
 
@@ -263,13 +293,14 @@ EffLabelString(JsonbContainer *object, const char *key, bool required)
 static char *
 label_name(JsonbContainer *object, const char *key, bool required)
 {
-	char	   *value = EffLabelString(object, key, required);
+	char	   *value = label_string(object, key, required);
 
 	if (value != NULL && value[strspn(value, " \t\r\n")] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("label key \"%s\" must not be empty", key),
-				 errhint("Write \"%s\": \"...\"%s.", key, required ? "" : " or leave the key out")));
+				 errhint("Write \"%s\": \"...\"%s.", key,
+						 required ? "" : " or leave the key out")));
 	return value;
 }
 
@@ -371,10 +402,25 @@ parse_retention(JsonbContainer *object)
 	retention->reason = label_name(inner, "reason", true);
 	word = word_member(inner, "basis", basis_words, 2);
 	retention->basis = pstrdup(basis_words[word]);
-	retention->duration = EffLabelDuration(inner);
+	retention->duration = parse_duration(inner);
 	retention->anchor = label_name(inner, "anchor", false);
 	retention->on_expiry = word_member(inner, "on_expiry", expiry_words, EXPIRY_REPORT);
 	return retention;
+}
+
+/* parse_duration reads an interval, or a number of seconds. */
+static char *
+parse_duration(JsonbContainer *object)
+{
+	JsonbValue *value = EffJsonbMember(object, "duration");
+	Datum		number;
+
+	if (value == NULL)
+		return NULL;
+	if (value->type != jbvNumeric)
+		return EffLabelDuration(label_string(object, "duration", true));
+	number = DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric));
+	return EffLabelDuration(psprintf("%s seconds", DatumGetCString(number)));
 }
 
 /* parse_link reads the keys of one link, in a table label or in "links". */
@@ -383,7 +429,7 @@ parse_link(JsonbContainer *object)
 {
 	LinkLabel  *link = palloc0(sizeof(LinkLabel));
 
-	link->path = EffLabelString(object, "path", false);
+	link->path = label_string(object, "path", false);
 	link->hops = parse_hops(object);
 	link->where = label_name(object, "where", false);
 	link->role = word_member(object, "role", role_words, ROLE_OWNER);
@@ -404,7 +450,8 @@ parse_link(JsonbContainer *object)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("label key \"%s\" does not go with \"path\": \"\"", other),
-					 errhint("A row of a subject table is nobody's but the subject's; leave the key out.")));
+					 errhint("A row of a subject table is nobody's but the subject's; leave the "
+							 "key out.")));
 	}
 	if (link->redact != NIL && link->role != ROLE_ACCESSOR)
 		ereport(ERROR,
@@ -430,7 +477,8 @@ parse_links(JsonbContainer *object)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("link \"%s\" lacks the key \"path\" or \"hops\"", link->name),
-					 errhint("Say how the link leads to a subject table, for example \"path\": \"user_id\".")));
+					 errhint("Say how the link leads to a subject table, for example \"path\": "
+							 "\"user_id\".")));
 		foreach_ptr(LinkLabel, each_label, result)
 			if (strcmp(each_label->name, link->name) == 0)
 				ereport(ERROR,
@@ -464,14 +512,18 @@ parse_hops(JsonbContainer *object)
 		if (list_length(hop->source_columns) != list_length(hop->target_columns))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label keys \"source_columns\" and \"target_columns\" differ in length"),
+					 errmsg("label keys \"source_columns\" and \"target_columns\" "
+							"differ in length"),
 					 errhint("Each source column joins to the target column at its place.")));
 		result = lappend(result, hop);
 	}
 	return result;
 }
 
-/* objects_member gives the objects of an array that holds nothing else, NIL where the key is not there. */
+/*
+ * objects_member returns the objects of a member that is an array of objects
+ * and not empty, NIL where the member is unset.
+ */
 static List *
 objects_member(JsonbContainer *object, const char *key, const char *const *keys, const char *hint)
 {
@@ -483,7 +535,8 @@ objects_member(JsonbContainer *object, const char *key, const char *const *keys,
 	if (value == NULL)
 		return NIL;
 	valid = value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data) &&
-		!JsonContainerIsScalar(value->val.binary.data) && JsonContainerSize(value->val.binary.data) > 0;
+		!JsonContainerIsScalar(value->val.binary.data) &&
+		JsonContainerSize(value->val.binary.data) > 0;
 	for (int i = 0; valid && i < JsonContainerSize(value->val.binary.data); i++)
 	{
 		JsonbContainer *element = EffJsonbElementObject(value->val.binary.data, i);
@@ -532,7 +585,8 @@ parse_set(JsonbContainer *object)
 		if (v.type != jbvString)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"set\" must give column \"%s\" an SQL expression as a string",
+					 errmsg("label key \"set\" must give column \"%s\" an SQL expression "
+							"as a string",
 							set->column),
 					 errhint("Write \"set\": {\"column\": \"SQL expression\"}.")));
 		set->expression = pnstrdup(v.val.string.val, v.val.string.len);

@@ -7,10 +7,7 @@
 
 #include "label/label.h"
 
-/* Members of a label that are texts; ERROR ZE001 where a text is required or not one */
-extern char *EffLabelString(JsonbContainer *object, const char *key, bool required);
-
-/* The duration of a retention policy, in ISO 8601 */
-extern char *EffLabelDuration(JsonbContainer *object);
+/* An interval in ISO 8601; ERROR ZE001 where it is not positive */
+extern char *EffLabelDuration(const char *text);
 
 #endif							/* EFF_LABEL_INT_H */

@@ -1,6 +1,9 @@
 /*
  * path.c
- *	  Splits the path of a link; what its names mean is for graph.c.
+ *	  Splits the path of a link; what its names mean is for map/links.c.
+ *
+ * A path is segments divided by dots, and a segment a name, or a name and column
+ * names in parentheses.  Any name may be quoted as an identifier is.
  */
 #include "postgres.h"
 
@@ -8,107 +11,123 @@
 
 #include "lib/stringinfo.h"
 
-static char *trimmed(StringInfo name, int *quoted_length);
+#define BLANKS " \t\r\n"
+
+/* How far a path has been read */
+typedef struct PathScanner
+{
+	const char *path;
+	const char *p;
+} PathScanner;
+
+static PathSegment *read_segment(PathScanner *scanner);
+static char *read_name(PathScanner *scanner, const char *stops);
+static void read_quoted(PathScanner *scanner, StringInfo name);
+static void skip_blanks(PathScanner *scanner);
+static void malformed(PathScanner *scanner) pg_attribute_noreturn();
 
 /*
- * EffPathParse splits a dotted path; names may be quoted as identifiers are.
+ * EffPathParse returns the segments of a path, as a list of PathSegment in the
+ * current memory context.  ERROR ZE001 where the path is malformed.
  */
 List *
 EffPathParse(const char *path)
 {
-	const char *p = path;
-	List	   *result = NIL;
+	PathScanner scanner = {path, path};
+	List	   *segments = NIL;
 
 	for (;;)
 	{
-		PathSegment *segment = palloc0(sizeof(PathSegment));
-		const char *start;
-		StringInfoData name;
-		bool		inside = false;
-		int			quoted_length = 0;
-
-		p += strspn(p, " \t\r\n");
-		start = p;
-		initStringInfo(&name);
-		for (;; p++)
-		{
-			bool		quoted = false;
-
-			if (*p == '"')
-			{
-				for (p++; *p != '\0' && (*p != '"' || p[1] == '"'); p++)
-				{
-					if (*p == '"')
-						p++;
-					appendStringInfoChar(&name, *p);
-				}
-				if (*p == '\0')
-					goto malformed;
-				quoted = true;
-			}
-			if (quoted)
-			{
-				quoted_length = name.len;
-				continue;
-			}
-			if (*p == '(' && !inside && name.len > 0)
-			{
-				segment->name = trimmed(&name, &quoted_length);
-				inside = true;
-			}
-			else if ((*p == ',' || *p == ')') && inside)
-			{
-				if (name.len == 0)
-					goto malformed;
-				segment->columns = lappend(segment->columns, trimmed(&name, &quoted_length));
-				if (*p == ')')
-				{
-					p++;
-					break;
-				}
-			}
-			else if (*p == '.' && !inside)
-				break;
-			else if (*p == '\0')
-			{
-				if (inside)
-					goto malformed;
-				break;
-			}
-			else if (name.len > 0 || strchr(" \t\r\n", *p) == NULL)
-				appendStringInfoChar(&name, *p);
-		}
-		segment->text = pnstrdup(start, p - start);
-		if (segment->name == NULL)
-			segment->name = trimmed(&name, &quoted_length);
-		if (segment->name[0] == '\0')
-			goto malformed;
-		result = lappend(result, segment);
-		p += strspn(p, " \t\r\n");
-		if (*p == '\0')
-			return result;
-		if (*p != '.')
-			goto malformed;
-		p++;
+		skip_blanks(&scanner);
+		segments = lappend(segments, read_segment(&scanner));
+		skip_blanks(&scanner);
+		if (*scanner.p == '\0')
+			return segments;
+		if (*scanner.p != '.')
+			malformed(&scanner);
+		scanner.p++;
 	}
-
-malformed:
-	ereport(ERROR,
-			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("path \"%s\" is malformed", path),
-			 errhint("Write segments divided by dots, each the name of a foreign key, its column or its table, or child(column).")));
 }
 
-/* trimmed takes a name out of the buffer, without the blanks behind what is quoted. */
-static char *
-trimmed(StringInfo name, int *quoted_length)
+static PathSegment *
+read_segment(PathScanner *scanner)
 {
-	char	   *result;
+	PathSegment *segment = palloc0(sizeof(PathSegment));
+	const char *start = scanner->p;
 
-	while (name->len > *quoted_length && strchr(" \t\r\n", name->data[name->len - 1]) != NULL)
-		name->data[--name->len] = '\0';
-	result = pstrdup(name->data);
-	resetStringInfo(name);
-	*quoted_length = 0;
-	return result;
+	segment->name = read_name(scanner, "(.");
+	if (*scanner->p == '(')
+	{
+		do
+		{
+			scanner->p++;
+			segment->columns = lappend(segment->columns, read_name(scanner, ",)"));
+		} while (*scanner->p == ',');
+		if (*scanner->p != ')')
+			malformed(scanner);
+		scanner->p++;
+	}
+	segment->text = pnstrdup(start, scanner->p - start);
+	return segment;
+}
+
+/*
+ * read_name reads a name up to the first of the characters that stop it, which is
+ * not taken.  Blanks around the name are left out, unless they are quoted.  A
+ * parenthesis that no name stands before belongs to the name.
+ */
+static char *
+read_name(PathScanner *scanner, const char *stops)
+{
+	StringInfoData name;
+	int			quoted_length = 0;
+
+	initStringInfo(&name);
+	for (; *scanner->p != '\0'; scanner->p++)
+	{
+		if (*scanner->p == '"')
+		{
+			read_quoted(scanner, &name);
+			quoted_length = name.len;
+		}
+		else if (strchr(stops, *scanner->p) != NULL && (*scanner->p != '(' || name.len > 0))
+			break;
+		else if (name.len > 0 || strchr(BLANKS, *scanner->p) == NULL)
+			appendStringInfoChar(&name, *scanner->p);
+	}
+	while (name.len > quoted_length && strchr(BLANKS, name.data[name.len - 1]) != NULL)
+		name.data[--name.len] = '\0';
+	if (name.len == 0)
+		malformed(scanner);
+	return name.data;
+}
+
+/* read_quoted appends what stands in quotes, and stops at the closing one. */
+static void
+read_quoted(PathScanner *scanner, StringInfo name)
+{
+	for (scanner->p++; *scanner->p != '"' || scanner->p[1] == '"'; scanner->p++)
+	{
+		if (*scanner->p == '\0')
+			malformed(scanner);
+		if (*scanner->p == '"')
+			scanner->p++;
+		appendStringInfoChar(name, *scanner->p);
+	}
+}
+
+static void
+skip_blanks(PathScanner *scanner)
+{
+	scanner->p += strspn(scanner->p, BLANKS);
+}
+
+static void
+malformed(PathScanner *scanner)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_MANIFEST),
+			 errmsg("path \"%s\" is malformed", scanner->path),
+			 errhint("Write segments divided by dots, each the name of a foreign key, its column "
+					 "or its table, or child(column).")));
 }

@@ -16,7 +16,8 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-static List *add_constraint(List *result, Oid relid, const char *name, const int16 *attnums, int n, List *columns);
+static List *add_constraint(List *result, Oid relid, const char *name, const int16 *attnums, int n,
+							List *columns);
 
 /*
  * EffConstraintHasNamesake tells whether SET CONSTRAINTS by the name of a
@@ -68,19 +69,23 @@ EffConstraintsOn(Oid relid, List *columns)
 	if (relation == NULL)
 		return NIL;
 	pg_constraint = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(pg_constraint, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		Datum		datum = heap_getattr(tuple, Anum_pg_constraint_conkey, RelationGetDescr(pg_constraint), &isnull);
+		Datum		datum = heap_getattr(tuple, Anum_pg_constraint_conkey,
+										 RelationGetDescr(pg_constraint), &isnull);
 		ArrayType  *array;
 
 		if (isnull)
 			continue;
 		array = DatumGetArrayTypeP(datum);
-		result = add_constraint(result, relid, NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname),
-								(int16 *) ARR_DATA_PTR(array), ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)), columns);
+		result = add_constraint(result, relid,
+								NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname),
+								(int16 *) ARR_DATA_PTR(array),
+								ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)), columns);
 	}
 	systable_endscan(scan);
 	table_close(pg_constraint, AccessShareLock);
@@ -95,7 +100,8 @@ EffConstraintsOn(Oid relid, List *columns)
 		index = (Form_pg_index) GETSTRUCT(tuple);
 		name = get_rel_name(oid);
 		if (index->indisunique && name != NULL)
-			result = add_constraint(result, relid, name, index->indkey.values, index->indnkeyatts, columns);
+			result = add_constraint(result, relid, name, index->indkey.values, index->indnkeyatts,
+									columns);
 		ReleaseSysCache(tuple);
 	}
 	table_close(relation, AccessShareLock);
@@ -104,7 +110,8 @@ EffConstraintsOn(Oid relid, List *columns)
 
 /* add_constraint notes which of the columns a constraint is on, if any. */
 static List *
-add_constraint(List *result, Oid relid, const char *name, const int16 *attnums, int n, List *columns)
+add_constraint(List *result, Oid relid, const char *name, const int16 *attnums, int n,
+			   List *columns)
 {
 	EffPlaceConstraint *constraint = palloc0(sizeof(EffPlaceConstraint));
 	StringInfoData buf;

@@ -1,6 +1,6 @@
 /*
  * foreign_key.c
- *	  FIXME
+ *	  Foreign keys, and which columns their actions set.
  */
 #include "postgres.h"
 
@@ -21,7 +21,9 @@ static AttrNumber *attnum_array(Datum array, int *n);
 static int	compare_foreign_keys(const ListCell *a, const ListCell *b);
 
 /*
- * EffForeignKeysLoad reads every foreign key of the database.
+ * EffForeignKeysLoad returns every foreign key of the database, in order of
+ * relation and name.  Those that PostgreSQL made for partitions are left out:
+ * the key of the parent stands for them.
  */
 List *
 EffForeignKeysLoad(void)
@@ -56,11 +58,14 @@ EffForeignKeysLoad(void)
 		fk->deferrable = form->condeferrable;
 		fk->initially_deferred = form->condeferred;
 		fk->validated = form->convalidated;
-		datum = heap_getattr(tuple, Anum_pg_constraint_conkey, RelationGetDescr(pg_constraint), &isnull);
+		datum = heap_getattr(tuple, Anum_pg_constraint_conkey, RelationGetDescr(pg_constraint),
+							 &isnull);
 		fk->columns = attnum_array(datum, &fk->nkeys);
-		datum = heap_getattr(tuple, Anum_pg_constraint_confkey, RelationGetDescr(pg_constraint), &isnull);
+		datum = heap_getattr(tuple, Anum_pg_constraint_confkey, RelationGetDescr(pg_constraint),
+							 &isnull);
 		fk->target_columns = attnum_array(datum, &n);
-		datum = heap_getattr(tuple, Anum_pg_constraint_confdelsetcols, RelationGetDescr(pg_constraint), &isnull);
+		datum = heap_getattr(tuple, Anum_pg_constraint_confdelsetcols,
+							 RelationGetDescr(pg_constraint), &isnull);
 		if (!isnull)
 			fk->set_columns = attnum_array(datum, &fk->nset);
 		result = lappend(result, fk);
@@ -76,8 +81,9 @@ EffForeignKeysLoad(void)
 }
 
 /*
- * EffForeignKeyHas: columns are those of the relation that the constraint is
- * on, not of its partitions.
+ * EffForeignKeyHas tells whether a foreign key is about a column, on either
+ * end.  The relation is the one that the constraint is on, not one of its
+ * partitions.
  */
 bool
 EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum)
@@ -90,7 +96,9 @@ EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum)
 }
 
 /*
- * EffForeignKeySets: all columns of the key, where the action names none.
+ * EffForeignKeySets returns the attnums of the columns that ON DELETE SET NULL
+ * or SET DEFAULT writes: all columns of the key, where the action names none.
+ * NIL for any other action.
  */
 List *
 EffForeignKeySets(ForeignKey *fk)
@@ -103,6 +111,11 @@ EffForeignKeySets(ForeignKey *fk)
 	return columns;
 }
 
+/*
+ * EffForeignKeyLetsGo tells whether the action of a foreign key releases the
+ * reference when the referenced row is deleted: it sets columns, and each of
+ * them can take the value.
+ */
 bool
 EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel)
 {

@@ -1,6 +1,6 @@
 /*
  * index.c
- *	  FIXME
+ *	  Indexes, and which rows they find.
  */
 #include "postgres.h"
 
@@ -20,6 +20,10 @@
 static void set_uses(EffIndex *index, const char *predicate);
 static int	columns_needed(EffIndex *index, const char *predicate);
 
+/*
+ * EffRelationPrimaryKey returns the primary key, NULL where the relation has
+ * none.
+ */
 EffIndex *
 EffRelationPrimaryKey(EffRelation *rel)
 {
@@ -29,8 +33,8 @@ EffRelationPrimaryKey(EffRelation *rel)
 }
 
 /*
- * EffRelationHasUnique tells whether a unique index makes rows distinct in
- * (a subset of) the columns given, so that a join on them meets one row.
+ * EffRelationHasUnique tells whether a unique index is on these columns or on
+ * some of them, so that a join on all of them meets one row at most.
  */
 bool
 EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n)
@@ -55,8 +59,8 @@ EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n)
 }
 
 /*
- * EffRelationHasIndexOn tells whether rows are found by these columns through
- * an index: one that begins with them, in any order among themselves.
+ * EffRelationHasIndexOn tells whether an index finds the rows with given
+ * values of these columns: its first columns are these, in any order.
  */
 bool
 EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
@@ -81,8 +85,8 @@ EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n)
 }
 
 /*
- * EffRelationHasRangeIndexOn tells whether an index finds the rows whose column
- * is below or above something.
+ * EffRelationHasRangeIndexOn tells whether an index finds the rows whose
+ * column is below or above a value.
  */
 bool
 EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum)
@@ -96,8 +100,8 @@ EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum)
 }
 
 /*
- * EffIndexesLoad reads the valid indexes of a table, the primary key first, and
- * adds their rows to the fingerprint.
+ * EffIndexesLoad returns the valid indexes of a table as a list of EffIndex, the
+ * primary key first, and adds their rows to the fingerprint.
  */
 List *
 EffIndexesLoad(Oid relid, uint64 *fingerprint)
@@ -108,7 +112,8 @@ EffIndexesLoad(Oid relid, uint64 *fingerprint)
 	HeapTuple	tuple;
 	List	   *result = NIL;
 
-	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(pg_index, IndexIndrelidIndexId, true, NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -136,7 +141,8 @@ EffIndexesLoad(Oid relid, uint64 *fingerprint)
 			index->included = lappend_int(index->included, form->indkey.values[i]);
 		predicate = heap_getattr(tuple, Anum_pg_index_indpred, RelationGetDescr(pg_index), &isnull);
 		set_uses(index, isnull ? NULL : TextDatumGetCString(predicate));
-		expressions = heap_getattr(tuple, Anum_pg_index_indexprs, RelationGetDescr(pg_index), &isnull);
+		expressions = heap_getattr(tuple, Anum_pg_index_indexprs, RelationGetDescr(pg_index),
+								   &isnull);
 		if (!isnull)
 		{
 			Node	   *tree = stringToNode(TextDatumGetCString(expressions));
@@ -145,7 +151,8 @@ EffIndexesLoad(Oid relid, uint64 *fingerprint)
 
 			pull_varattnos(tree, 1, &attnums);
 			while ((i = bms_next_member(attnums, i)) >= 0)
-				index->expr_columns = lappend_int(index->expr_columns, i + FirstLowInvalidHeapAttributeNumber);
+				index->expr_columns = lappend_int(index->expr_columns,
+												  i + FirstLowInvalidHeapAttributeNumber);
 		}
 		result = index->primary ? lcons(index, result) : lappend(result, index);
 	}
@@ -182,8 +189,9 @@ static int
 columns_needed(EffIndex *index, const char *predicate)
 {
 	int			needed = 1;
+	List	   *tests = predicate != NULL ? make_ands_implicit(stringToNode(predicate)) : NIL;
 
-	foreach_ptr(NullTest, test, predicate != NULL ? make_ands_implicit(stringToNode(predicate)) : NIL)
+	foreach_ptr(NullTest, test, tests)
 	{
 		int			place = 0;
 

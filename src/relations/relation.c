@@ -1,6 +1,6 @@
 /*
  * relation.c
- *	  Reads relations, foreign keys and stored labels from the system catalogs.
+ *	  Relations and columns, read from the system catalogs.
  */
 #include "postgres.h"
 
@@ -107,6 +107,10 @@ EffRelationFindColumn(EffRelation *rel, AttrNumber attnum)
 	return NULL;
 }
 
+/*
+ * EffRelationColumnByName returns a column by its name, NULL where the
+ * relation has none of that name.
+ */
 EffColumn *
 EffRelationColumnByName(EffRelation *rel, const char *name)
 {
@@ -146,7 +150,8 @@ EffRelationOpen(EffRelation *rel)
 }
 
 /*
- * EffRelationDisplayName gives the name that JSON and messages use, or NULL.
+ * EffRelationDisplayName returns the name that JSON and messages use, NULL
+ * where the relation is gone.
  */
 char *
 EffRelationDisplayName(Oid relid)
@@ -161,7 +166,8 @@ EffRelationDisplayName(Oid relid)
 }
 
 /*
- * EffAncestors lists every table that this one inherits from or is a partition of.
+ * EffAncestors returns, as a list of Oid, every table that a table inherits
+ * from or is a partition of, itself not included.
  */
 List *
 EffAncestors(Oid relid)
@@ -197,8 +203,9 @@ EffAncestors(Oid relid)
 }
 
 /*
- * EffRelationByName finds the relation behind a name as JSON writes it: quoted
- * where needed, and in schema public where it is unqualified.
+ * EffRelationByName returns the relation that a label or manifest names,
+ * InvalidOid where there is none.  The name is as JSON writes it: quoted where
+ * needed, and in schema public where it has no schema.
  */
 Oid
 EffRelationByName(const char *name)
@@ -213,7 +220,10 @@ EffRelationByName(const char *name)
 	return OidIsValid(schema) ? get_relname_relid(llast(parts), schema) : InvalidOid;
 }
 
-/* EffJoinNames lists quoted column names for a message. */
+/*
+ * EffJoinNames returns the quoted names of columns, divided by commas, for a
+ * message.
+ */
 char *
 EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n)
 {
@@ -238,7 +248,8 @@ load_columns(EffRelation *rel, int natts)
 	rel->columns = palloc0(sizeof(EffColumn) * Max(natts, 1));
 	for (int attnum = 1; attnum <= natts; attnum++)
 	{
-		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(rel->oid), Int16GetDatum(attnum));
+		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(rel->oid),
+											Int16GetDatum(attnum));
 		Form_pg_attribute att;
 		EffColumn  *column;
 
@@ -290,7 +301,7 @@ is_not_null_domain(Oid type)
 }
 
 /*
- * load_triggers finds enabled triggers and rules that are not the system's, and
+ * load_triggers finds the enabled triggers and the rules of users, and the
  * constraints that may be checked later than a statement.
  */
 static void
@@ -319,7 +330,8 @@ load_triggers(EffRelation *rel, Oid relid)
 		return;
 
 	pg_trigger = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(pg_trigger, TriggerRelidNameIndexId, true, NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -351,7 +363,11 @@ EffGenerationExpression(EffRelation *rel, AttrNumber attnum)
 	return node;
 }
 
-/* EffGeneratedFrom gives the attnums that the expression of a generated column reads, none of which is generated. */
+/*
+ * EffGeneratedFrom returns the attnums of the columns that a generated column
+ * is computed from; none of them is generated.  ERROR undefined_column where
+ * the column is not generated any more.
+ */
 Bitmapset *
 EffGeneratedFrom(EffRelation *rel, EffColumn *column)
 {

@@ -36,7 +36,8 @@ typedef struct EffIndex
 	bool		primary;
 	bool		exclusion;
 	bool		partial;
-	int			lookup;			/* finds every row with given values of that many first columns or more; 0 never */
+	int			lookup;			/* finds every row with given values of that many first
+								 * columns or more; 0 never */
 	bool		ranges;			/* finds every row within limits of its first column */
 	bool		immediate;
 	int			nkeys;

@@ -1,6 +1,6 @@
 /*
  * sql_text.c
- *	  FIXME
+ *	  Columns, types, collations and comparisons, as SQL.
  */
 #include "postgres.h"
 
@@ -17,12 +17,19 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+/*
+ * EffColumnSql returns alias.column, quoted.  ERROR undefined_column where the
+ * relation does not have the column.
+ */
 char *
 EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum)
 {
 	return psprintf("%s.%s", alias, quote_identifier(EffRelationColumn(rel, attnum)->name));
 }
 
+/*
+ * EffTypeSql returns the name of a type, with its schema and modifier.
+ */
 char *
 EffTypeSql(Oid type, int32 typmod)
 {
@@ -34,6 +41,9 @@ EffTypeSql(Oid type, int32 typmod)
 	return sql;
 }
 
+/*
+ * EffCollationSql returns the name of a collation, with its schema.
+ */
 char *
 EffCollationSql(Oid collation)
 {
@@ -49,6 +59,10 @@ EffCollationSql(Oid collation)
 	return sql;
 }
 
+/*
+ * EffEqualitySchema returns the schema of the = of a type, quoted, where it is
+ * not pg_catalog; NULL where it is, and where the type has no equality.
+ */
 const char *
 EffEqualitySchema(Oid type)
 {
@@ -67,7 +81,11 @@ EffEqualitySchema(Oid type)
 		quote_identifier(EffSchemaName(schema));
 }
 
-/* EffDistinctSql compares by text where the type has no equality. */
+/*
+ * EffDistinctSql returns the condition that a value, given as SQL, is not what
+ * alias t has in a column; two NULLs are alike.  Values are compared as texts
+ * where the type has no equality.
+ */
 char *
 EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value)
 {
@@ -77,7 +95,8 @@ EffDistinctSql(EffRelation *rel, EffColumn *column, const char *value)
 	if (!OidIsValid(lookup_type_cache(EffBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
 		return psprintf("%s::text IS DISTINCT FROM %s::text", current, value);
 	if ((schema = EffEqualitySchema(column->type)) != NULL)
-		return psprintf("((%s OPERATOR(%s.=) %s) IS NOT TRUE AND (%s IS NOT NULL OR %s IS NOT NULL))",
+		return psprintf("((%s OPERATOR(%s.=) %s) IS NOT TRUE"
+						" AND (%s IS NOT NULL OR %s IS NOT NULL))",
 						current, schema, value, current, value);
 	return psprintf("%s IS DISTINCT FROM %s", current, value);
 }

@@ -1,6 +1,7 @@
 /*
  * stored_label.c
- *	  FIXME
+ *	  Labels as they are stored, in pg_seclabel and behind @effaced in
+ *	  comments, and the statements that store them.
  */
 #include "postgres.h"
 
@@ -25,8 +26,10 @@ static int	compare_labels(const ListCell *a, const ListCell *b);
 static StoredLabel *make_label(Oid relid, int attnum, const char *json, bool from_comment);
 
 /*
- * EffLabelsLoad reads every label of the database, from security labels and
- * from comments; a comment behind a security label only marks it as shadowing.
+ * EffLabelsLoad returns every label of the database as a list of StoredLabel,
+ * in order of relation and attnum.  Where a column or table has both a security
+ * label and a comment with one, the security label counts, and is marked as
+ * shadowing the comment.
  */
 List *
 EffLabelsLoad(void)
@@ -43,14 +46,16 @@ EffLabelsLoad(void)
 	{
 		FormData_pg_seclabel *form = (FormData_pg_seclabel *) GETSTRUCT(tuple);
 		bool		isnull;
-		Datum		provider = heap_getattr(tuple, Anum_pg_seclabel_provider, RelationGetDescr(catalog), &isnull);
+		Datum		provider = heap_getattr(tuple, Anum_pg_seclabel_provider,
+											RelationGetDescr(catalog), &isnull);
 		Datum		label;
 
 		if (form->classoid != RelationRelationId ||
 			strcmp(TextDatumGetCString(provider), EFF_PROVIDER) != 0)
 			continue;
 		label = heap_getattr(tuple, Anum_pg_seclabel_label, RelationGetDescr(catalog), &isnull);
-		all = lappend(all, make_label(form->objoid, form->objsubid, TextDatumGetCString(label), false));
+		all = lappend(all, make_label(form->objoid, form->objsubid, TextDatumGetCString(label),
+									  false));
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
@@ -69,7 +74,8 @@ EffLabelsLoad(void)
 
 		if (form->classoid != RelationRelationId)
 			continue;
-		comment = heap_getattr(tuple, Anum_pg_description_description, RelationGetDescr(catalog), &isnull);
+		comment = heap_getattr(tuple, Anum_pg_description_description, RelationGetDescr(catalog),
+							   &isnull);
 		json = EffLabelFromComment(TextDatumGetCString(comment));
 		if (json != NULL)
 			all = lappend(all, make_label(form->objoid, form->objsubid, json, true));
@@ -80,7 +86,8 @@ EffLabelsLoad(void)
 	list_sort(all, compare_labels);
 	foreach_ptr(StoredLabel, label, all)
 	{
-		if (previous != NULL && previous->relid == label->relid && previous->attnum == label->attnum)
+		if (previous != NULL && previous->relid == label->relid &&
+			previous->attnum == label->attnum)
 			previous->shadowed = true;
 		else
 		{
@@ -92,7 +99,7 @@ EffLabelsLoad(void)
 }
 
 /*
- * EffLabelsOf reads the labels of one relation.
+ * EffLabelsOf returns the same for one relation.
  */
 List *
 EffLabelsOf(Oid relid)
@@ -131,8 +138,8 @@ EffLabelsOf(Oid relid)
 }
 
 /*
- * EffLabelStatement writes the statement that sets a label; it raises
- * undefined_table or undefined_column where the object has just been dropped.
+ * EffLabelStatement returns the statement that sets a label, or, where json is
+ * NULL, removes it.
  */
 char *
 EffLabelStatement(Oid relid, AttrNumber attnum, const char *json)
@@ -147,16 +154,16 @@ EffLabelStatement(Oid relid, AttrNumber attnum, const char *json)
 		EffGoneColumn(relname, attnum);
 	name = quote_qualified_identifier(EffSchemaName(get_rel_namespace(relid)), relname);
 	return psprintf("SECURITY LABEL FOR " EFF_PROVIDER " ON %s %s%s%s IS %s;",
-					attnum == 0 ? (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE ? "FOREIGN TABLE" : "TABLE") : "COLUMN",
+					attnum == 0 ? (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE ?
+								   "FOREIGN TABLE" : "TABLE") : "COLUMN",
 					name, attnum == 0 ? "" : ".",
 					attnum == 0 ? "" : quote_identifier(column),
 					json == NULL ? "NULL" : quote_literal_cstr(json));
 }
 
 /*
- * EffCommentStatement writes the statement that takes the label out of
- * a comment and leaves its free text; NULL where the comment has no label any
- * more.
+ * EffCommentStatement returns the statement that removes the label from a
+ * comment and leaves its free text.
  */
 char *
 EffCommentStatement(EffRelation *rel, AttrNumber attnum)
@@ -208,9 +215,9 @@ make_label(Oid relid, int attnum, const char *json, bool from_comment)
 }
 
 /*
- * EffLabelFromComment finds the label in a comment: the text behind the first
- * @effaced that is a word, and not part of an address or another name.  NULL
- * where there is none.
+ * EffLabelFromComment returns the label in a comment: the text behind the
+ * first @effaced that is a word, and not part of an address or of another
+ * name.  NULL where there is none.
  */
 const char *
 EffLabelFromComment(const char *comment)

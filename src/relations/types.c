@@ -104,7 +104,8 @@ EffTypeName(Oid type)
 char *
 EffTypeNameWithTypmod(Oid type, int32 typmod)
 {
-	return format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_ALLOW_INVALID);
+	return format_type_extended(type, typmod,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_ALLOW_INVALID);
 }
 
 /*

@@ -1,7 +1,6 @@
 /*
  * erasures.c
- *	  What is on record of subjects, and the secret, read as the owner of their
- *	  tables.
+ *	  Which subjects are on record as erased.
  */
 #include "postgres.h"
 
@@ -22,8 +21,10 @@ static EffOwnStatement find_erasures = {
 static int	compare_refs(const void *a, const void *b, void *refs);
 
 /*
- * EffTrailErasures looks for erasures of all tables; one that was restricted to
- * some does not count.
+ * EffTrailErasures returns, for each of n identifiers of a kind, what is on
+ * record of its erasure, in an array in the current memory context.  An erasure
+ * that was restricted to some tables does not count.  The trail is read as its
+ * owner.
  */
 ErasureRecord *
 EffTrailErasures(const char *kind, char **refs, int n)
@@ -42,12 +43,14 @@ EffTrailErasures(const char *kind, char **refs, int n)
 	values[0] = CStringGetTextDatum(kind);
 	values[1] = EffTextArray(refs, n);
 	EffSpiBeginAsOwner(&bracket);
-	(void) EffSpiExecuteOwn(&find_erasures, lengthof(types), types, values, NULL, SPI_OK_SELECT, NULL);
+	(void) EffSpiExecuteOwn(&find_erasures, lengthof(types), types, values, NULL, SPI_OK_SELECT,
+							NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		bool		isnull;
 		char	   *ref = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
-		ErasureRecord record = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2, &isnull)) ?
+		ErasureRecord record = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row],
+														  SPI_tuptable->tupdesc, 2, &isnull)) ?
 			ERASURE_RECORDED : ERASURE_OF_NOBODY;
 		int			low = 0;
 		int			high = n;

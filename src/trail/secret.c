@@ -1,6 +1,7 @@
 /*
  * secret.c
- *	  The secret that surrogates are made with: made once per database, read once per session.
+ *	  The secret that surrogates are made with: made once per database, read
+ *	  once per session.
  */
 #include "postgres.h"
 
@@ -20,7 +21,8 @@ static Oid	secret_table = InvalidOid;
 static void forget(void);
 static void secret_table_changed(Datum arg, Oid relid);
 static void transaction_ended(XactEvent event, void *arg);
-static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent,
+								 void *arg);
 
 /*
  * EffSecretInit registers what makes this session forget the secret: a change
@@ -35,8 +37,10 @@ EffSecretInit(void)
 }
 
 /*
- * EffSecret reads the secret, and makes one where the database has none yet:
- * a restore must find the table empty to bring the old one over.
+ * EffSecret returns the secret, which stays valid until the session forgets
+ * it, so callers do not keep the pointer.  It is made where the database has
+ * none yet and not before: the table must be empty for a restore to bring the
+ * old one over.
  */
 const char *
 EffSecret(void)
@@ -49,7 +53,8 @@ EffSecret(void)
 	schema = EffExtensionSchemaSql();
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false, 1) != SPI_OK_SELECT)
+	if (SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false,
+					1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the secret");
 	if (SPI_processed == 0)
 	{
@@ -65,9 +70,11 @@ EffSecret(void)
 		for (int i = 0; i < SECRET_BYTES; i++)
 			snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
 		value = CStringGetTextDatum(digits);
-		if (SPI_execute_with_args(psprintf("INSERT INTO %s.effaced_secret (secret) VALUES ($1) ON CONFLICT DO NOTHING", schema),
+		if (SPI_execute_with_args(psprintf("INSERT INTO %s.effaced_secret (secret) VALUES ($1) ON "
+										   "CONFLICT DO NOTHING", schema),
 								  1, &type, &value, NULL, false, 0) != SPI_OK_INSERT ||
-			SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false, 1) != SPI_OK_SELECT ||
+			SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false,
+						1) != SPI_OK_SELECT ||
 			SPI_processed != 1)
 			elog(ERROR, "could not make the secret");
 	}

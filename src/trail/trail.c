@@ -1,11 +1,11 @@
 /*
  * trail.c
- *	  Appends rows to the trail.
+ *	  Appends events to the trail.
  *
- * What an erasure writes there it writes for each of its steps, and by INSERT
- * that takes a tenth of its time.  So rows are given to the table and its indexes
- * several at a time, as COPY does, unless somebody has made something of the trail
- * that only an INSERT does justice to: triggers, a policy, a rule, other columns.
+ * An erasure writes an event for each of its steps, and with INSERT that takes
+ * a tenth of its time.  So rows are given to the table and its indexes many at
+ * a time, as COPY does, unless somebody has given the trail what only an
+ * INSERT respects: a trigger, a policy, a rule, a column.
  */
 #include "postgres.h"
 
@@ -45,7 +45,7 @@ static const char *const event_types[] = {
 	"restriction_lifted", "retention_expired", "retention_enforced"
 };
 
-/* The trail's columns, as src/audit.sql has them */
+/* The trail's columns, as trail.sql has them */
 static const struct
 {
 	const char *name;
@@ -77,7 +77,8 @@ static Oid	known_sequence = InvalidOid;	/* of seq; InvalidOid where it takes an 
 static EffOwnStatement insert_events = {
 	"INSERT INTO %s." TRAIL
 	" (event_id, event_type, subject, subject_ref, occurred_at, actor, payload)"
-	" SELECT e.event_id, e.event_type, e.subject, e.subject_ref, e.occurred_at, e.actor, e.payload FROM events e"
+	" SELECT e.event_id, e.event_type, e.subject, e.subject_ref, e.occurred_at, e.actor, "
+	"e.payload FROM events e"
 };
 
 /* nothing is there to delete: Citus commits in two phases what such a table was written to in */
@@ -117,6 +118,10 @@ effaced_is_event_type(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(false);
 }
 
+/*
+ * EffTrailInit registers what makes this session look at the trail again.
+ * Called once, by _PG_init.
+ */
 void
 EffTrailInit(void)
 {
@@ -130,6 +135,10 @@ trail_changed(Datum arg, Oid relid)
 		known_trail = InvalidOid;
 }
 
+/*
+ * EffTrailEvent returns an event that happens now, by the clock, in the
+ * current memory context.  It keeps the pointers that it is given.
+ */
 TrailEvent *
 EffTrailEvent(const char *type, const char *subject, const char *subject_ref, Jsonb *payload)
 {
@@ -144,8 +153,9 @@ EffTrailEvent(const char *type, const char *subject, const char *subject_ref, Js
 }
 
 /*
- * EffTrailAppend writes the events in order of the list, as the trail's owner, and
- * returns the identifier of the last; NULL where there is none.
+ * EffTrailAppend writes the events in order of the list, as the owner of the
+ * trail, and returns the identifier of the last one as text; NULL where the
+ * list is empty.  An error has no value in it.
  */
 char *
 EffTrailAppend(List *events)
@@ -185,8 +195,9 @@ EffTrailAppend(List *events)
 }
 
 /*
- * sequence_of_plain returns the sequence of seq where rows may be written without
- * an INSERT; InvalidOid otherwise.  The lock on the trail keeps others from changing it.
+ * sequence_of_plain returns the sequence of seq where rows may be written
+ * without an INSERT, InvalidOid otherwise.  The lock on the trail keeps others
+ * from changing that.
  */
 static Oid
 sequence_of_plain(Relation trail)
@@ -209,16 +220,19 @@ is_plain(Relation trail)
 		trail->rd_rules != NULL || trail->rd_rel->relrowsecurity || desc->natts != NCOLUMNS)
 		return false;
 	if (triggers != NULL &&
-		(triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row ||
+		(triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
+		 triggers->trig_insert_instead_row ||
 		 triggers->trig_insert_before_statement || triggers->trig_insert_after_statement))
 		return false;
 	for (int i = 0; i < NCOLUMNS; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		if (strcmp(NameStr(attribute->attname), columns[i].name) != 0 || attribute->atttypid != columns[i].type ||
+		if (strcmp(NameStr(attribute->attname), columns[i].name) != 0 ||
+			attribute->atttypid != columns[i].type ||
 			attribute->atttypmod >= 0 || attribute->attgenerated != '\0' ||
-			(attribute->attnotnull && !columns[i].required) || (attribute->attidentity != '\0') != (i == SEQ))
+			(attribute->attnotnull && !columns[i].required) ||
+			(attribute->attidentity != '\0') != (i == SEQ))
 			return false;
 	}
 	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
@@ -273,7 +287,8 @@ write_rows(Relation trail, Oid sequence, List *events, Datum *values)
 		fill_row(lfirst(lc), before, ms, values, nulls);
 		/* which also refuses where nothing may be written */
 		values[SEQ] = Int64GetDatum(nextval_internal(sequence, false));
-		ExecStoreHeapTuple(heap_form_tuple(RelationGetDescr(trail), values, nulls), slots[n++], true);
+		ExecStoreHeapTuple(heap_form_tuple(RelationGetDescr(trail), values, nulls), slots[n++],
+						   true);
 		if (n == nslots)
 		{
 			flush_rows(target, estate, slots, n);
@@ -367,7 +382,9 @@ fill_row(TrailEvent *event, TrailEvent *before, uint64 ms, Datum *values, bool *
 static uint64
 milliseconds(void)
 {
-	return (GetCurrentTimestamp() + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY) / 1000;
+	int64		epoch = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
+
+	return (GetCurrentTimestamp() + epoch) / 1000;
 }
 
 /*

@@ -23,7 +23,8 @@ extern void EffTrailInit(void);
 extern void EffSecretInit(void);
 
 /* Make an event with the clock of now */
-extern TrailEvent *EffTrailEvent(const char *type, const char *subject, const char *subject_ref, Jsonb *payload);
+extern TrailEvent *EffTrailEvent(const char *type, const char *subject, const char *subject_ref,
+								 Jsonb *payload);
 
 /* Write events in their order, as the owner of the trail; returns the last one's id as text */
 extern char *EffTrailAppend(List *events);
