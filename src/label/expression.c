@@ -114,9 +114,9 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 	if (target && result->is_null && target->not_null)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("expression of label key \"%s\" is NULL, but column \"%s\" of table %s "
+				 errmsg("expression of label key \"%s\" is NULL, but column \"%s\" of table \"%s\" "
 						"is not nullable",
-						key, target->name, rel->name),
+						key, target->name, rel->relname),
 				 errhint("Give an expression that is not NULL."),
 				 errhidestmt(true)));
 	table_close(relation, AccessShareLock);
@@ -278,7 +278,8 @@ invalid(EffRelation *rel, const char *text, const char *key, MemoryContext conte
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("expression of label key \"%s\" is not valid for table %s", key, rel->name),
+			 errmsg("expression of label key \"%s\" is not valid for table \"%s\"", key,
+					rel->relname),
 			 errdetail("\"%s\": %s.", text, error->message),
 			 errhint(ALLOWED),
 			 errhidestmt(true)));
