@@ -32,7 +32,6 @@ extern void EffPinEnd(EffBracket *bracket);
 extern void EffSpiBegin(EffBracket *bracket);
 extern void EffSpiEnd(EffBracket *bracket);
 
-
 /*
  * To read with a query that somebody has written: as that role, which can do
  * no more than read, and with names as in that search_path

@@ -24,10 +24,14 @@ extern uint64 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datu
 							   const char *nulls,
 							   int expected, const EffStatementPlace *place);
 
+/* The schema that CREATE EXTENSION put effaced into, and its name, quoted; ERROR ZE005 without */
 extern Oid	EffExtensionSchema(void);
 extern const char *EffExtensionSchemaSql(void);
+
+/* One of effaced's own tables; whether it holds no row of any transaction */
 extern Oid	EffOwnRelation(const char *relname);
 extern bool EffOwnRelationIsEmpty(const char *relname);
+
 extern void EffOwnInit(void);
 
 #endif							/* EFF_OWN_H */

@@ -98,8 +98,15 @@ typedef struct StoredLabel
 	bool		shadowed;		/* a comment stands behind the security label */
 } StoredLabel;
 
+/* relation.c.  A relation is NULL, and a display name too, where it is gone. */
+extern EffRelation *EffRelationLoad(Oid relid);
+extern char *EffRelationDisplayName(Oid relid);
 
-extern EffRelation *EffRelationLoad(Oid relid); /* NULL where it is gone */
+/* The relation of a name in a label or manifest; InvalidOid where there is none */
+extern Oid	EffRelationByName(const char *name);
+
+/* Open a relation, locked as by a SELECT; raises undefined_table where it has been dropped */
+extern Relation EffRelationOpen(EffRelation *rel);
 
 /* A column by number or name: raise undefined_column where it has been dropped, or return NULL */
 extern EffColumn *EffRelationColumn(EffRelation *rel, AttrNumber attnum);
@@ -107,53 +114,51 @@ extern EffColumn *EffRelationFindColumn(EffRelation *rel, AttrNumber attnum);
 extern EffColumn *EffRelationColumnNamed(EffRelation *rel, const char *name);
 extern EffColumn *EffRelationColumnByName(EffRelation *rel, const char *name);
 
-/* Open a relation, locked as by a SELECT; raises undefined_table where it has been dropped */
-extern Relation EffRelationOpen(EffRelation *rel);
+/* Quoted names of columns, for a message */
+extern char *EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n);
+
+/* The expression of a generated column, and the attnums that it is computed from */
+extern Node *EffGenerationExpression(EffRelation *rel, AttrNumber attnum);
+extern Bitmapset *EffGeneratedFrom(EffRelation *rel, EffColumn *column);
+
+/* Every inheritance parent, as a list of Oid */
+extern List *EffAncestors(Oid relid);
+
+/* index.c */
+extern List *EffIndexesLoad(Oid relid, uint64 *fingerprint);
 extern EffIndex *EffRelationPrimaryKey(EffRelation *rel);
+
+/* Whether rows are distinct in the columns, found by them, or found by a range of one */
 extern bool EffRelationHasUnique(EffRelation *rel, const AttrNumber *columns, int n);
 extern bool EffRelationHasIndexOn(EffRelation *rel, const AttrNumber *columns, int n);
 extern bool EffRelationHasRangeIndexOn(EffRelation *rel, AttrNumber attnum);
-extern char *EffRelationDisplayName(Oid relid);
 
-extern List *EffForeignKeysLoad(void);	/* of ForeignKey, by relation, then name */
+/* foreign_key.c.  All of the database, by relation, then name */
+extern List *EffForeignKeysLoad(void);
 
-/* Whether the foreign key is about a column, on whichever end */
+/* Whether a foreign key is about a column, on whichever end */
 extern bool EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum);
 
 /* Columns (int attnums) that ON DELETE SET NULL or SET DEFAULT writes; NIL for any other action */
 extern List *EffForeignKeySets(ForeignKey *fk);
 
-/* Whether that is its action, and its columns, which are rel's, can take the value */
+/* Whether that action releases the reference: each of its columns, which are rel's, can be set */
 extern bool EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel);
 
-extern List *EffLabelsLoad(void);		/* of StoredLabel, by relation, then attnum */
-extern List *EffLabelsOf(Oid relid);	/* the same for one relation */
-extern List *EffAncestors(Oid relid);	/* of Oid: every inheritance parent */
+/* stored_label.c.  All of the database or of one relation, by relation, then attnum */
+extern List *EffLabelsLoad(void);
+extern List *EffLabelsOf(Oid relid);
 
-/* Quoted names of columns, for a message */
-extern char *EffJoinNames(EffRelation *rel, const AttrNumber *attnums, int n);
+/* The JSON behind @effaced in a comment, or NULL */
+extern const char *EffLabelFromComment(const char *comment);
 
 /* Statements to paste: set a label, and take one out of a comment */
 extern char *EffLabelStatement(Oid relid, AttrNumber attnum, const char *json);
 extern char *EffCommentStatement(EffRelation *rel, AttrNumber attnum);
 
-/* Names written in labels and manifests; InvalidOid where there is none */
-extern Oid	EffRelationByName(const char *name);
-
-
-extern Bitmapset *EffGeneratedFrom(EffRelation *rel, EffColumn *column);
-
-extern Node *EffGenerationExpression(EffRelation *rel, AttrNumber attnum);
-
-extern List *EffIndexesLoad(Oid relid, uint64 *fingerprint);
-
-/* alias.column, quoted */
+/* sql_text.c: alias.column; a type with its modifier; a collation.  All quoted and qualified */
 extern char *EffColumnSql(const char *alias, EffRelation *rel, AttrNumber attnum);
-
-/* name of a type with its modifier, qualified */
 extern char *EffTypeSql(Oid type, int32 typmod);
-
-/* name of a collation, qualified */
 extern char *EffCollationSql(Oid collation);
 
 /* The condition that a value, as SQL, is not what alias t holds in a column; NULLs are alike */
@@ -161,8 +166,5 @@ extern char *EffDistinctSql(EffRelation *rel, EffColumn *column, const char *val
 
 /* Schema of the = of a type where it is not pg_catalog, quoted; NULL otherwise */
 extern const char *EffEqualitySchema(Oid type);
-
-/* The JSON behind @effaced in a comment, or NULL */
-extern const char *EffLabelFromComment(const char *comment);
 
 #endif							/* EFF_RELATIONS_H */
