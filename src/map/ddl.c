@@ -43,12 +43,14 @@ effaced_check_ddl(PG_FUNCTION_ARGS)
 				 errmsg("effaced_check_ddl() is an event trigger function")));
 	event = (EventTriggerData *) fcinfo->context;
 	is_comment = IsA(event->parsetree, CommentStmt);
-	is_create = IsA(event->parsetree, CreateForeignTableStmt) || IsA(event->parsetree, CreateSchemaStmt);
+	is_create = IsA(event->parsetree, CreateForeignTableStmt) ||
+		IsA(event->parsetree, CreateSchemaStmt);
 
 	if (IsA(event->parsetree, CreateStmt))
 	{
 		/* LIKE brings comments along; by now it is gone from the tree, and the name is qualified */
-		Oid			relid = RangeVarGetRelid(((CreateStmt *) event->parsetree)->relation, NoLock, true);
+		RangeVar   *name = ((CreateStmt *) event->parsetree)->relation;
+		Oid			relid = RangeVarGetRelid(name, NoLock, true);
 
 		if (OidIsValid(relid))
 			check_comments(relid, -1);
@@ -61,16 +63,19 @@ effaced_check_ddl(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 
 	EffSpiBegin(&bracket);
-	if (SPI_execute("SELECT DISTINCT objid, objsubid FROM pg_catalog.pg_event_trigger_ddl_commands()"
+	if (SPI_execute("SELECT DISTINCT objid, objsubid"
+					" FROM pg_catalog.pg_event_trigger_ddl_commands()"
 					" WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
 					" AND object_type NOT LIKE '%index%' AND object_type NOT LIKE '%sequence%'"
 					" ORDER BY 1, 2", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the commands of an event trigger");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
 		bool		isnull;
-		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-		int			attnum = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		Oid			relid = DatumGetObjectId(SPI_getbinval(row, desc, 1, &isnull));
+		int			attnum = DatumGetInt32(SPI_getbinval(row, desc, 2, &isnull));
 
 		if (is_comment)
 		{
@@ -128,7 +133,8 @@ static bool
 may_break_labels(Node *parsetree)
 {
 	if (may_break_expressions(parsetree) ||
-		IsA(parsetree, RenameStmt) || IsA(parsetree, DropStmt) || IsA(parsetree, AlterObjectSchemaStmt))
+		IsA(parsetree, RenameStmt) || IsA(parsetree, DropStmt) ||
+		IsA(parsetree, AlterObjectSchemaStmt))
 		return true;
 	if (IsA(parsetree, AlterTableStmt))
 		foreach_ptr(AlterTableCmd, cmd, ((AlterTableStmt *) parsetree)->cmds)
@@ -245,7 +251,8 @@ warn_of_broken_labels(List *relids)
 			continue;
 		ereport(WARNING,
 				(errcode(error->code),
-				 errmsg("table %s can no longer be used by effaced: %s", table->name, error->message),
+				 errmsg("table %s can no longer be used by effaced: %s",
+						table->name, error->message),
 				 error->detail ? errdetail("%s", error->detail) : 0,
 				 error->hint ? errhint("%s", error->hint) : 0));
 	}

@@ -12,7 +12,8 @@
 #include "nodes/parsenodes.h"
 
 static bool is_on_other_way(DataMap *map, ForeignKey *fk, EffRelation *rel, EffColumn *column);
-static bool joins_on(EffRelation *side, const AttrNumber *columns, int n, EffRelation *rel, EffColumn *column);
+static bool joins_on(EffRelation *side, const AttrNumber *columns, int n,
+					 EffRelation *rel, EffColumn *column);
 
 /*
  * EffDetachColumns returns the columns (int attnums) of a foreign key that end
@@ -92,7 +93,8 @@ EffDetachAllowed(DataMap *map, MapTable *source, ForeignKey *fk)
 	EffRelation *rel = EffMapLoad(map, fk->relid);
 	List	   *columns = EffForeignKeySets(fk);
 
-	if (fk->on_delete == FKCONSTR_ACTION_CASCADE || (columns != NIL && !EffForeignKeyLetsGo(fk, rel)))
+	if (fk->on_delete == FKCONSTR_ACTION_CASCADE ||
+		(columns != NIL && !EffForeignKeyLetsGo(fk, rel)))
 		return false;
 	if (columns == NIL)
 		columns = EffDetachColumns(map, fk);

@@ -41,7 +41,7 @@ EffGraphGet(void)
 	return map;
 }
 
-/* note_joins lets the hops that join a relation, or the table that it is part of, be found from it. */
+/* note_joins lets hops be found from the relations that they join, partitions and children too. */
 static void
 note_joins(DataMap *map)
 {
@@ -117,7 +117,8 @@ raise_no_subject(Oid relid, int n, const char *names)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("the data map has no subject table"),
-				 errhint("Mark the table of the persons: SECURITY LABEL FOR effaced ON TABLE users IS '{\"path\": \"\"}';"),
+				 errhint("Mark the table of the persons: "
+						 "SECURITY LABEL FOR effaced ON TABLE users IS '{\"path\": \"\"}';"),
 				 errhidestmt(true)));
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_SUBJECT),

@@ -16,6 +16,7 @@ PG_FUNCTION_INFO_V1(effaced_table_access);
 PG_FUNCTION_INFO_V1(effaced_deletion_order);
 PG_FUNCTION_INFO_V1(effaced_graph_dot);
 
+static void draw_hop(StringInfo buf, TableLink *link, JoinHop *hop, List **seen);
 static List *ordered_tables(DataMap *map, MapTable *subject);
 static void put_access(ReturnSetInfo *rsinfo, int ordinal, MapTable *table, TableLink *link);
 static Jsonb *hops_document(TableLink *link);
@@ -82,7 +83,8 @@ effaced_table_access(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("table %s is not in the graph of subject table %s",
 						name ? name : "(null)", subject->name),
-				 errhint("SELECT relation FROM effaced_subject_graph('%s') lists the tables that are.",
+				 errhint("SELECT relation FROM effaced_subject_graph('%s') "
+						 "lists the tables that are.",
 						 subject->name)));
 	}
 	return (Datum) 0;
@@ -131,33 +133,33 @@ effaced_graph_dot(PG_FUNCTION_ARGS)
 		appendStringInfo(&buf, "  %s [%s];\n", dot_name(table->name),
 						 table == subject ? "shape=doubleoctagon" :
 						 table->is_subject ? "shape=octagon" :
-						 table->fully_pii_owned ? "style=filled, fillcolor=lightgrey" : "style=solid");
+						 table->fully_pii_owned ? "style=filled, fillcolor=lightgrey" :
+						 "style=solid");
 		foreach_ptr(TableLink, link, EffGraphLinks(table, subject))
-		{
 			foreach_ptr(JoinHop, hop, link->hops)
-			{
-				char	   *edge;
-				ListCell   *lc4;
-				bool		known = false;
-
-				edge = psprintf("  %s -> %s [label=%s, style=%s%s];\n",
-								dot_name(hop->source->name), dot_name(hop->target->name),
-								dot_name(psprintf("%s%s%s",
-												  link->name ? link->name : "", link->name ? ": " : "",
-												  EffJoinNames(hop->source, hop->source_columns, hop->n))),
-								link->label->role == ROLE_ACCESSOR ? "dashed" : "solid",
-								hop->reverse ? ", arrowhead=empty, color=blue" : "");
-				foreach(lc4, seen)
-					known |= strcmp(lfirst(lc4), edge) == 0;
-				if (known)
-					continue;
-				seen = lappend(seen, edge);
-				appendStringInfoString(&buf, edge);
-			}
-		}
+				draw_hop(&buf, link, hop, &seen);
 	}
 	appendStringInfoString(&buf, "}\n");
 	PG_RETURN_TEXT_P(cstring_to_text(buf.data));
+}
+
+/* draw_hop draws the edge of a hop, once where several links share it; seen is what was drawn. */
+static void
+draw_hop(StringInfo buf, TableLink *link, JoinHop *hop, List **seen)
+{
+	char	   *columns = EffJoinNames(hop->source, hop->source_columns, hop->n);
+	char	   *edge = psprintf("  %s -> %s [label=%s, style=%s%s];\n",
+								dot_name(hop->source->name), dot_name(hop->target->name),
+								dot_name(link->name == NULL ? columns :
+										 psprintf("%s: %s", link->name, columns)),
+								link->label->role == ROLE_ACCESSOR ? "dashed" : "solid",
+								hop->reverse ? ", arrowhead=empty, color=blue" : "");
+
+	foreach_ptr(char, drawn, *seen)
+		if (strcmp(drawn, edge) == 0)
+			return;
+	*seen = lappend(*seen, edge);
+	appendStringInfoString(buf, edge);
 }
 
 static List *

@@ -39,7 +39,8 @@ EffHopRequireSubject(TableLink *link, const char *what)
 			(errcode(ERRCODE_EFF_MANIFEST),
 			 errmsg("%s of table %s ends at %s, which is not a subject table",
 					what, link->table->name, last->target->name),
-			 errhint("Go on to a subject table, or mark this one: SECURITY LABEL FOR effaced ON TABLE %s IS '{\"path\": \"\"}';",
+			 errhint("Go on to a subject table, or mark this one: "
+					 "SECURITY LABEL FOR effaced ON TABLE %s IS '{\"path\": \"\"}';",
 					 last->target->sql)));
 }
 
@@ -111,7 +112,7 @@ EffLinkCarriesKey(TableLink *link)
 		EffLinkIsKey(link->subject, last->target_columns, last->n);
 }
 
-/* EffLinkStartsAt returns whether the first hop of a link joins by one of the columns (int attnums). */
+/* EffLinkStartsAt returns whether a link's first hop joins by one of the columns (int attnums). */
 bool
 EffLinkStartsAt(TableLink *link, List *columns)
 {

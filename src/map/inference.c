@@ -72,7 +72,8 @@ raise_no_chain(Inference *inference, TableLink *link)
 		appendStringInfoString(&hint,
 							   label_statement(link, "hops",
 											   "[{\"source_columns\": [\"user_id\"], "
-											   "\"target_table\": \"users\", \"target_columns\": [\"id\"]}]"));
+											   "\"target_table\": \"users\", "
+											   "\"target_columns\": [\"id\"]}]"));
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("no chain of foreign keys leads from table %s to a subject table",
@@ -135,10 +136,12 @@ search_chains(Inference *inference, Oid relid)
 HTAB *
 EffGraphReaching(DataMap *map)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid), .hcxt = CurrentMemoryContext};
-	HTAB	   *reaching = hash_create("effaced reaching", 64, &control,
-									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid)};
+	HTAB	   *reaching;
 	List	   *todo = NIL;
+
+	control.hcxt = CurrentMemoryContext;
+	reaching = hash_create("effaced reaching", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
 	for (int i = 0; i < map->ntables; i++)
 		if (map->tables[i]->is_subject)
@@ -219,9 +222,9 @@ label_statement(TableLink *link, const char *key, const char *json_value)
 
 	if (link->table->json != NULL)
 	{
-		Datum		merged = DirectFunctionCall2(jsonb_concat,
-												 DirectFunctionCall1(jsonb_in, CStringGetDatum(link->table->json)),
-												 DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+		Datum		old = DirectFunctionCall1(jsonb_in, CStringGetDatum(link->table->json));
+		Datum		added = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+		Datum		merged = DirectFunctionCall2(jsonb_concat, old, added);
 
 		json = DatumGetCString(DirectFunctionCall1(jsonb_out, merged));
 	}

@@ -108,7 +108,8 @@ resolve_hops(DataMap *map, TableLink *link)
 		ListCell   *t;
 
 		if (!OidIsValid(target) && strchr(label->target_table, '.') == NULL)
-			target = EffRelationByName(psprintf("%s.%s", quote_identifier(current->schema), label->target_table));
+			target = EffRelationByName(psprintf("%s.%s", quote_identifier(current->schema),
+												label->target_table));
 		hop->source = current;
 		hop->target = OidIsValid(target) ? EffMapFind(map, target) : NULL;
 		if (hop->target == NULL)
@@ -116,7 +117,8 @@ resolve_hops(DataMap *map, TableLink *link)
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("hop of table %s leads to the unknown table \"%s\"",
 							link->table->name, label->target_table),
-					 errhint("Write target_table as quote_identifier does, with its schema unless it is public.")));
+					 errhint("Write target_table as quote_identifier does, "
+							 "with its schema unless it is public.")));
 		hop->n = list_length(label->source_columns);
 		hop->source_columns = palloc(sizeof(AttrNumber) * hop->n);
 		hop->target_columns = palloc(sizeof(AttrNumber) * hop->n);
@@ -131,7 +133,8 @@ resolve_hops(DataMap *map, TableLink *link)
 						 errmsg("hop of table %s names the unknown column %s.%s", link->table->name,
 								source == NULL ? hop->source->name : hop->target->name,
 								quote_identifier(source == NULL ? lfirst(s) : lfirst(t))),
-						 errhint("Columns: %s.", all_columns(source == NULL ? hop->source : hop->target))));
+						 errhint("Columns: %s.",
+								 all_columns(source == NULL ? hop->source : hop->target))));
 			if (!comparable(source, column))
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_SUBJECT),
@@ -236,7 +239,8 @@ match_segment(DataMap *map, EffRelation *from, PathSegment *segment)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("segment \"%s\" of a path fits no foreign key of table %s", segment->text, from->name),
+			 errmsg("segment \"%s\" of a path fits no foreign key of table %s",
+					segment->text, from->name),
 			 errhint("%s", describe_candidates(map, from))));
 }
 
@@ -275,7 +279,8 @@ match_reverse(DataMap *map, EffRelation *from, PathSegment *segment)
 		return fk;
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("segment \"%s\" of a path fits no foreign key onto table %s", segment->text, from->name),
+			 errmsg("segment \"%s\" of a path fits no foreign key onto table %s",
+					segment->text, from->name),
 			 errhint("%s", describe_candidates(map, from))));
 }
 
@@ -387,6 +392,10 @@ EffGraphUsedPath(TableLink *link)
 		return NULL;
 	initStringInfo(&path);
 	for (int i = 0; i < list_length(link->hops); i++)
-		appendStringInfo(&path, "%s%s", i > 0 ? "." : "", ((PathSegment *) list_nth(segments, i))->text);
+	{
+		PathSegment *segment = list_nth(segments, i);
+
+		appendStringInfo(&path, "%s%s", i > 0 ? "." : "", segment->text);
+	}
 	return path.data;
 }

@@ -21,6 +21,7 @@ PG_FUNCTION_INFO_V1(effaced_manifest_upgrade);
 PG_FUNCTION_INFO_V1(effaced_manifest_apply);
 
 static List *read_payload(Jsonb *payload);
+static bool is_integral(Numeric number);
 static PayloadTable *read_table(JsonbValue *value, int version);
 static char *lift_name(const char *name);
 static Jsonb *lift_link(JsonbValue *value, int version);
@@ -53,7 +54,8 @@ effaced_manifest_upgrade(PG_FUNCTION_ARGS)
 		EffJsonComma(&buf);
 		EffManifestWriteTable(&buf, table->name, columns, table->link,
 							  table->link ? table->link->subject_id_columns : NIL,
-							  table->link && table->link->subject ? table->link->subject : table->name);
+							  table->link && table->link->subject ?
+							  table->link->subject : table->name);
 	}
 	appendStringInfoString(&buf, "]}");
 	PG_RETURN_JSONB_P(EffJsonDone(&buf));
@@ -81,7 +83,8 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("manifest names the unknown table \"%s\"", table->name),
-					 errhint("Names are written as quote_identifier does, with their schema unless it is public.")));
+					 errhint("Names are written as quote_identifier does, "
+							 "with their schema unless it is public.")));
 		if (list_member_oid(relids, relid))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
@@ -101,10 +104,13 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 
 		if (table->link != NULL)
 		{
+			Datum		json;
+
 			initStringInfo(&buf);
-			EffManifestWriteLink(&buf, table->link, table->link->subject_id_columns, table->link->subject);
-			EffProviderSetLabel(relid, 0,
-								DatumGetCString(DirectFunctionCall1(jsonb_out, JsonbPGetDatum(EffJsonDone(&buf)))));
+			EffManifestWriteLink(&buf, table->link, table->link->subject_id_columns,
+								 table->link->subject);
+			json = DirectFunctionCall1(jsonb_out, JsonbPGetDatum(EffJsonDone(&buf)));
+			EffProviderSetLabel(relid, 0, DatumGetCString(json));
 			n++;
 		}
 		foreach_ptr(PayloadColumn, column, table->columns)
@@ -114,7 +120,8 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 			if (attnum == InvalidAttrNumber)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("manifest names the unknown column %s.%s", table->name, quote_identifier(column->name)),
+						 errmsg("manifest names the unknown column %s.%s",
+								table->name, quote_identifier(column->name)),
 						 errhint("Add the column to the table or take it out of the manifest.")));
 			initStringInfo(&buf);
 			EffManifestWriteSpec(&buf, column->spec);
@@ -148,11 +155,7 @@ read_payload(Jsonb *payload)
 				 errhint("Write {\"schema_version\": %d, \"tables\": [...]}.", SCHEMA_VERSION)));
 	object = &payload->root;
 	value = EffJsonbMember(object, "schema_version");
-	if (value == NULL || value->type != jbvNumeric ||
-		numeric_is_nan(value->val.numeric) || numeric_is_inf(value->val.numeric) ||
-		DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(value->val.numeric),
-										  DirectFunctionCall2(numeric_trunc, NumericGetDatum(value->val.numeric),
-															  Int32GetDatum(0)))) != 0)
+	if (value == NULL || value->type != jbvNumeric || !is_integral(value->val.numeric))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("manifest has no integer schema_version"),
@@ -185,6 +188,17 @@ read_payload(Jsonb *payload)
 	return result;
 }
 
+static bool
+is_integral(Numeric number)
+{
+	Datum		whole;
+
+	if (numeric_is_nan(number) || numeric_is_inf(number))
+		return false;
+	whole = DirectFunctionCall2(numeric_trunc, NumericGetDatum(number), Int32GetDatum(0));
+	return DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(number), whole));
+}
+
 static PayloadTable *
 read_table(JsonbValue *value, int version)
 {
@@ -206,7 +220,8 @@ read_table(JsonbValue *value, int version)
 
 		for (int i = 0; i < JsonContainerSize(array); i++)
 		{
-			JsonbContainer *entry = object_of(getIthJsonbValueFromContainer(array, i), "entry of columns");
+			JsonbContainer *entry = object_of(getIthJsonbValueFromContainer(array, i),
+											  "entry of columns");
 			PayloadColumn *column = palloc0(sizeof(PayloadColumn));
 			JsonbValue *spec = EffJsonbMember(entry, "spec");
 
@@ -215,7 +230,8 @@ read_table(JsonbValue *value, int version)
 				if (strcmp(each_column->name, column->name) == 0)
 					ereport(ERROR,
 							(errcode(ERRCODE_EFF_MANIFEST),
-							 errmsg("manifest names column %s.%s twice", table->name, quote_identifier(column->name)),
+							 errmsg("manifest names column %s.%s twice",
+									table->name, quote_identifier(column->name)),
 							 errhint("Keep one of the two.")));
 			EffJsonbCheckKeys(entry, column_keys, "entry of columns");
 			if (spec == NULL)
@@ -277,7 +293,8 @@ lift_link(JsonbValue *value, int version)
 	{
 		initStringInfo(&buf);
 		appendStringInfoString(&buf, "{\"subject_id_columns\": [");
-		EffJsonString(&buf, column ? pnstrdup(column->val.string.val, column->val.string.len) : "id");
+		EffJsonString(&buf, column == NULL ? "id" :
+					  pnstrdup(column->val.string.val, column->val.string.len));
 		appendStringInfoString(&buf, "]}");
 		link = DirectFunctionCall2(jsonb_concat, link, JsonbPGetDatum(EffJsonDone(&buf)));
 	}

@@ -46,7 +46,8 @@ effaced_manifest_table(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("table %s is not in the data map", name ? name : "(null)"),
-				 errhint("Label its columns: SECURITY LABEL FOR effaced ON COLUMN %s.... IS '{\"category\": \"contact\"}';",
+				 errhint("Label its columns: SECURITY LABEL FOR effaced "
+						 "ON COLUMN %s.... IS '{\"category\": \"contact\"}';",
 						 name ? name : "users")));
 	}
 	if (table->error)
@@ -63,7 +64,8 @@ effaced_manifest_table(PG_FUNCTION_ARGS)
 Datum
 effaced_manifest_snapshot(PG_FUNCTION_ARGS)
 {
-	char	   *id = EffTrailAppend(list_make1(EffTrailEvent("manifest_snapshot", NULL, NULL, EffManifestDocument())));
+	TrailEvent *event = EffTrailEvent("manifest_snapshot", NULL, NULL, EffManifestDocument());
+	char	   *id = EffTrailAppend(list_make1(event));
 
 	return DirectFunctionCall1(uuid_in, CStringGetDatum(id));
 }
@@ -216,7 +218,8 @@ EffManifestWriteLink(StringInfo buf, TableLabel *label, List *subject_key, const
 	}
 	else
 	{
-		write_link_keys(buf, label->is_subject ? &marker : linitial(label->links), label->is_subject);
+		write_link_keys(buf, label->is_subject ? &marker : linitial(label->links),
+						label->is_subject);
 		EffJsonMember(buf, "links", NULL);
 	}
 	EffJsonKey(buf, "subject_id_columns");

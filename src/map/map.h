@@ -87,7 +87,7 @@ typedef struct MapRelation
 	MapTable   *table;			/* NULL where not labelled itself */
 	List	   *references;		/* of ForeignKey: from here */
 	List	   *referenced_by;	/* of ForeignKey: to here */
-	List	   *joins;			/* of JoinHop: of links, from or to here or a parent; filled by graph.c */
+	List	   *joins;			/* of JoinHop: of links, from or to it or a parent */
 	bool		used;			/* its changes make the map stale */
 	bool		gone;			/* was looked for, and was not there */
 	bool		suspect;		/* may have changed; map_cache.c compares it */

@@ -23,6 +23,7 @@ static void refuse_labels_of_children(DataMap *map, MapTable *parent);
 static void check_link_name(MapTable *table, List *links, MapColumn *column);
 static void check_anchor(MapTable *table, MapColumn *column);
 static void check_names(MapTable *table, const char *key, List *names);
+static void set_error(MapTable *table, const char *message, const char *detail, const char *hint);
 static void check_kinds(DataMap *map);
 static void set_subject_key(MapTable *table);
 static void set_fully_owned(DataMap *map, MapTable *table);
@@ -42,11 +43,12 @@ EffMapBuild(void)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext previous = MemoryContextSwitchTo(context);
 	DataMap    *map = palloc0(sizeof(DataMap));
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(MapRelation), .hcxt = context};
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(MapRelation)};
 	List	   *tables = NIL;
 	ListCell   *lc;
 
 	map->context = context;
+	control.hcxt = context;
 	map->relations = hash_create("effaced relations", 256, &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	map->sentinel = EffOwnRelation(EFF_SENTINEL);
@@ -191,14 +193,14 @@ refuse_labels_of_children(DataMap *map, MapTable *parent)
 	{
 		MapTable   *child = EffMapTable(map, oid);
 
-		if (child == NULL || child == parent || child->error != NULL)
+		if (child == NULL || child == parent)
 			continue;
-		child->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-									   psprintf("table %s has labels, and so has its parent %s",
-												child->name, parent->name),
-									   pstrdup("Labels on a parent count for its children."),
-									   psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS NULL; "
-												"likewise for its columns.", child->rel->sql));
+		set_error(child,
+				  psprintf("table %s has labels, and so has its parent %s",
+						   child->name, parent->name),
+				  "Labels on a parent count for its children.",
+				  psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS NULL; "
+						   "likewise for its columns.", child->rel->sql));
 	}
 }
 
@@ -208,16 +210,15 @@ check_link_name(MapTable *table, List *links, MapColumn *column)
 {
 	const char *name = column->label->link;
 
-	if (name == NULL || table->error != NULL)
+	if (name == NULL)
 		return;
 	foreach_ptr(LinkLabel, link, links)
 		if (link->name != NULL && strcmp(link->name, name) == 0)
 			return;
-	table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-								   psprintf("label key \"link\" of %s.%s names the unknown link \"%s\"",
-											table->name, quote_identifier(column->column->name), name),
-								   NULL,
-								   pstrdup("Name one of the links of the table's label."));
+	set_error(table,
+			  psprintf("label key \"link\" of %s.%s names the unknown link \"%s\"",
+					   table->name, quote_identifier(column->column->name), name),
+			  NULL, "Name one of the links of the table's label.");
 }
 
 /* check_anchor requires the date from which a column's retention runs. */
@@ -228,35 +229,32 @@ check_anchor(MapTable *table, MapColumn *column)
 	const char *name = quote_identifier(column->column->name);
 	EffColumn  *anchor;
 
-	if (retention == NULL || retention->anchor == NULL || table->error != NULL)
+	if (retention == NULL || retention->anchor == NULL)
 		return;
 	anchor = EffRelationColumnByName(table->rel, retention->anchor);
 	if (anchor != NULL && EffTypeIsAnchor(anchor->type))
 		return;
-	table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-								   psprintf("label key \"anchor\" of %s.%s names the %s column \"%s\"",
-											table->name, name,
-											anchor == NULL ? "unknown" : EffTypeName(anchor->type),
-											retention->anchor),
-								   NULL,
-								   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON COLUMN %s.%s IS '...';",
-											table->rel->sql, name));
+	set_error(table,
+			  psprintf("label key \"anchor\" of %s.%s names the %s column \"%s\"",
+					   table->name, name, anchor == NULL ? "unknown" : EffTypeName(anchor->type),
+					   retention->anchor),
+			  NULL,
+			  psprintf("Write the label anew: SECURITY LABEL FOR effaced ON COLUMN %s.%s IS '...';",
+					   table->rel->sql, name));
 }
 
-/* check_names requires columns that a table label names. */
+/* check_names requires columns that a table label names under a key. */
 static void
 check_names(MapTable *table, const char *key, List *names)
 {
-	ListCell   *lc;
-
-	foreach(lc, names)
-		if (table->error == NULL && EffRelationColumnByName(table->rel, lfirst(lc)) == NULL)
-			table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-										   psprintf("label key \"%s\" of %s names the unknown column \"%s\"",
-													key, table->name, (char *) lfirst(lc)),
-										   NULL,
-										   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON TABLE %s IS '...';",
-													table->rel->sql));
+	foreach_ptr(char, name, names)
+		if (EffRelationColumnByName(table->rel, name) == NULL)
+			set_error(table,
+					  psprintf("label key \"%s\" of %s names the unknown column \"%s\"",
+							   key, table->name, name),
+					  NULL,
+					  psprintf("Write the label anew: "
+							   "SECURITY LABEL FOR effaced ON TABLE %s IS '...';", table->rel->sql));
 }
 
 /* check_kinds requires every kind of subject to be one table's. */
@@ -269,15 +267,24 @@ check_kinds(DataMap *map)
 			MapTable   *table = map->tables[i];
 			MapTable   *other = map->tables[j];
 
-			if (!table->is_subject || !other->is_subject || table->error != NULL ||
-				strcmp(table->kind, other->kind) != 0)
-				continue;
-			table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-										   psprintf("subject tables %s and %s are both of the kind \"%s\"",
-													other->name, table->name, table->kind),
-										   NULL,
-										   pstrdup("Give one of them another name with the label key \"subject\"."));
+			if (table->is_subject && other->is_subject && strcmp(table->kind, other->kind) == 0)
+				set_error(table,
+						  psprintf("subject tables %s and %s are both of the kind \"%s\"",
+								   other->name, table->name, table->kind),
+						  NULL, "Give one of them another name with the label key \"subject\".");
 		}
+}
+
+/*
+ * set_error makes an error the table's, unless it has one already.  The texts are
+ * kept as they are, detail and hint may be NULL.
+ */
+static void
+set_error(MapTable *table, const char *message, const char *detail, const char *hint)
+{
+	if (table->error == NULL)
+		table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST, unconstify(char *, message),
+									   unconstify(char *, detail), unconstify(char *, hint));
 }
 
 /* set_subject_key finds the identifier columns of a subject table. */
@@ -286,7 +293,6 @@ set_subject_key(MapTable *table)
 {
 	List	   *names;
 	EffIndex   *primary;
-	ListCell   *lc;
 
 	if (table->label == NULL || !table->label->is_subject)
 		return;
@@ -297,34 +303,23 @@ set_subject_key(MapTable *table)
 	{
 		primary = EffRelationPrimaryKey(table->rel);
 		if (primary == NULL)
+			set_error(table, psprintf("subject table %s has no primary key", table->name), NULL,
+					  "Name its identifier columns with the label key \"subject_id_columns\".");
+		else
 		{
-			if (table->error == NULL)
-				table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-											   psprintf("subject table %s has no primary key", table->name),
-											   NULL,
-											   pstrdup("Name its identifier columns with the label key \"subject_id_columns\"."));
-			return;
+			table->nkey = primary->nkeys;
+			table->key = primary->keys;
 		}
-		table->nkey = primary->nkeys;
-		table->key = primary->keys;
 		return;
 	}
+	check_names(table, "subject_id_columns", names);
 	table->key = palloc(sizeof(AttrNumber) * list_length(names));
-	foreach(lc, names)
+	foreach_ptr(char, name, names)
 	{
-		EffColumn  *column = EffRelationColumnByName(table->rel, lfirst(lc));
+		EffColumn  *column = EffRelationColumnByName(table->rel, name);
 
 		if (column == NULL)
-		{
-			if (table->error == NULL)
-				table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-											   psprintf("label key \"subject_id_columns\" of %s names the unknown column \"%s\"",
-														table->name, (char *) lfirst(lc)),
-											   NULL,
-											   psprintf("Write the label anew: SECURITY LABEL FOR effaced ON TABLE %s IS '...';",
-														table->rel->sql));
 			return;
-		}
 		table->key[table->nkey++] = column->attnum;
 	}
 }
@@ -343,16 +338,19 @@ set_fully_owned(DataMap *map, MapTable *table)
 		table->fully_pii_owned &= EffMapIsCovered(map, table, table->rel->columns[i].attnum);
 
 	/* columns that an inheritance child adds have nowhere to be labelled */
-	foreach_oid(oid, table->rel->relkind == RELKIND_PARTITIONED_TABLE ? NIL : table->rel->inheritors)
+	if (table->rel->relkind == RELKIND_PARTITIONED_TABLE)
+		return;
+	foreach_oid(oid, table->rel->inheritors)
 	{
 		EffRelation *child = EffMapFind(map, oid);
 
 		for (int i = 0; child != NULL && i < child->ncolumns; i++)
-			table->fully_pii_owned &= EffRelationColumnByName(table->rel, child->columns[i].name) != NULL;
+			if (EffRelationColumnByName(table->rel, child->columns[i].name) == NULL)
+				table->fully_pii_owned = false;
 	}
 }
 
-/* watch_type notes a type and what it is made of: domains of other types, arrays of their elements. */
+/* watch_type notes a type, what a domain is made of, and what an array has as its elements. */
 static void
 watch_type(DataMap *map, Oid type)
 {

@@ -53,7 +53,8 @@ static void type_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void schema_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void constraint_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void transaction_ended(XactEvent event, void *arg);
-static void subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg);
+static void subtransaction_ended(SubXactEvent event, SubTransactionId id,
+								 SubTransactionId parent, void *arg);
 static void suspect_what_was_read(void);
 
 /* EffMapInit registers the callbacks that mark the map stale; called once, by _PG_init(). */
@@ -104,7 +105,9 @@ EffMapGet(void)
 			stale_maps = lappend(stale_maps, old);
 		MemoryContextSwitchTo(context);
 		MemoryContextSetParent(map->context, TopMemoryContext);
-		MemoryContextSetIdentifier(map->context, MemoryContextStrdup(map->context, psprintf(UINT64_FORMAT, ++maps_built)));
+		MemoryContextSetIdentifier(map->context,
+								   MemoryContextStrdup(map->context,
+													   psprintf(UINT64_FORMAT, ++maps_built)));
 		current_map = map;
 		if (!changed_while_building)
 			break;
@@ -153,7 +156,8 @@ EffMapCacheGet(DataMap *map, const MapCacheSlot *slot, const void *key)
 		if (slot->matches == NULL || slot->matches(lfirst(lc), key))
 			return lfirst(lc);
 
-	context = AllocSetContextCreate(CurrentMemoryContext, "effaced map entry", ALLOCSET_DEFAULT_SIZES);
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced map entry",
+									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSetIdentifier(context, slot->name);
 	previous = MemoryContextSwitchTo(context);
 	EffPinBegin(&bracket);
@@ -249,7 +253,8 @@ relations_changed(void)
 
 	if (suspicions == map->settled)
 		return false;
-	context = AllocSetContextCreate(CurrentMemoryContext, "effaced suspects", ALLOCSET_DEFAULT_SIZES);
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced suspects",
+									ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(context);
 	changed = EffCitusFingerprint() != map->citus;
 	foreach_ptr(MapRelation, entry, take_suspects(map))
@@ -266,7 +271,7 @@ relations_changed(void)
 	return map->stale;
 }
 
-/* take_suspects lists what is to be compared, and from then on all is suspect until that is done. */
+/* take_suspects lists what is to be compared; until that is done, all is suspect. */
 static List *
 take_suspects(DataMap *map)
 {
@@ -329,7 +334,8 @@ foreign_keys_changed(void)
 	if (!constraints_changed)
 		return false;
 	constraints_changed = false;
-	context = AllocSetContextCreate(CurrentMemoryContext, "effaced foreign keys", ALLOCSET_DEFAULT_SIZES);
+	context = AllocSetContextCreate(CurrentMemoryContext, "effaced foreign keys",
+									ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(context);
 	foreign_keys = EffForeignKeysLoad();
 	changed = list_length(foreign_keys) != list_length(current_map->foreign_keys);
@@ -347,11 +353,14 @@ static bool
 same_foreign_key(const ForeignKey *a, const ForeignKey *b)
 {
 	return a->oid == b->oid && strcmp(a->name, b->name) == 0 && strcmp(a->schema, b->schema) == 0 &&
-		a->relid == b->relid && a->target == b->target && a->nkeys == b->nkeys && a->nset == b->nset &&
+		a->relid == b->relid && a->target == b->target &&
+		a->nkeys == b->nkeys && a->nset == b->nset &&
 		memcmp(a->columns, b->columns, sizeof(AttrNumber) * a->nkeys) == 0 &&
 		memcmp(a->target_columns, b->target_columns, sizeof(AttrNumber) * a->nkeys) == 0 &&
-		(a->nset == 0 || memcmp(a->set_columns, b->set_columns, sizeof(AttrNumber) * a->nset) == 0) &&
-		a->on_delete == b->on_delete && a->on_update == b->on_update && a->match_full == b->match_full &&
+		(a->nset == 0 ||
+		 memcmp(a->set_columns, b->set_columns, sizeof(AttrNumber) * a->nset) == 0) &&
+		a->on_delete == b->on_delete && a->on_update == b->on_update &&
+		a->match_full == b->match_full &&
 		a->deferrable == b->deferrable && a->initially_deferred == b->initially_deferred &&
 		a->validated == b->validated && a->namesake == b->namesake;
 }

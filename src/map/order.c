@@ -113,9 +113,10 @@ EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg, Lis
 static void
 add_nodes(Order *order, List *relids)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(OrderPosition), .hcxt = CurrentMemoryContext};
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(OrderPosition)};
 	bool		citus = EffCitusPresent();
 
+	control.hcxt = CurrentMemoryContext;
 	order->nodes = palloc0(sizeof(OrderNode) * Max(list_length(relids), 1));
 	order->positions = hash_create("effaced order", Max(list_length(relids), 16), &control,
 								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
@@ -191,13 +192,14 @@ add_link_edges(Order *order, int node)
 		foreach_ptr(JoinHop, hop, link->hops)
 		{
 			if (hop->reverse)
-				add_edge(order, position_of(order, link->subject->rel->oid), node, NULL, BREAK_FREE);
+				add_edge(order, position_of(order, link->subject->rel->oid), node, NULL,
+						 BREAK_FREE);
 			else if (hop->fk == NULL)
 				add_edge(order, node, position_of(order, hop->target->oid), NULL, BREAK_FREE);
 		}
 }
 
-/* add_edge adds nothing where one of the ends (-1) is not among the tables, or both are one table. */
+/* add_edge adds nothing where an end (-1) is not among the tables, or both are one table. */
 static void
 add_edge(Order *order, int from, int to, ForeignKey *fk, EdgeBreak how)
 {
@@ -345,8 +347,10 @@ raise_cycle(Order *order)
 			(errcode(ERRCODE_EFF_SUBJECT),
 			 errmsg("there is no deletion order: foreign keys form a cycle"),
 			 errdetail("Cycle: %s.", describe_cycle(order)),
-			 errhint("Make one of its foreign keys DEFERRABLE (ALTER TABLE ... ALTER CONSTRAINT ... DEFERRABLE), "
-					 "under a name that no other constraint of its schema has, or one of its columns nullable."),
+			 errhint("Make one of its foreign keys DEFERRABLE "
+					 "(ALTER TABLE ... ALTER CONSTRAINT ... DEFERRABLE), "
+					 "under a name that no other constraint of its schema has, "
+					 "or one of its columns nullable."),
 			 errhidestmt(true)));
 }
 

@@ -231,11 +231,13 @@ check_table_label(EffRelation *rel, const char *json)
 		if (link->hops != NIL)
 			check_names(rel, ((HopLabel *) linitial(link->hops))->source_columns, "source_columns");
 		if (link->where != NULL)
-			read = bms_union(read, EffExpressionAnalyze(rel, "t", link->where, NULL, "where")->columns);
+			read = bms_union(read,
+							 EffExpressionAnalyze(rel, "t", link->where, NULL, "where")->columns);
 		if (rel->relkind == RELKIND_FOREIGN_TABLE && link->path != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"path\" does not go with the foreign table %s, which has no foreign keys", rel->name),
+					 errmsg("label key \"path\" does not go with the foreign table %s, "
+							"which has no foreign keys", rel->name),
 					 errhint("Write the joins as \"hops\".")));
 	}
 	foreach(lc, label->set)
@@ -253,7 +255,8 @@ check_table_label(EffRelation *rel, const char *json)
 		if (bms_is_member(column->attnum, read))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"set\" names column \"%s\", which \"where\" reads", set->column),
+					 errmsg("label key \"set\" names column \"%s\", which \"where\" reads",
+							set->column),
 					 errdetail("Setting it would hide the row from the next call."),
 					 errhint("Set a column that no \"where\" reads.")));
 		(void) EffExpressionAnalyze(rel, "t", set->expression, column, "set");

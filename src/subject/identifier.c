@@ -127,7 +127,7 @@ EffIdentifierArgument(FunctionCallInfo fcinfo, int argno)
 	return identifier;
 }
 
-/* EffIdentifierFromText returns the identifier that a text is, NULL included; the text is copied. */
+/* EffIdentifierFromText returns the identifier that a text, perhaps NULL, is; it is copied. */
 SubjectIdentifier *
 EffIdentifierFromText(const char *text)
 {
@@ -236,9 +236,10 @@ EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b)
 	for (int i = 0; i < subject->nkey; i++)
 	{
 		TypeCacheEntry *type = lookup_type_cache(EffKeyType(subject, i), TYPECACHE_EQ_OPR_FINFO);
+		Oid			collation = EffRelationColumn(subject->rel, subject->key[i])->collation;
 
 		if (!OidIsValid(type->eq_opr) ||
-			!DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, EffRelationColumn(subject->rel, subject->key[i])->collation,
+			!DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, collation,
 											a->values[i], b->values[i])))
 			return false;
 	}
@@ -286,8 +287,9 @@ EffIdentifierSql(MapTable *subject, char **values)
 	for (int i = 0; i < subject->nkey; i++)
 	{
 		Oid			type = EffKeyType(subject, i);
-		char	   *text = psprintf("pg_catalog.format('%%s', %s%s%s)", type == NUMERICOID ? "pg_catalog.trim_scale(" : "",
-									values[i], type == NUMERICOID ? ")" : "");
+		char	   *value = type != NUMERICOID ? values[i] :
+			psprintf("pg_catalog.trim_scale(%s)", values[i]);
+		char	   *text = psprintf("pg_catalog.format('%%s', %s)", value);
 
 		if (is_case_insensitive(type))
 			text = psprintf("pg_catalog.lower(%s COLLATE \"default\")", text);
@@ -384,7 +386,8 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 
 			EffTypeInput(base, &input, &ioparam);
 			exact = OidInputFunctionCall(input, unconstify(char *, part), ioparam, -1);
-			fits = DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, column->collation, value, exact));
+			fits = DatumGetBool(FunctionCall2Coll(&type->eq_opr_finfo, column->collation,
+												  value, exact));
 		}
 		*canonical = canonical_text(base, value);
 	}
@@ -439,8 +442,11 @@ canonical_text(Oid type, Datum value)
 static bool
 is_case_insensitive(Oid type)
 {
-	Oid			extension = type < FirstNormalObjectId ? InvalidOid : getExtensionOfObject(TypeRelationId, type);
+	Oid			extension;
 
+	if (type < FirstNormalObjectId)
+		return false;
+	extension = getExtensionOfObject(TypeRelationId, type);
 	return OidIsValid(extension) && extension == get_extension_oid("citext", true);
 }
 
