@@ -102,7 +102,7 @@ identifiers_statement(DataMap *map, MapTable *subject)
 		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
 						 EffColumnSql("t", subject->rel, subject->key[i]));
 	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
-	EffScopeSubject(map, st, "t", subject, &EffScopeAny);
+	EffConditionAppend(st, EffScopeSubject(map, st, "t", subject, &EffScopeAny));
 	return st;
 }
 

@@ -79,13 +79,13 @@ count_accessible(SubjectRun *run, MapTable *table)
 	foreach(lc, EffGraphRoleLinks(table, run->plan->subject, ROLE_ACCESSOR))
 	{
 		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
-		EffScopeLink(run->map, st, "t", lfirst(lc), 0, &EffScopeMine);
+		EffConditionAppend(st, EffScopeLink(run->map, st, "t", lfirst(lc), 0, &EffScopeMine));
 	}
 	appendStringInfoChar(&st->text, ')');
 	if (planned != NULL)
 	{
 		appendStringInfoString(&st->text, " AND (");
-		EffPlanScopeNow(run->map, st, "t", run->plan, planned, &EffScopeMine);
+		EffConditionAppend(st, EffPlanScopeNow(run->map, st, "t", run->plan, planned, &EffScopeMine));
 		appendStringInfoString(&st->text, ") IS NOT TRUE");
 	}
 	verdict->name = table->name;

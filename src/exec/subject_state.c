@@ -95,6 +95,6 @@ make_reused_row(DataMap *map, const void *key)
 	row->find = st;
 	appendStringInfo(&st->text, "SELECT (%s) IS TRUE", EffPlanSubjectResidual(map, subject, st));
 	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
-	EffScopeSubject(map, st, "t", subject, &EffScopeMine);
+	EffConditionAppend(st, EffScopeSubject(map, st, "t", subject, &EffScopeMine));
 	return row;
 }

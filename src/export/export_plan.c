@@ -24,12 +24,12 @@
 /* The last whole year of a timestamp */
 #define LAST_YEAR 294275
 
-/* The rows of a table that reach a subject, as conditions; constants where they are always so */
+/* The rows of a table that reach a subject, as conditions */
 typedef struct ExportReach
 {
 	MapTable   *table;
-	const char *owned;
-	const char *accessible;		/* by any link, whatever it redacts */
+	const Condition *owned;
+	const Condition *accessible;	/* by any link, whatever it redacts */
 	bool		several;		/* some rows are owned, and some may only be accessed */
 } ExportReach;
 
@@ -46,29 +46,28 @@ static ExportSource *make_source(DataMap *map, ExportPlan *plan, MapTable *table
 static void describe_column(MapTable *table, ExportColumn *column);
 static void set_text(ExportColumn *column, int place, const char *text);
 static char *record_head(MapTable *table, MapColumn *column);
-static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source,
-								 const char *json, bool sorted);
-static void append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char *json, bool sorted);
+static void append_row_key(DataMap *map, Statement *st, StringInfo buf, ExportPlan *plan, ExportReach *reach,
 						   const char *json);
+static void append_value(Statement *st, StringInfo buf, EffRelation *rel, EffColumn *column,
+						 const Condition *included, const char *json);
 static Statement *make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source);
 static ExportReach reach_of(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table);
-static const char *reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
+static const Condition *reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 								   LinkRole role, const char *redacted);
-static const char *column_condition(DataMap *map, Statement *st, ExportPlan *plan,
-									ExportReach *reach,
+static const Condition *column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
 									MapColumn *column);
-static const char *who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
-							EffColumn *column,
-							const char *tied, const char *still);
-static const char *conjunction(const char *a, const char *b);
-static const char *disjunction(const char *a, const char *b);
+static const Condition *who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
+							const char *tied, const Condition *still);
+static const Condition *who_accesses(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+									 EffColumn *column, const Condition *owned);
 static bool is_redacted(TableLink *link, const char *column);
 static void append_order(Statement *st, EffRelation *rel);
-static char *value_sql(EffRelation *rel, EffColumn *column, const char *json);
+static char *value_sql(Statement *st, EffRelation *rel, EffColumn *column, const char *json);
 static char *base64_sql(const char *value, const char *json);
-static char *expiry_sql(EffRelation *rel, MapColumn *column);
-static bool names_column(const char *sql, const char *column);
-static void append_named(Statement *st, EffRelation *rel, const char *sql);
+static char *expiry_sql(Statement *st, EffRelation *rel, MapColumn *column);
+static double expiry_years(EffRelation *rel, MapColumn *column);
+static void append_columns(Statement *st, EffRelation *rel, const Bitmapset *columns);
 
 static const MapCacheSlot export_slot = {"export", is_plan_of, build_plan};
 
@@ -122,7 +121,7 @@ make_source(DataMap *map, ExportPlan *plan, MapTable *table)
 		ExportColumn *column = &source->columns[foreach_current_index(lc)];
 
 		column->column = lfirst(lc);
-		if (expiry_sql(table->rel, column->column) != NULL)
+		if (expiry_years(table->rel, column->column) >= 0)
 			column->expires_at = expires_at++;
 		describe_column(table, column);
 	}
@@ -188,35 +187,30 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char 
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "reading rows of", rel);
 	ExportReach reach = reach_of(map, st, plan, table);
 	const char *where;
-	char	   *outer;
+	Bitmapset  *read;
+	StringInfoData outer;
 
 	st->place.denied_hint = DENIED_HINT;
-
-	append_row_key(map, st, plan, &reach, json);
+	initStringInfo(&outer);
+	append_row_key(map, st, &outer, plan, &reach, json);
 	foreach_ptr(MapColumn, column, table->columns)
 	{
-		const char *included = column_condition(map, st, plan, &reach, column);
+		const Condition *included = column_condition(map, st, plan, &reach, column);
 
-		if (strcmp(included, "true") == 0)
-			appendStringInfo(&st->text, ", %s", value_sql(rel, column->column, json));
-		else
-			appendStringInfo(&st->text, ", CASE WHEN %s THEN %s END", included,
-							 value_sql(rel, column->column, json));
+		appendStringInfoString(&outer, ", ");
+		append_value(st, &outer, rel, column->column, included, json);
 	}
 	for (int place = 0; place < source->ncolumns; place++)
 		if (source->columns[place].expires_at != InvalidAttrNumber)
-			appendStringInfo(&st->text, ", %s", expiry_sql(rel, source->columns[place].column));
-	/*
-	 * the rows are sorted as they are stored, not with what is made of them;
-	 * Citus forgets the order of a sub-select
-	 */
-	outer = EffStatementTake(st, 0);
-	where = disjunction(reach.owned, reach.accessible);
-	appendStringInfo(&st->text, "SELECT %s FROM ", outer);
+			appendStringInfo(&outer, ", %s", expiry_sql(st, rel, source->columns[place].column));
+	read = st->columns;
+	where = EffConditionSql(st, EffConditionOr(reach.owned, reach.accessible));
+	appendStringInfo(&st->text, "SELECT %s FROM ", outer.data);
+	/* the rows are sorted as they are stored, not with what is made of them; Citus forgets the order of a sub-select */
 	if (sorted && !EffCitusPresent())
 	{
 		appendStringInfoString(&st->text, "(SELECT ");
-		append_named(st, rel, outer);
+		append_columns(st, rel, read);
 		appendStringInfo(&st->text, " FROM %s t WHERE %s", rel->sql, where);
 		append_order(st, rel);
 		appendStringInfoString(&st->text, ") AS t");
@@ -230,12 +224,25 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char 
 	return st;
 }
 
+/* append_value: the value of a column, where it is included. */
+static void
+append_value(Statement *st, StringInfo buf, EffRelation *rel, EffColumn *column, const Condition *included,
+			 const char *json)
+{
+	if (included->kind == CONDITION_TRUE)
+		appendStringInfoString(buf, value_sql(st, rel, column, json));
+	else
+		appendStringInfo(buf, "CASE WHEN %s THEN %s END", EffConditionSql(st, included),
+						 value_sql(st, rel, column, json));
+}
+
 /*
  * append_row_key: without the columns that must not be seen; the object then
  * has the rest of the key.
  */
 static void
-append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, const char *json)
+append_row_key(DataMap *map, Statement *st, StringInfo buf, ExportPlan *plan, ExportReach *reach,
+			   const char *json)
 {
 	EffRelation *rel = reach->table->rel;
 	EffIndex   *primary = EffRelationPrimaryKey(rel);
@@ -247,24 +254,16 @@ append_row_key(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach
 	{
 		EffColumn  *column = EffRelationColumn(rel, primary->keys[i]);
 		MapColumn  *labelled = EffMapColumn(reach->table, column->attnum);
-		const char *seen = who_sees(map, st, plan, reach, column, labelled ? labelled->label->link :
-									NULL, NULL);
+		const Condition *seen = who_sees(map, st, plan, reach, column, labelled ? labelled->label->link : NULL, NULL);
 
 		appendStringInfo(&members, "%s%s, ", i > 0 ? ", " : "", EffQuoteLiteral(column->name));
-		if (strcmp(seen, "true") == 0)
-			appendStringInfoString(&members, value_sql(rel, column, json));
-		else
-		{
-			appendStringInfo(&members, "CASE WHEN %s THEN %s END", seen,
-							 value_sql(rel, column, json));
-			hidden = true;
-		}
+		append_value(st, &members, rel, column, seen, json);
+		hidden |= seen->kind != CONDITION_TRUE;
 	}
 	/* a key has no NULLs of its own */
 	if (hidden)
-		appendStringInfo(&st->text, "pg_catalog.%s_strip_nulls(", json);
-	appendStringInfo(&st->text, "pg_catalog.%s_build_object(%s)%s", json, members.data, hidden ?
-					 ")" : "");
+		appendStringInfo(buf, "pg_catalog.%s_strip_nulls(", json);
+	appendStringInfo(buf, "pg_catalog.%s_build_object(%s)%s", json, members.data, hidden ? ")" : "");
 }
 
 /*
@@ -279,9 +278,8 @@ make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source)
 	ExportReach reach = reach_of(map, st, plan, source->table);
 
 	st->place.denied_hint = DENIED_HINT;
-	appendStringInfo(&st->text,
-					 "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s LIMIT %d) AS s",
-					 rel->sql, disjunction(reach.owned, reach.accessible), MAX_SORTED_ROWS + 1);
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s LIMIT %d) AS s",
+					 rel->sql, EffConditionSql(st, EffConditionOr(reach.owned, reach.accessible)), MAX_SORTED_ROWS + 1);
 	appendStringInfo(&st->text, " HAVING pg_catalog.count(*) <= %d", MAX_SORTED_ROWS);
 	return st;
 }
@@ -293,7 +291,7 @@ reach_of(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table)
 
 	reach.owned = reach_condition(map, st, plan, table, ROLE_OWNER, NULL);
 	reach.accessible = reach_condition(map, st, plan, table, ROLE_ACCESSOR, NULL);
-	reach.several = strcmp(reach.owned, "false") != 0 && strcmp(reach.accessible, "false") != 0;
+	reach.several = reach.owned->kind != CONDITION_FALSE && reach.accessible->kind != CONDITION_FALSE;
 	return reach;
 }
 
@@ -301,63 +299,48 @@ reach_of(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table)
  * reach_condition: the row is the subject's by a link of that role; redacted
  * names a column that accessors' links must let through.
  */
-static const char *
+static const Condition *
 reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 				LinkRole role, const char *redacted)
 {
-	int			length = st->text.len;
-	bool		any = false;
-	bool		either =
-		(table == plan->base.subject) + list_length(EffGraphLinks(table, plan->base.subject)) > 1;
+	bool		either = (table == plan->base.subject) + list_length(EffGraphLinks(table, plan->base.subject)) > 1;
+	const Condition *any = &EffFalse;
 
-	appendStringInfoChar(&st->text, '(');
 	if (table == plan->base.subject && role == ROLE_OWNER)
-	{
-		EffScopeSubject(map, st, "t", table, &EffScopeMine);
-		any = true;
-	}
+		any = EffScopeSubject(map, st, "t", table, &EffScopeMine);
 	foreach_ptr(TableLink, link, EffGraphRoleLinks(table, plan->base.subject, role))
 	{
-		if (redacted != NULL && is_redacted(link, redacted))
-			continue;
-		appendStringInfoString(&st->text, any ? " OR " : "");
-		EffScopeLink(map, st, "t", link, 0, either ? &EffScopeEither : &EffScopeMine);
-		any = true;
+		if (redacted == NULL || !is_redacted(link, redacted))
+			any = EffConditionOr(any, EffScopeLink(map, st, "t", link, 0, either ? &EffScopeEither : &EffScopeMine));
 	}
-	appendStringInfoChar(&st->text, ')');
-	return any ? EffStatementTake(st, length) : (EffStatementTake(st, length), "false");
+	return any;
 }
 
 /*
  * column_condition: who may see the column gets it, and an erased subject no
  * surrogates.
  */
-static const char *
-column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
-				 MapColumn *column)
+static const Condition *
+column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, MapColumn *column)
 {
-	const char *included = who_sees(map, st, plan, reach, column->column, column->label->link,
-									NULL);
+	const Condition *included = who_sees(map, st, plan, reach, column->column, column->label->link, NULL);
 
 	if (plan->state == SUBJECT_ERASED && column->label->erasure != ERASURE_RETAIN &&
 		column->label->link == NULL &&
 		EffOwnersContested(reach->table, plan->base.subject))
 	{
 		/* what was left for another owner is that owner's */
-		int			length = st->text.len;
+		const Condition *others = EffOwnershipOthers(map, st, &plan->base, reach->table);
 
-		EffOwnershipOthers(map, st, &plan->base, &(PlannedTable) {.table = reach->table});
-		included = who_sees(map, st, plan, reach, column->column, NULL,
-							psprintf("(%s) IS NOT TRUE", EffStatementTake(st, length)));
+		included = who_sees(map, st, plan, reach, column->column, NULL, EffConditionNot(others));
 	}
 	if (plan->state != SUBJECT_NOT_ERASED && EffMayHoldSurrogate(reach->table, column))
 	{
 		Surrogate  *surrogate = EffSurrogateChoose(map, reach->table, column);
-		char	   *residual = surrogate->error ? NULL :
-			EffSurrogateResidualSql(surrogate, st, "t");
+		const Condition *residual = surrogate->error ? NULL : EffSurrogateResidual(surrogate, st, "t");
 
 		if (residual != NULL)
-			return conjunction(included, residual);
+			return EffConditionAnd(included, residual);
 	}
 	return included;
 }
@@ -367,72 +350,51 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
  * what is not redacted.  What holds for every row that the statement finds is
  * not asked for again.  still, if any, is what an owner has to fulfil besides.
  */
-static const char *
+static const Condition *
 who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
-		 const char *tied, const char *still)
+		 const char *tied, const Condition *still)
 {
-	const char *owned = reach->several || strcmp(reach->owned, "false") == 0 ? reach->owned :
-		"true";
-	const char *accessible = reach->accessible;
-	const char *mine = owned;
+	const Condition *owned = reach->several || reach->owned->kind == CONDITION_FALSE ? reach->owned : &EffTrue;
+	const Condition *mine = owned;
 	ListCell   *lc;
 
-	if (strcmp(accessible, "false") != 0)
+	foreach(lc, tied ? reach->table->links : NIL)
 	{
-		bool		redacted = false;
+		TableLink  *link = lfirst(lc);
 
-		foreach(lc, EffGraphRoleLinks(reach->table, plan->base.subject, ROLE_ACCESSOR))
-			redacted |= is_redacted(lfirst(lc), column->name);
-		if (redacted)
-			accessible = reach_condition(map, st, plan, reach->table, ROLE_ACCESSOR, column->name);
-		else if (!reach->several)
-			accessible = "true";
-		/* who owns the row and may access it too gets it as its owner */
-		if (reach->several && strcmp(accessible, "false") != 0)
-			accessible = psprintf("(%s IS NOT TRUE AND %s)", owned, accessible);
-	}
-
-	foreach_ptr(TableLink, link, reach->table->links)
-	{
-		int			length = st->text.len;
-		char	   *others;
-
-		if (tied == NULL || link->name == NULL || link->label->role != ROLE_OWNER ||
-			strcmp(link->name, tied) != 0)
+		if (link->name == NULL || link->label->role != ROLE_OWNER || strcmp(link->name, tied) != 0)
 			continue;
-		EffScopeLink(map, st, "t", link, 0, &EffScopeAny);
-		others = EffStatementTake(st, length);
-		mine = conjunction(owned, psprintf("(%s) IS NOT TRUE", others));
+		mine = EffConditionAnd(owned, EffConditionNot(EffScopeLink(map, st, "t", link, 0, &EffScopeAny)));
 		if (link->subject == plan->base.subject)
-		{
-			EffScopeLink(map, st, "t", link, 0, &EffScopeEither);
-			mine = disjunction(mine, psprintf("(%s)", EffStatementTake(st, length)));
-		}
+			mine = EffConditionOr(mine, EffScopeLink(map, st, "t", link, 0, &EffScopeEither));
 	}
 	if (still != NULL)
-		mine = conjunction(mine, still);
-	return disjunction(mine, accessible);
+		mine = EffConditionAnd(mine, still);
+	return EffConditionOr(mine, who_accesses(map, st, plan, reach, column, owned));
 }
 
-/* conjunction and disjunction fold the constants "true" and "false". */
-static const char *
-conjunction(const char *a, const char *b)
+/*
+ * who_accesses: whoever may access the row by a link that does not redact the
+ * column.  Who owns the row and may access it too gets it as its owner.
+ */
+static const Condition *
+who_accesses(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
+			 const Condition *owned)
 {
-	if (strcmp(a, "true") == 0 || strcmp(b, "false") == 0)
-		return b;
-	if (strcmp(b, "true") == 0 || strcmp(a, "false") == 0)
-		return a;
-	return psprintf("(%s AND %s)", a, b);
-}
+	const Condition *accessible = reach->accessible;
+	bool		redacted = false;
 
-static const char *
-disjunction(const char *a, const char *b)
-{
-	if (strcmp(a, "false") == 0 || strcmp(b, "true") == 0)
-		return b;
-	if (strcmp(b, "false") == 0 || strcmp(a, "true") == 0)
-		return a;
-	return psprintf("(%s OR %s)", a, b);
+	if (accessible->kind == CONDITION_FALSE)
+		return accessible;
+	foreach_ptr(TableLink, link, EffGraphRoleLinks(reach->table, plan->base.subject, ROLE_ACCESSOR))
+	{
+		redacted |= is_redacted(link, column->name);
+	}
+	if (redacted)
+		accessible = reach_condition(map, st, plan, reach->table, ROLE_ACCESSOR, column->name);
+	else if (!reach->several)
+		accessible = &EffTrue;
+	return reach->several ? EffConditionAnd(EffConditionNot(owned), accessible) : accessible;
 }
 
 static bool
@@ -470,9 +432,9 @@ append_order(Statement *st, EffRelation *rel)
  * has made.
  */
 static char *
-value_sql(EffRelation *rel, EffColumn *column, const char *json)
+value_sql(Statement *st, EffRelation *rel, EffColumn *column, const char *json)
 {
-	char	   *value = EffColumnSql("t", rel, column->attnum);
+	char	   *value = EffStatementColumn(st, "t", rel, column->attnum);
 	Oid			base = EffBaseType(column->type);
 	Oid			element = get_element_type(base);
 	Oid			type = OidIsValid(element) ? EffBaseType(element) : base;
@@ -501,71 +463,47 @@ base64_sql(const char *value, const char *json)
 					" E'\\n', ''))", json, value);
 }
 
-/*
- * expiry_sql: anchor and duration, by the calendar and in UTC.  NULL where there
- * is none, or it would end beyond what a timestamp can hold.
- */
+/* expiry_sql: anchor and duration, by the calendar and in UTC; NULL where it would end beyond what a timestamp can hold. */
 static char *
-expiry_sql(EffRelation *rel, MapColumn *column)
+expiry_sql(Statement *st, EffRelation *rel, MapColumn *column)
 {
 	RetentionPolicy *retention = column->label->retention;
-	EffColumn  *anchor = retention && retention->anchor ?
-		EffRelationColumnByName(rel, retention->anchor) : NULL;
-	Interval   *duration;
-	double		years;
-	char	   *value;
-	Oid			type;
+	EffColumn  *anchor = EffRelationColumnByName(rel, retention->anchor);
+	char	   *value = EffStatementColumn(st, "t", rel, anchor->attnum);
+	char	   *type = EffTypeSql(EffBaseType(anchor->type), -1);
 
-	if (anchor == NULL || retention->duration == NULL)
-		return NULL;
-	duration = DatumGetIntervalP(DirectFunctionCall3(interval_in,
-													 CStringGetDatum(retention->duration),
-													 ObjectIdGetDatum(InvalidOid),
-													 Int32GetDatum(-1)));
-	/* rounded up, and a year to spare */
-	years = 2 + duration->month / 12.0 + duration->day / 365.0 +
-		duration->time / (double) USECS_PER_DAY / 365;
-	if (years < 0 || years > LAST_YEAR)
-		return NULL;
-	value = EffColumnSql("t", rel, anchor->attnum);
-	type = EffBaseType(anchor->type);
-	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz +"
-					" %s::pg_catalog.interval END",
-					value, (int) (LAST_YEAR - years), EffTypeSql(type, -1), value,
+	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz + %s::pg_catalog.interval END",
+					value, (int) (LAST_YEAR - expiry_years(rel, column)), type, value,
 					EffQuoteLiteral(retention->duration));
 }
 
-/*
- * append_named: the columns of t that a text names, so that the caller needs
- * privileges on no others.
- */
+/* expiry_years: the years of a duration, rounded up and one to spare; -1 where no term ends in what a timestamp can hold. */
+static double
+expiry_years(EffRelation *rel, MapColumn *column)
+{
+	RetentionPolicy *retention = column->label->retention;
+	Interval   *duration;
+	double		years;
+
+	if (retention == NULL || retention->anchor == NULL || retention->duration == NULL ||
+		EffRelationColumnByName(rel, retention->anchor) == NULL)
+		return -1;
+	duration = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(retention->duration),
+													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	years = 2 + duration->month / 12.0 + duration->day / 365.0 + duration->time / (double) USECS_PER_DAY / 365;
+	return years < 0 || years > LAST_YEAR ? -1 : years;
+}
+
+/* append_columns: the columns that the outer statement reads, so that the caller needs privileges on no others. */
 static void
-append_named(Statement *st, EffRelation *rel, const char *sql)
+append_columns(Statement *st, EffRelation *rel, const Bitmapset *columns)
 {
 	const char *separator = "";
 
 	for (int i = 0; i < rel->ncolumns; i++)
-	{
-		char	   *column = EffColumnSql("t", rel, rel->columns[i].attnum);
-
-		/* an expression of a label may read the whole row */
-		if (!names_column(sql, column) && strstr(sql, "t.*") == NULL)
-			continue;
-		appendStringInfo(&st->text, "%s%s", separator, column);
-		separator = ", ";
-	}
-}
-
-/* names_column: one too many does no harm. */
-static bool
-names_column(const char *sql, const char *column)
-{
-	for (const char *at = strstr(sql, column); at != NULL; at = strstr(at + 1, column))
-	{
-		unsigned char next = at[strlen(column)];
-
-		if (!isalnum(next) && next != '_' && next != '$' && next < 0x80)
-			return true;
-	}
-	return false;
+		if (bms_is_member(rel->columns[i].attnum, columns))
+		{
+			appendStringInfo(&st->text, "%s%s", separator, EffColumnSql("t", rel, rel->columns[i].attnum));
+			separator = ", ";
+		}
 }

@@ -500,9 +500,8 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *rest
 						 EffColumnSql("t", target, target_columns[i]));
 	appendStringInfo(&st->text, " FROM %s t WHERE ", target->sql);
 	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%s IS NOT NULL AND ",
-						 EffColumnSql("t", target, target_columns[i]));
-	EffScopeLink(map, st, "t", claim->link, 1, &EffScopeRestricted);
+		appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql("t", target, target_columns[i]));
+	EffConditionAppend(st, EffScopeLink(map, st, "t", claim->link, 1, &EffScopeRestricted));
 	(void) EffBindExecute(st, &values, true, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{

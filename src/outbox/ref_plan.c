@@ -39,9 +39,9 @@ static void *build_plan(DataMap *map, const void *key);
 static void reference_too_long(MapTable *table, MapColumn *column) pg_attribute_noreturn();
 static List *add_source(List *sources, RefBuild *build, PlannedTable *planned);
 static void add_table(RefBuild *build, MapTable *table, bool own_links);
-static char *condition_of(RefBuild *build, Statement *st, PlannedTable *planned, MapColumn *column);
-static char *mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned, const char *name);
-static char *mine_by_row(RefBuild *build, Statement *st, PlannedTable *planned);
+static const Condition *condition_of(RefBuild *build, Statement *st, PlannedTable *planned, MapColumn *column);
+static const Condition *mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned, const char *name);
+static const Condition *mine_by_row(RefBuild *build, Statement *st, PlannedTable *planned);
 
 static const MapCacheSlot ref_slot = {"references to external systems", is_plan_of, build_plan};
 
@@ -238,16 +238,15 @@ add_source(List *sources, RefBuild *build, PlannedTable *planned)
 					 rel->sql);
 	foreach_ptr(MapColumn, column, planned->table->columns)
 	{
-		char	   *condition;
+		const Condition *condition;
 
 		if (column->label->ref == NULL)
 			continue;
 		condition = condition_of(build, st, planned, column);
-		if (condition == NULL)
+		if (condition->kind == CONDITION_FALSE)
 			continue;
 		appendStringInfo(&st->text, "%s(%d, CASE WHEN %s THEN %s::pg_catalog.text END)",
-						 source->columns != NIL ? ", " : "", list_length(source->columns),
-						 condition,
+						 source->columns != NIL ? ", " : "", list_length(source->columns), EffConditionSql(st, condition),
 						 EffColumnSql("t", rel, column->column->attnum));
 		source->columns = lappend(source->columns, column);
 	}
@@ -255,9 +254,9 @@ add_source(List *sources, RefBuild *build, PlannedTable *planned)
 		return sources;
 	appendStringInfoString(&st->text, ") AS r (place, value) WHERE r.value <> '' AND (");
 	if (planned->rows != NULL)
-		EffScopeRows(st, "t", planned->rows, ROWS_ALL);
+		EffConditionAppend(st, EffScopeRows(st, "t", planned->rows, ROWS_ALL));
 	else
-		EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine);
+		EffConditionAppend(st, EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine));
 	appendStringInfoChar(&st->text, ')');
 	if (build->owner == REF_GONE && rel->relkind != RELKIND_FOREIGN_TABLE &&
 		(planned->deleted || planned->anonymize != NIL))
@@ -266,71 +265,52 @@ add_source(List *sources, RefBuild *build, PlannedTable *planned)
 }
 
 /*
- * condition_of: the value is still there, and it is this subject's.  NULL where
- * it never is.
+ * condition_of: the value is still there, and it is this subject's.
  */
-static char *
+static const Condition *
 condition_of(RefBuild *build, Statement *st, PlannedTable *planned, MapColumn *column)
 {
-	char	   *mine;
-	Surrogate  *surrogate;
-	char	   *residual = NULL;
-
-	mine = column->label->link != NULL ? mine_by_link(build, st, planned, column->label->link) :
+	const Condition *mine = column->label->link != NULL ? mine_by_link(build, st, planned, column->label->link) :
 		mine_by_row(build, st, planned);
-	if (mine == NULL)
-		return NULL;
-	if (column->label->erasure != ERASURE_RETAIN)
-	{
-		surrogate = EffSurrogateChoose(build->map, planned->table, column);
-		residual = surrogate->error ? NULL : EffSurrogateResidualSql(surrogate, st, "t");
-	}
-	return residual ? psprintf("(%s) AND (%s)", mine, residual) : psprintf("(%s)", mine);
+	Surrogate  *surrogate;
+	const Condition *residual;
+
+	if (mine->kind == CONDITION_FALSE || column->label->erasure == ERASURE_RETAIN)
+		return mine;
+	surrogate = EffSurrogateChoose(build->map, planned->table, column);
+	residual = surrogate->error ? NULL : EffSurrogateResidual(surrogate, st, "t");
+	return residual ? EffConditionAnd(mine, residual) : mine;
 }
 
-/* mine_by_link: a way that may lead to several makes the value be about all of them. */
-static char *
+/* mine_by_link: a link that may lead to several makes the value be about all of them. */
+static const Condition *
 mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned, const char *name)
 {
-	ScopeOwner	living = {SCOPE_OTHERS, build->plan->subject};
-	int			length = st->text.len;
+	ScopeOwner	others = {SCOPE_OTHERS, build->plan->subject};
 
 	foreach_ptr(TableLink, link, planned->links)
 	{
+		const Condition *mine;
+
 		if (link->name == NULL || strcmp(link->name, name) != 0)
 			continue;
-		appendStringInfoChar(&st->text, '(');
-		EffScopeLink(build->map, st, "t", link, 0, &EffScopeMine);
-		appendStringInfoChar(&st->text, ')');
+		mine = EffScopeLink(build->map, st, "t", link, 0, &EffScopeMine);
 		if (link->reverse && planned->rows != NULL)
-		{
-			appendStringInfoString(&st->text, " AND (");
-			EffScopeLink(build->map, st, "t", link, 0, &living);
-			appendStringInfoString(&st->text, ") IS NOT TRUE");
-		}
-		return EffStatementTake(st, length);
+			mine = EffConditionAnd(mine, EffConditionNot(EffScopeLink(build->map, st, "t", link, 0, &others)));
+		return mine;
 	}
-	return NULL;
+	return &EffFalse;
 }
 
-static char *
+static const Condition *
 mine_by_row(RefBuild *build, Statement *st, PlannedTable *planned)
 {
-	int			length = st->text.len;
+	const Condition *gone;
 
 	if (!planned->contested || build->owner == REF_ANY)
-		return "true";
-	if (build->owner == REF_GONE)
-	{
-		EffScopeRows(st, "t", planned->rows, ROWS_GONE);
-		appendStringInfoString(&st->text, " OR ");
-		EffScopeRows(st, "t", planned->rows, ROWS_PINNED);
-	}
-	else
-	{
-		appendStringInfoChar(&st->text, '(');
-		EffOwnershipOthers(build->map, st, build->plan, planned);
-		appendStringInfoString(&st->text, ") IS NOT TRUE");
-	}
-	return EffStatementTake(st, length);
+		return &EffTrue;
+	if (build->owner == REF_ALONE)
+		return EffConditionNot(EffOwnershipOthers(build->map, st, build->plan, planned->table));
+	gone = EffScopeRows(st, "t", planned->rows, ROWS_GONE);
+	return EffConditionOr(gone, EffScopeRows(st, "t", planned->rows, ROWS_PINNED));
 }

@@ -62,9 +62,9 @@ EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	}
 	rows->added = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 	appendStringInfo(&rows->added->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffPlanScopeNow(map, rows->added, "t", plan, planned, &EffScopeMine);
+	EffConditionAppend(rows->added, EffPlanScopeNow(map, rows->added, "t", plan, planned, &EffScopeMine));
 	appendStringInfoString(&rows->added->text, " AND (");
-	EffScopeRows(rows->added, "t", rows, ROWS_ALL);
+	EffConditionAppend(rows->added, EffScopeRows(rows->added, "t", rows, ROWS_ALL));
 	appendStringInfoString(&rows->added->text, ") IS NOT TRUE");
 	planned->rows = rows;
 	plan->rowsets = lappend(plan->rowsets, rows);
@@ -76,7 +76,7 @@ append_find(DataMap *map, RequestPlan *plan, Statement *st, PlannedTable *planne
 	appendStringInfoString(&st->text, "SELECT ");
 	append_row_key(st, rows);
 	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
-	EffPlanScopeNow(map, st, "t", plan, planned, &EffScopeMine);
+	EffConditionAppend(st, EffPlanScopeNow(map, st, "t", plan, planned, &EffScopeMine));
 }
 
 /*
@@ -98,11 +98,11 @@ EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned)
 	foreach(lc, planned->links)
 	{
 		appendStringInfoString(&st->text, ", (");
-		EffScopeLink(build->map, st, "t", lfirst(lc), 0, &EffScopeMine);
+		EffConditionAppend(st, EffScopeLink(build->map, st, "t", lfirst(lc), 0, &EffScopeMine));
 		appendStringInfoString(&st->text, ") IS TRUE");
 	}
 	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
-	EffScopeRows(st, "t", rows, ROWS_ALL);
+	EffConditionAppend(st, EffScopeRows(st, "t", rows, ROWS_ALL));
 	rows->classify = st;
 }
 
@@ -110,18 +110,12 @@ EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned)
 void
 EffPlanPartOf(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
-	int			length;
-	char	   *pinned;
+	const Condition *shared = EffOwnershipShared(map, st, plan, planned);
+	const Condition *pinned = planned->deleted ? EffOwnershipPinned(map, st, plan, planned) : &EffFalse;
 
-	appendStringInfoString(&st->text, "CASE WHEN ");
-	EffOwnershipShared(map, st, plan, planned);
-	appendStringInfo(&st->text, " THEN %d", ROWS_KEPT);
-	length = st->text.len;
-	if (planned->deleted && EffOwnershipPinned(map, st, plan, planned))
-	{
-		pinned = EffStatementTake(st, length);
-		appendStringInfo(&st->text, " WHEN %s THEN %d", pinned, ROWS_PINNED);
-	}
+	appendStringInfo(&st->text, "CASE WHEN %s THEN %d", EffConditionSql(st, shared), ROWS_KEPT);
+	if (pinned->kind != CONDITION_FALSE)
+		appendStringInfo(&st->text, " WHEN %s THEN %d", EffConditionSql(st, pinned), ROWS_PINNED);
 	appendStringInfo(&st->text, " ELSE %d END", ROWS_GONE);
 }
 
@@ -140,7 +134,7 @@ EffPlanMakeSubjectLock(DataMap *map, RequestPlan *plan)
 		Statement  *st = new_of_pair(&plan->lock_subject, all, "locking rows of", subject->rel);
 
 		appendStringInfo(&st->text, "SELECT %s FROM %s t WHERE ", key.data, subject->rel->sql);
-		EffScopeSubject(map, st, "t", subject, &EffScopeMine);
+		EffConditionAppend(st, EffScopeSubject(map, st, "t", subject, &EffScopeMine));
 		appendStringInfo(&st->text, " ORDER BY %s FOR UPDATE", key.data);
 	}
 }
@@ -218,9 +212,9 @@ make_lock(DataMap *map, RequestPlan *plan, EffRelation *rel, PlannedTable *plann
 
 		appendStringInfo(&st->text, "SELECT FROM %s t WHERE ", rel->sql);
 		if (link != NULL)
-			EffScopeLink(map, st, "t", link, i, &EffScopeMine);
+			EffConditionAppend(st, EffScopeLink(map, st, "t", link, i, &EffScopeMine));
 		else
-			EffPlanScopeNow(map, st, "t", plan, planned, &EffScopeMine);
+			EffConditionAppend(st, EffPlanScopeNow(map, st, "t", plan, planned, &EffScopeMine));
 		appendStringInfoString(&st->text, " FOR UPDATE");
 	}
 	return lock;

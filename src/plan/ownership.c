@@ -5,172 +5,156 @@
 #include "postgres.h"
 
 #include "plan/ownership.h"
+#include "plan/plan_int.h"
 
-static void append_claims(DataMap *map, Statement *st, const char *alias, List *claims, const ScopeOwner *owner);
-static void append_dead(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing);
-static void append_taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk);
+static const Condition *claimed(DataMap *map, Statement *st, const char *alias, List *claims, const ScopeOwner *owner);
+static const Condition *all_erased(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing);
+static const Condition *referenced(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned, ForeignKey *fk);
+static const Condition *taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk);
 static bool takes(PlannedTable *planned);
+static const Condition *gone_rows(Statement *st, const char *alias, PlannedTable *source, PlannedTable *planned);
 static List *references_to(DataMap *map, PlannedTable *planned);
 static MapTable *known_source(DataMap *map, RequestPlan *plan, ForeignKey *fk);
-static void begin_reference(DataMap *map, Statement *st, const char *alias, EffRelation *rel,
-							ForeignKey *fk, const char *inner);
+static const Condition *reference(DataMap *map, Statement *st, EffRelation *rel, ForeignKey *fk, const char *inner,
+								  const Condition *condition);
 static void add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *rel,
 					  OwnerClaim *claim, ForeignKey *fk);
 static void add_reused(DataMap *map, RequestPlan *plan, MapTable *subject);
 
 /*
- * EffOwnershipShared: the row stays as it is, because another living owner has
- * it or, where it was reached against a reference, because somebody else's or
- * nobody's row references it.
+ * EffOwnershipShared returns the condition that a row of a contested table stays
+ * as it is: another owner, who is not erased, has it or, where it was reached
+ * against a reference, somebody else's or nobody's row references it.
  */
-void
+const Condition *
 EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
+	const Condition *shared;
+
+	/* subjects of their own: only what is tied to the link is this subject's */
 	if (planned->own_links)
+		return &EffTrue;
+	shared = EffOwnershipOthers(map, st, plan, planned->table);
+	shared = EffConditionAnd(shared, EffConditionNot(taken(map, st, planned, NULL)));
+	foreach_ptr(ForeignKey, fk, planned->reverse ? references_to(map, planned) : NIL)
 	{
-		/* subjects of their own: only what is tied to the link is this subject's */
-		appendStringInfoString(&st->text, "true");
-		return;
+		const Condition *kept = referenced(map, st, plan, planned, fk);
+
+		kept = EffConditionAnd(kept, EffConditionNot(taken(map, st, planned, fk)));
+		shared = EffConditionOr(shared, kept);
 	}
-	appendStringInfoString(&st->text, "((");
-	EffOwnershipOthers(map, st, plan, planned);
-	append_taken(map, st, planned, NULL);
-	appendStringInfoChar(&st->text, ')');
-
-	if (planned->reverse)
-		foreach_ptr(ForeignKey, fk, references_to(map, planned))
-		{
-			MapTable   *source = known_source(map, plan, fk);
-			PlannedTable *run = source ? EffPlanTable(plan, source->rel->oid) : NULL;
-			char	   *inner = EffStatementAlias(st);
-
-			appendStringInfoString(&st->text, " OR (");
-			begin_reference(map, st, "t", planned->table->rel, fk, inner);
-			if (source == NULL)
-				appendStringInfoString(&st->text, "true");
-			else
-			{
-				appendStringInfoString(&st->text, "((");
-				append_dead(map, st, inner, EffOwnersClaims(source, !source->is_subject), plan->subject);
-				if (run != NULL && run->reverse)
-				{
-					/* what somebody else keeps also keeps what it references */
-					appendStringInfoString(&st->text, " AND (");
-					EffScopeCallRows(st, inner, run->rows, ROWS_KEPT);
-					appendStringInfoString(&st->text, ") IS NOT TRUE");
-					planned->rows->reclassify |= run->rows->id >= planned->rows->id;
-				}
-				appendStringInfoChar(&st->text, ')');
-				if (run != NULL && run->deleted && takes(run))
-				{
-					/* somebody else's row that goes all the same */
-					appendStringInfoString(&st->text, " OR ");
-					EffScopeCallRows(st, inner, run->rows, ROWS_GONE);
-					planned->rows->reclassify |= run->rows->id >= planned->rows->id;
-				}
-				if (run != NULL)
-					EffOwnershipReleased(map, st, inner, plan, run, fk, planned, &EffScopeCall);
-				appendStringInfoString(&st->text, ") IS NOT TRUE");
-			}
-			appendStringInfoChar(&st->text, ')');
-			append_taken(map, st, planned, fk);
-			appendStringInfoChar(&st->text, ')');
-		}
-	appendStringInfoChar(&st->text, ')');
+	return shared;
 }
 
-/*
- * EffOwnershipOthers: somebody else who is living owns the row.
- */
-void
-EffOwnershipOthers(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
+/* referenced: a row that is not deleted with the call's subjects, nor released, references the row. */
+static const Condition *
+referenced(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned, ForeignKey *fk)
 {
-	ScopeOwner	living = {SCOPE_OTHERS, plan->subject};
+	MapTable   *source = known_source(map, plan, fk);
+	PlannedTable *run = source ? EffPlanTable(plan, source->rel->oid) : NULL;
+	char	   *inner = EffStatementAlias(st);
+	const Condition *goes;
 
-	append_claims(map, st, "t", EffOwnersClaims(planned->table, true), &living);
+	if (source == NULL)
+		return reference(map, st, planned->table->rel, fk, inner, &EffTrue);
+	goes = all_erased(map, st, inner, EffOwnersClaims(source, !source->is_subject), plan->subject);
+	if (run != NULL && run->reverse)
+	{
+		/* what somebody else keeps also keeps what it references */
+		goes = EffConditionAnd(goes, EffConditionNot(EffScopeCallRows(st, inner, run->rows, ROWS_KEPT)));
+		planned->rows->reclassify |= run->rows->id >= planned->rows->id;
+	}
+	/* somebody else's row that is deleted all the same */
+	if (run != NULL && run->deleted && takes(run))
+		goes = EffConditionOr(goes, gone_rows(st, inner, run, planned));
+	if (run != NULL)
+		goes = EffConditionOr(goes, EffOwnershipReleased(map, st, inner, plan, run, fk, planned, &EffScopeCall));
+	return reference(map, st, planned->table->rel, fk, inner, EffConditionNot(goes));
 }
 
 /*
- * EffOwnershipErased: somebody who is erased owned the row, and it may hold
- * surrogates for it.
+ * EffOwnershipOthers returns the condition that somebody owns a row of a table
+ * who is neither in the call nor erased.
  */
-void
-EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned)
+const Condition *
+EffOwnershipOthers(DataMap *map, Statement *st, RequestPlan *plan, MapTable *table)
+{
+	ScopeOwner	others = {SCOPE_OTHERS, plan->subject};
+
+	return claimed(map, st, "t", EffOwnersClaims(table, true), &others);
+}
+
+/*
+ * EffOwnershipErased returns the condition that somebody who is erased owned a
+ * row of a table, which may hold surrogates for it.
+ */
+const Condition *
+EffOwnershipErased(DataMap *map, Statement *st, MapTable *table)
 {
 	ScopeOwner	erased = {SCOPE_ERASED, NULL};
 
-	append_claims(map, st, "t", EffOwnersClaims(planned->table, true), &erased);
+	return claimed(map, st, "t", EffOwnersClaims(table, true), &erased);
 }
 
 /*
- * EffOwnershipPinned: rows that neither go nor are detached reference the row.
- * Whose they are has been asked before: they do not keep it as it is.  False,
- * and nothing written, where there can be none.
+ * EffOwnershipPinned returns the condition that rows reference the row which are
+ * neither deleted nor detached.  Whose they are has been asked before: they do
+ * not keep it as it is.
  */
-bool
+const Condition *
 EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
-	bool		first = true;
+	const Condition *pinned = &EffFalse;
 
-	if (!planned->reverse)
-		return false;
-	foreach_ptr(ForeignKey, fk, references_to(map, planned))
+	foreach_ptr(ForeignKey, fk, planned->reverse ? references_to(map, planned) : NIL)
 	{
 		MapTable   *source = known_source(map, plan, fk);
 		PlannedTable *run = source ? EffPlanTable(plan, source->rel->oid) : NULL;
+		const Condition *goes = &EffFalse;
 		char	   *inner;
 
 		/* what can be set to NULL is, by a step of the plan or by the key's own action */
 		if (source == NULL || EffDetachAllowed(map, source, fk))
 			continue;
 		inner = EffStatementAlias(st);
-		appendStringInfoString(&st->text, first ? "(" : " OR ");
-		first = false;
-		begin_reference(map, st, "t", planned->table->rel, fk, inner);
-		appendStringInfoChar(&st->text, '(');
-		if (run == NULL || !run->deleted)
-			appendStringInfoString(&st->text, "false");
-		else if (run->contested)
-		{
-			/* known once those rows are classified, which may be after this */
-			EffScopeCallRows(st, inner, run->rows, ROWS_GONE);
-			planned->rows->reclassify |= run->rows->id >= planned->rows->id;
-		}
-		else
-			EffPlanScopeNow(map, st, inner, plan, run, &EffScopeCall);
+		if (run != NULL && run->deleted)
+			goes = run->contested ? gone_rows(st, inner, run, planned) :
+				EffPlanScopeNow(map, st, inner, plan, run, &EffScopeCall);
 		if (run != NULL)
-			EffOwnershipReleased(map, st, inner, plan, run, fk, planned, &EffScopeCall);
-		appendStringInfoString(&st->text, ") IS NOT TRUE)");
+			goes = EffConditionOr(goes, EffOwnershipReleased(map, st, inner, plan, run, fk, planned, &EffScopeCall));
+		pinned = EffConditionOr(pinned, reference(map, st, planned->table->rel, fk, inner, EffConditionNot(goes)));
 	}
-	if (!first)
-		appendStringInfoChar(&st->text, ')');
-	return !first;
+	return pinned;
 }
 
 /*
- * EffOwnershipTwins: the row is a living owner's by such a link.
+ * EffOwnershipTwins returns the condition that another owner, who is not erased,
+ * has the row by the same columns as a link.
  */
-void
+const Condition *
 EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, TableLink *link)
 {
-	ScopeOwner	living = {SCOPE_OTHERS, plan->subject};
+	ScopeOwner	others = {SCOPE_OTHERS, plan->subject};
 
-	append_claims(map, st, alias, EffOwnersTwins(map, link), &living);
+	return claimed(map, st, alias, EffOwnersTwins(map, link), &others);
 }
 
 /*
- * EffOwnershipReleased: rows that stay as they are somebody else's too let go of
- * the reference by which they are also this subject's, in a step of their own.
+ * EffOwnershipReleased returns the condition that a row of source is released
+ * before rows of planned are deleted: it stays, since it is somebody else's too,
+ * and the reference by which it is also this subject's is set to NULL by a step
+ * of its own.
  */
-void
+const Condition *
 EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
 					 PlannedTable *source, ForeignKey *fk, PlannedTable *planned, const ScopeOwner *owner)
 {
+	const Condition *released = &EffFalse;
 	bool		before = false;
 	ListCell   *lc;
 
 	if (!source->contested)
-		return;
+		return &EffFalse;
 	foreach(lc, plan->tables)
 	{
 		if (lfirst(lc) == planned)
@@ -178,28 +162,23 @@ EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan
 		before |= lfirst(lc) == source;
 	}
 	if (!before)
-		return;
+		return &EffFalse;
 	foreach(lc, source->links)
 	{
 		TableLink  *link = lfirst(lc);
 		JoinHop    *first = linitial(link->hops);
 		int			part = ROWS_KEPT_BY + foreach_current_index(lc);
+		const Condition *mine;
 
 		if (first->fk != fk || first->reverse || EffDetachLinkColumns(map, link) == NIL)
 			continue;
-		appendStringInfoString(&st->text, " OR (");
-		if (owner->whose == SCOPE_CALL)
-			EffScopeCallRows(st, alias, source->rows, part);
-		else
+		mine = owner->whose == SCOPE_CALL ? EffScopeCallRows(st, alias, source->rows, part) :
 			EffScopeRows(st, alias, source->rows, part);
 		if (EffOwnersHaveTwin(map, link))
-		{
-			appendStringInfoString(&st->text, " AND ");
-			EffOwnershipTwins(map, st, alias, plan, link);
-			appendStringInfoString(&st->text, " IS NOT TRUE");
-		}
-		appendStringInfoChar(&st->text, ')');
+			mine = EffConditionAnd(mine, EffConditionNot(EffOwnershipTwins(map, st, alias, plan, link)));
+		released = EffConditionOr(released, mine);
 	}
+	return released;
 }
 
 /*
@@ -225,63 +204,57 @@ EffOwnershipQueries(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 		}
 }
 
-static void
-append_claims(DataMap *map, Statement *st, const char *alias, List *claims, const ScopeOwner *owner)
+/* claimed: by one of the claims the row is somebody's of a scope. */
+static const Condition *
+claimed(DataMap *map, Statement *st, const char *alias, List *claims, const ScopeOwner *owner)
 {
-	ListCell   *lc;
+	const Condition *any = &EffFalse;
 
-	if (claims == NIL)
-		appendStringInfoString(&st->text, "false");
-	foreach(lc, claims)
+	foreach_ptr(OwnerClaim, claim, claims)
 	{
-		OwnerClaim *claim = lfirst(lc);
-
-		appendStringInfoString(&st->text, foreach_current_index(lc) == 0 ? "(" : " OR ");
-		if (claim->link == NULL)
-			EffScopeSubject(map, st, alias, claim->subject, owner);
-		else
-			EffScopeLink(map, st, alias, claim->link, 0, owner);
+		any = EffConditionOr(any, claim->link == NULL ? EffScopeSubject(map, st, alias, claim->subject, owner) :
+							 EffScopeLink(map, st, alias, claim->link, 0, owner));
 	}
-	if (claims != NIL)
-		appendStringInfoChar(&st->text, ')');
+	return any;
 }
 
-/* append_dead: the row has owners, and all of them are in the call or erased. */
-static void
-append_dead(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing)
+/* all_erased: the row has owners, and all of them are in the call or erased. */
+static const Condition *
+all_erased(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing)
 {
-	ScopeOwner	dead = {SCOPE_ERASED, erasing};
-	ScopeOwner	living = {SCOPE_OTHERS, erasing};
+	ScopeOwner	erased = {SCOPE_ERASED, erasing};
+	ScopeOwner	others = {SCOPE_OTHERS, erasing};
+	const Condition *any = claimed(map, st, alias, claims, &erased);
 
-	append_claims(map, st, alias, claims, &dead);
-	appendStringInfoString(&st->text, " AND ");
-	append_claims(map, st, alias, claims, &living);
-	appendStringInfoString(&st->text, " IS NOT TRUE");
+	return EffConditionAnd(any, EffConditionNot(claimed(map, st, alias, claims, &others)));
 }
 
 /*
- * append_taken: but not where a link under "shared": "erase" takes the row, for
- * any of the call; with fk, only if that is the reference by which such a link
- * leads to its owner.
+ * taken: a link under "shared": "erase" takes the row, for any subject of the
+ * call; with fk, only if that is the reference by which such a link leads to its
+ * owner.
  */
-static void
-append_taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk)
+static const Condition *
+taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk)
 {
-	bool		first = true;
+	const Condition *any = &EffFalse;
 
 	foreach_ptr(TableLink, link, planned->links)
 	{
 		JoinHop    *hop = linitial(link->hops);
 
-		if (link->label->shared != SHARED_ERASE ||
-			(fk != NULL && (!hop->reverse || hop->fk != fk)))
-			continue;
-		appendStringInfoString(&st->text, first ? " AND (" : " OR ");
-		EffScopeLink(map, st, "t", link, 0, &EffScopeCall);
-		first = false;
+		if (link->label->shared == SHARED_ERASE && (fk == NULL || (hop->reverse && hop->fk == fk)))
+			any = EffConditionOr(any, EffScopeLink(map, st, "t", link, 0, &EffScopeCall));
 	}
-	if (!first)
-		appendStringInfoString(&st->text, ") IS NOT TRUE");
+	return any;
+}
+
+/* gone_rows: the row is deleted for a subject of the call, which may be known later than this is first asked. */
+static const Condition *
+gone_rows(Statement *st, const char *alias, PlannedTable *source, PlannedTable *planned)
+{
+	planned->rows->reclassify |= source->rows->id >= planned->rows->id;
+	return EffScopeCallRows(st, alias, source->rows, ROWS_GONE);
 }
 
 /* takes: rows of a contested table may go although somebody else owns them. */
@@ -318,13 +291,12 @@ known_source(DataMap *map, RequestPlan *plan, ForeignKey *fk)
 	return source;
 }
 
-/* begin_reference opens the sub-select of the rows that reference alias's row. */
-static void
-begin_reference(DataMap *map, Statement *st, const char *alias, EffRelation *rel,
-				ForeignKey *fk, const char *inner)
+/* reference: a row of the alias inner, which meets a condition, references the row of alias t. */
+static const Condition *
+reference(DataMap *map, Statement *st, EffRelation *rel, ForeignKey *fk, const char *inner, const Condition *condition)
 {
-	EffScopeJoinBegin(st, alias, rel, fk->target_columns, inner,
-					  EffMapLoad(map, fk->relid), fk->columns, fk->nkeys, false);
+	return EffScopeJoin(st, "t", rel, fk->target_columns, inner,
+						EffMapLoad(map, fk->relid), fk->columns, fk->nkeys, false, condition);
 }
 
 static void
@@ -339,14 +311,14 @@ add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *r
 	query->owners = EffStatementNew(SPI_OK_SELECT, "finding owners of rows of", rel);
 	EffScopeOwners(map, query->owners, rel, claim->subject, claim->link);
 	if (fk == NULL)
-		EffScopeRows(query->owners, "t", planned->rows, ROWS_ALL);
+		EffConditionAppend(query->owners, EffScopeRows(query->owners, "t", planned->rows, ROWS_ALL));
 	else
 	{
 		inner = EffStatementAlias(query->owners);
-		EffScopeJoinBegin(query->owners, "t", rel, fk->columns, inner,
-						  planned->table->rel, fk->target_columns, fk->nkeys, true);
-		EffScopeRows(query->owners, inner, planned->rows, ROWS_ALL);
-		appendStringInfoChar(&query->owners->text, ')');
+		EffConditionAppend(query->owners,
+						   EffScopeJoin(query->owners, "t", rel, fk->columns, inner,
+										planned->table->rel, fk->target_columns, fk->nkeys, true,
+										EffScopeRows(query->owners, inner, planned->rows, ROWS_ALL)));
 	}
 	plan->owners = lappend(plan->owners, query);
 	add_reused(map, plan, claim->subject);
@@ -376,7 +348,7 @@ add_reused(DataMap *map, RequestPlan *plan, MapTable *subject)
 		appendStringInfo(&st->text, "%s, ", EffColumnSql("t", subject->rel, subject->key[i]));
 	residual = EffPlanSubjectResidual(map, subject, st);
 	appendStringInfo(&st->text, "(%s) IS TRUE FROM %s t WHERE ", residual, subject->rel->sql);
-	EffScopeSubject(map, st, "t", subject, &recorded);
+	EffConditionAppend(st, EffScopeSubject(map, st, "t", subject, &recorded));
 	query->rows = st;
 	plan->reused = lappend(plan->reused, query);
 }

@@ -17,19 +17,9 @@
 
 
 
-/* Conditions on rows of alias t of a contested table */
-extern void EffOwnershipOthers(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
-extern void EffOwnershipErased(DataMap *map, Statement *st, PlannedTable *planned);
-extern void EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
-extern bool EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
-
-/* Rows that a living owner has by the columns of a link */
-extern void EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, TableLink *link);
-
-/* " OR ..." for rows of source that let go of a reference before rows of planned go */
-extern void EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
-								 PlannedTable *source, ForeignKey *fk, PlannedTable *planned,
-								 const ScopeOwner *owner);
+/* Conditions on rows of alias t of a contested table: owned by somebody else, or owned once by somebody who is erased */
+extern const Condition *EffOwnershipOthers(DataMap *map, Statement *st, RequestPlan *plan, MapTable *table);
+extern const Condition *EffOwnershipErased(DataMap *map, Statement *st, MapTable *table);
 
 /* Add the queries for the owners of a contested table's rows to the plan */
 extern void EffOwnershipQueries(DataMap *map, RequestPlan *plan, PlannedTable *planned);

@@ -174,14 +174,14 @@ extern void EffPlanMakeLocks(DataMap *map, RequestPlan *plan);
 extern void EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned);
 
 /* The subject's rows of a planned table, by their row set where they were found first */
-extern void EffPlanScope(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned);
+extern const Condition *EffPlanScope(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned);
 
 /* A part of them, where somebody else's were told apart from them */
-extern void EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
+extern const Condition *EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
 							 int part);
 
 /* The same rows by looking them up now */
-extern void EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
+extern const Condition *EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
 							const ScopeOwner *owner);
 
 /* Append the part of its row set that a row of alias t falls into */

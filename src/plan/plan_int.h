@@ -49,6 +49,19 @@ extern void EffPlanLockCascades(PlanBuild *build);
 extern void EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned);
 extern ParentSet *EffPlanParents(PlanBuild *build, TableLink *link);
 
+/* Conditions on rows of alias t of a contested table: it stays as it is, or cannot be deleted */
+extern const Condition *EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
+extern const Condition *EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
+
+/* Rows that another owner has by the columns of a link */
+extern const Condition *EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
+										  TableLink *link);
+
+/* Rows of source that are released before rows of planned are deleted */
+extern const Condition *EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
+											 PlannedTable *source, ForeignKey *fk, PlannedTable *planned,
+											 const ScopeOwner *owner);
+
 /* Add the step of an operation; those of shared rows and of references have a file each */
 extern void EffStepMake(PlanBuild *build, PlannedOperation *operation);
 extern void EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
@@ -82,10 +95,10 @@ extern Statement *EffStepForAllBegin(const char *action, EffRelation *rel);
 extern void EffStepForAllEnd(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest);
 extern Statement *EffStepForAllCount(PlanBuild *build, PlannedTable *planned);
 
-/* Conditions on rows of alias t, NULL where no row can meet them: plan_residual.c */
-extern char *EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st);
-extern char *EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st);
-extern char *EffPlanTied(DataMap *map, PlannedTable *planned, Statement *st);
+/* Conditions on rows of alias t: residual.c */
+extern const Condition *EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st);
+extern const Condition *EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st);
+extern const Condition *EffPlanTied(DataMap *map, PlannedTable *planned, Statement *st);
 extern bool EffPlanIsTied(Surrogate *surrogate, TableLink *link);
 
 /* Find out what tells that tables, ways and statements reach nothing; in this order */

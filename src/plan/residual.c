@@ -7,94 +7,75 @@
 #include "plan/plan_int.h"
 
 /*
- * EffPlanResidual: some column still holds a value; NULL where none can.
+ * EffPlanResidual returns the condition that some column still holds a value.
  * Tokens come last, since comparing with one means to make it.
  */
-char *
+const Condition *
 EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st)
 {
-	StringInfoData buf;
+	const Condition *residual = &EffFalse;
 
-	initStringInfo(&buf);
 	for (int tokens = 0; tokens <= 1; tokens++)
 		foreach_ptr(Surrogate, surrogate, planned->anonymize)
 		{
-			char	   *sql;
-			char	   *others;
+			const Condition *held;
+			const Condition *others;
 
-			if ((surrogate->kind == SURROGATE_TEXT || surrogate->kind == SURROGATE_UUID) != tokens)
+			if ((surrogate->kind == SURROGATE_TEXT || surrogate->kind == SURROGATE_UUID) != tokens ||
+				(held = EffSurrogateResidual(surrogate, st, "t")) == NULL)
 				continue;
-			sql = EffSurrogateResidualSql(surrogate, st, "t");
 			others = EffPlanOthers(map, planned, surrogate, st);
-			if (sql != NULL && others != NULL)
-				sql = psprintf("(%s AND (%s) IS NOT TRUE)", sql, others);
-			if (sql != NULL)
-				appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", sql);
+			residual = EffConditionOr(residual, EffConditionAnd(held, EffConditionNot(others)));
 		}
-	return buf.len > 0 ? buf.data : NULL;
+	return residual;
 }
 
 /*
- * EffPlanOthers: a column of a subject's own row that is tied to a link is
- * about that link's subject, whose erasure replaces it.  NULL for all others,
- * which are the row's own.
+ * EffPlanOthers returns the condition that the value of a column is about the
+ * subject of a link that the column is tied to, whose erasure replaces it, and
+ * not about the subject whose own row it is.
  */
-char *
+const Condition *
 EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st)
 {
-	int			length = st->text.len;
-
 	if (planned->links != NIL)
-		return NULL;
+		return &EffFalse;
 	foreach_ptr(TableLink, link, planned->table->links)
 	{
+		const Condition *others;
+
 		if (link->label->role != ROLE_OWNER || !EffPlanIsTied(surrogate, link))
 			continue;
-		appendStringInfoChar(&st->text, '(');
-		EffScopeLink(map, st, "t", link, 0, &EffScopeAny);
-		appendStringInfoChar(&st->text, ')');
+		others = EffScopeLink(map, st, "t", link, 0, &EffScopeAny);
+		/* it may lead back to where it starts */
 		if (link->subject == planned->table && !link->reverse)
-		{
-			/* it may lead back to where it starts */
-			appendStringInfoString(&st->text, " AND (");
-			EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
-			appendStringInfoString(&st->text, ") IS NOT TRUE");
-		}
-		return EffStatementTake(st, length);
+			others = EffConditionAnd(others, EffConditionNot(EffScopeLink(map, st, "t", link, 0, &EffScopeMine)));
+		return others;
 	}
-	return NULL;
+	return &EffFalse;
 }
 
-/* EffPlanTied: a column tied to a link that reaches the row still holds a value. */
-char *
+/* EffPlanTied returns the condition that a column tied to a link that reaches the row still holds a value. */
+const Condition *
 EffPlanTied(DataMap *map, PlannedTable *planned, Statement *st)
 {
-	StringInfoData buf;
-	ListCell   *lc;
+	const Condition *tied = &EffFalse;
 
-	initStringInfo(&buf);
-	if (planned->contested)
-		foreach(lc, planned->links)
+	foreach_ptr(TableLink, link, planned->contested ? planned->links : NIL)
+	{
+		foreach_ptr(Surrogate, surrogate, planned->anonymize)
 		{
-			ListCell   *lc2;
+			const Condition *held;
 
-			foreach(lc2, planned->anonymize)
-			{
-				char	   *sql;
-				int			length;
-
-				if (!EffPlanIsTied(lfirst(lc2), lfirst(lc)) ||
-					(sql = EffSurrogateResidualSql(lfirst(lc2), st, "t")) == NULL)
-					continue;
-				length = st->text.len;
-				EffScopeLink(map, st, "t", lfirst(lc), 0, &EffScopeMine);
-				appendStringInfo(&buf, "%s(%s AND (%s))", buf.len > 0 ? " OR " : "", sql,
-								 EffStatementTake(st, length));
-			}
+			if (!EffPlanIsTied(surrogate, link) || (held = EffSurrogateResidual(surrogate, st, "t")) == NULL)
+				continue;
+			tied = EffConditionOr(tied, EffConditionAnd(held, EffScopeLink(map, st, "t", link, 0, &EffScopeMine)));
 		}
-	return buf.len > 0 ? buf.data : NULL;
+	}
+	return tied;
 }
 
+/* EffPlanIsTied returns whether a column is tied to a link by its label. */
 bool
 EffPlanIsTied(Surrogate *surrogate, TableLink *link)
 {

@@ -1,58 +1,59 @@
 /*
  * rows_of.c
- *	  FIXME
+ *	  The subject's rows of a planned table as a condition.
  */
 #include "postgres.h"
 
 #include "plan/plan_int.h"
 
-void
+/*
+ * EffPlanScope returns the condition that a row is one of the subject's rows of a
+ * planned table, and nobody else's: by the row set where they were found first.
+ */
+const Condition *
 EffPlanScope(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned)
 {
-	EffPlanScopePart(map, st, alias, plan, planned, planned->contested ? ROWS_GONE : ROWS_ALL);
+	return EffPlanScopePart(map, st, alias, plan, planned, planned->contested ? ROWS_GONE : ROWS_ALL);
 }
 
-void
+/* EffPlanScopePart returns the condition for a part of the row set, where there is one. */
+const Condition *
 EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned, int part)
 {
 	if (planned->rows != NULL)
-		EffScopeRows(st, alias, planned->rows, part);
-	else
-		EffPlanScopeNow(map, st, alias, plan, planned, &EffScopeMine);
+		return EffScopeRows(st, alias, planned->rows, part);
+	return EffPlanScopeNow(map, st, alias, plan, planned, &EffScopeMine);
 }
 
 /*
- * EffPlanScopeNow: the subject's own row, or rows that any owner link reaches.
+ * EffPlanScopeNow returns the condition that a row is the subject's own, or one
+ * that any owner link of the planned table reaches, as the rows are when the
+ * statement runs.
  */
-void
+const Condition *
 EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
 				const ScopeOwner *owner)
 {
 	ScopeOwner	either = *owner;
-	ListCell   *lc;
+	const Condition *reached = &EffFalse;
 
 	if (planned->links == NIL)
-	{
-		EffScopeSubject(map, st, alias, plan->subject, owner);
-		return;
-	}
+		return EffScopeSubject(map, st, alias, plan->subject, owner);
 	either.either = list_length(planned->links) > 1;
-	appendStringInfoString(&st->text, list_length(planned->links) > 1 ? "(" : "");
-	foreach(lc, planned->links)
+	foreach_ptr(TableLink, link, planned->links)
 	{
-		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
-		EffScopeLink(map, st, alias, lfirst(lc), 0, &either);
+		reached = EffConditionOr(reached, EffScopeLink(map, st, alias, link, 0, &either));
 	}
-	appendStringInfoString(&st->text, list_length(planned->links) > 1 ? ")" : "");
+	/* the subject's own row is not one that merely belongs to it */
 	if (planned->own_links)
-	{
-		/* the subject's own row is not one that merely belongs to it */
-		appendStringInfoString(&st->text, " AND (");
-		EffScopeSubject(map, st, alias, plan->subject, owner);
-		appendStringInfoString(&st->text, ") IS NOT TRUE");
-	}
+		reached = EffConditionAnd(reached, EffConditionNot(EffScopeSubject(map, st, alias, plan->subject, owner)));
+	return reached;
 }
 
+/*
+ * EffPlanIsKeyReference returns whether rows that reference the subject's own row
+ * by a foreign key are found by the subject's key alone.
+ */
 bool
 EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk)
 {

@@ -70,7 +70,7 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	step->sql.find = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
 	appendStringInfo(&step->sql.find->text, "DELETE FROM %s t", rel->sql);
 	where = EffStepBeginWhere(step->sql.find);
-	EffPlanScope(build->map, step->sql.find, "t", build->request, planned);
+	EffConditionAppend(step->sql.find, EffPlanScope(build->map, step->sql.find, "t", build->request, planned));
 	EffStepAddCheck(step, rel, "", where);
 	if (EffStepHasOneOwner(planned))
 	{
@@ -100,9 +100,9 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	step->sql.for_call = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
 	appendStringInfo(&step->sql.for_call->text, "DELETE FROM %s t WHERE ", rel->sql);
 	if (planned->rows != NULL)
-		EffScopeCallRows(step->sql.for_call, "t", planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL);
+		EffConditionAppend(step->sql.for_call, EffScopeCallRows(step->sql.for_call, "t", planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL));
 	else
-		EffPlanScopeNow(build->map, step->sql.for_call, "t", build->request, planned, &EffScopeCall);
+		EffConditionAppend(step->sql.for_call, EffPlanScopeNow(build->map, step->sql.for_call, "t", build->request, planned, &EffScopeCall));
 }
 
 /* references_itself: by a key that is not set to NULL before. */
@@ -130,7 +130,7 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 	char	   *pending = append_update(build, st, planned);
 	int			where = EffStepBeginWhere(st);
 
-	EffPlanScopePart(build->map, st, "t", build->request, planned, part);
+	EffConditionAppend(st, EffPlanScopePart(build->map, st, "t", build->request, planned, part));
 	appendStringInfoString(&st->text, pending);
 	step->sql.find = st;
 	if (EffStepHasOneOwner(planned))
@@ -165,26 +165,25 @@ static char *
 append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
-	StringInfoData pending;
+	List	   *unset = NIL;	/* of char *: "set" is still to be done */
 	const char *comma = "";
-	const char *residual;
+	const Condition *residual;
 	ListCell   *lc;
 
-	initStringInfo(&pending);
 	st->own_row = planned->links == NIL && !st->all;
 	appendStringInfo(&st->text, "UPDATE %s t SET ", rel->sql);
 	foreach_ptr(Surrogate, surrogate, planned->anonymize)
 	{
 		EffColumn  *column = surrogate->column->column;
 		char	   *sql;
-		char	   *others;
+		const Condition *others;
 
 		if (surrogate->kind == SURROGATE_GENERATED)
 			continue;
 		sql = EffSurrogateSql(surrogate, st, "t");
 		others = EffPlanOthers(build->map, planned, surrogate, st);
-		if (others != NULL)
-			sql = psprintf("CASE WHEN %s THEN %s ELSE %s END", others,
+		if (others->kind != CONDITION_FALSE)
+			sql = psprintf("CASE WHEN %s THEN %s ELSE %s END", others->sql,
 						   EffColumnSql("t", rel, column->attnum), sql);
 		/* a NULL stays NULL */
 		if (!column->not_null && surrogate->kind != SURROGATE_NULL)
@@ -202,12 +201,15 @@ append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
 
 			expression = EffExpressionAnalyze(rel, "t", set->expression, column, "set");
 			appendStringInfo(&st->text, "%s%s = %s", comma, quote_identifier(column->name), expression->sql);
-			appendStringInfo(&pending, " OR %s", set_condition(rel, column, expression));
+			unset = lappend(unset, set_condition(rel, column, expression));
 			comma = ", ";
 		}
 	residual = EffPlanResidual(build->map, planned, st);
-	return residual ? psprintf(" AND (%s%s)", residual, pending.data) :
-		psprintf(" AND (%s)", pending.data + strlen(" OR "));
+	foreach_ptr(char, condition, unset)
+	{
+		residual = EffConditionOr(residual, EffConditionOf(condition, NULL));
+	}
+	return psprintf(" AND (%s)", residual->operator ? residual->operands : residual->sql);
 }
 
 /*
@@ -268,7 +270,7 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	step->reason = reason.data;
 	step->sql.find = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 	appendStringInfo(&step->sql.find->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffPlanScope(build->map, step->sql.find, "t", build->request, planned);
+	EffConditionAppend(step->sql.find, EffPlanScope(build->map, step->sql.find, "t", build->request, planned));
 	if (EffStepHasOneOwner(planned))
 	{
 		if (EffStepByParentsBegin(build, step, SPI_OK_SELECT))

@@ -39,7 +39,7 @@ void
 EffStepByParentsEnd(PlanBuild *build, ErasureStep *step)
 {
 	(void) EffStepBeginWhere(step->sql.by_parents);
-	EffScopeByReferencedKeys(build->map, step->sql.by_parents, "t", linitial(step->planned->links), step->sql.parents);
+	EffConditionAppend(step->sql.by_parents, EffScopeByReferencedKeys(build->map, step->sql.by_parents, "t", linitial(step->planned->links), step->sql.parents));
 }
 
 /* EffStepJoinsToOwner: else there is a statement for each subject of a call. */

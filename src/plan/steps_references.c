@@ -9,9 +9,8 @@
 
 #include "utils/builtins.h"
 
-static void append_outside(PlanBuild *build, Statement *st, PlannedOperation *operation);
-static void append_released(PlanBuild *build, Statement *st, PlannedOperation *operation);
-static void append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk);
+static const Condition *outside_rows(PlanBuild *build, Statement *st, PlannedOperation *operation);
+static const Condition *references_planned(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk);
 static char *blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, PlannedOperation *operation);
 static const char *action_word(char action);
 
@@ -44,7 +43,7 @@ EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOperation *oper
 		st = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 		appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s%s t", only, rel->sql);
 		where = EffStepBeginWhere(st);
-		append_reference(build, st, operation->planned, fk);
+		EffConditionAppend(st, references_planned(build, st, operation->planned, fk));
 		step->reason = psprintf("rows that reference %s by %s (ON DELETE %s) %sstop the erasure",
 								operation->planned->table->name, quote_identifier(fk->name),
 								action_word(fk->on_delete), operation->outside ? "and are not the subject's " : "");
@@ -66,23 +65,22 @@ EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOperation *oper
 		where = EffStepBeginWhere(st);
 		if (operation->breaks_cycle)
 		{
-			EffPlanScope(build->map, st, "t", build->request, operation->planned);
+			EffConditionAppend(st, EffPlanScope(build->map, st, "t", build->request, operation->planned));
 			appendStringInfo(&st->text, " AND %s IS NOT NULL",
 							 EffColumnSql("t", rel, linitial_int(operation->set_null)));
 			step->reason = psprintf("the reference %s is part of a cycle of foreign keys", quote_identifier(fk->name));
 		}
 		else
 		{
-			append_reference(build, st, operation->planned, fk);
+			EffConditionAppend(st, references_planned(build, st, operation->planned, fk));
 			step->reason = psprintf("rows that stay reference rows of %s that go, by %s",
 									operation->planned->table->name, quote_identifier(fk->name));
 		}
 	}
 	if (operation->outside != NULL)
 	{
-		appendStringInfoString(&st->text, " AND (");
-		append_outside(build, st, operation);
-		appendStringInfoString(&st->text, ") IS NOT TRUE");
+		appendStringInfoString(&st->text, " AND ");
+		EffConditionAppend(st, EffConditionNot(outside_rows(build, st, operation)));
 	}
 	step->sql.find = st;
 	if (operation->strategy == STEP_DETACH)
@@ -90,55 +88,41 @@ EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOperation *oper
 }
 
 /*
- * append_outside: the rows that go anyway.  A blocker leaves out those of every
- * subject of the call; a detach those of this one, since each subject's rows
- * are deleted by a statement of their own.
+ * outside_rows: the rows that are deleted anyway.  A blocker leaves out those of
+ * every subject of the call; a detach those of this one, since each subject's
+ * rows are deleted by a statement of their own.
  */
-static void
-append_outside(PlanBuild *build, Statement *st, PlannedOperation *operation)
+static const Condition *
+outside_rows(PlanBuild *build, Statement *st, PlannedOperation *operation)
 {
 	PlannedTable *outside = operation->outside;
+	const Condition *gone;
 
-	if (operation->strategy != STEP_BLOCKER && outside->contested)
-		append_released(build, st, operation);
-	else if (operation->strategy != STEP_BLOCKER)
-		EffPlanScopePart(build->map, st, "t", build->request, outside, operation->outside_part);
-	else if (outside->rows != NULL)
-		EffScopeCallRows(st, "t", outside->rows, operation->outside_part);
-	else
-		EffPlanScopeNow(build->map, st, "t", build->request, outside, &EffScopeCall);
+	if (operation->strategy == STEP_BLOCKER)
+		return outside->rows != NULL ? EffScopeCallRows(st, "t", outside->rows, operation->outside_part) :
+			EffPlanScopeNow(build->map, st, "t", build->request, outside, &EffScopeCall);
+	if (!outside->contested)
+		return EffPlanScopePart(build->map, st, "t", build->request, outside, operation->outside_part);
+	/* of a contested table, also those that the step for shared rows releases before */
+	gone = EffScopeRows(st, "t", outside->rows, ROWS_GONE);
+	return EffConditionOr(gone, EffOwnershipReleased(build->map, st, "t", build->request, outside, operation->fk,
+													 operation->planned, &EffScopeMine));
 }
 
-/*
- * append_released: rows of a contested table that go, and those that have let
- * go of what they reference, by the step for shared rows, when that goes.
- */
-static void
-append_released(PlanBuild *build, Statement *st, PlannedOperation *operation)
-{
-	EffScopeRows(st, "t", operation->outside->rows, ROWS_GONE);
-	EffOwnershipReleased(build->map, st, "t", build->request, operation->outside, operation->fk,
-						 operation->planned, &EffScopeMine);
-}
-
-/* append_reference: the row references a row of a planned table. */
-static void
-append_reference(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk)
+/* references_planned: the row references a row of a planned table. */
+static const Condition *
+references_planned(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk)
 {
 	EffRelation *rel = EffMapLoad(build->map, fk->relid);
-	MapTable   *subject = build->request->subject;
 	EffRelation *target = EffMapLoad(build->map, fk->target);
 	char	   *inner;
 
 	if (EffPlanIsKeyReference(build, planned, fk))
-	{
-		EffScopeKey(st, "t", rel, fk->columns, subject, fk->target_columns, fk->nkeys, &EffScopeMine);
-		return;
-	}
+		return EffScopeKey(st, "t", rel, fk->columns, build->request->subject, fk->target_columns, fk->nkeys,
+						   &EffScopeMine);
 	inner = EffStatementAlias(st);
-	EffScopeJoinBegin(st, "t", rel, fk->columns, inner, target, fk->target_columns, fk->nkeys, fk->oid != InvalidOid);
-	EffPlanScope(build->map, st, inner, build->request, planned);
-	appendStringInfoChar(&st->text, ')');
+	return EffScopeJoin(st, "t", rel, fk->columns, inner, target, fk->target_columns, fk->nkeys,
+						fk->oid != InvalidOid, EffPlanScope(build->map, st, inner, build->request, planned));
 }
 
 /* blocker_hint says what helps where rows stop an erasure. */

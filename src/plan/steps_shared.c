@@ -42,11 +42,8 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 		TableLink  *link = lfirst(lc);
 		int			part = ROWS_KEPT_BY + foreach_current_index(lc);
 		Bitmapset  *tied = NULL;
-		int			length = st->text.len;
-		char	   *mine;
+		const Condition *mine = EffScopeRows(st, "t", planned->rows, part);
 
-		EffScopeRows(st, "t", planned->rows, part);
-		mine = EffStatementTake(st, length);
 		foreach_ptr(Surrogate, surrogate, planned->anonymize)
 		{
 			EffColumn  *column = surrogate->column->column;
@@ -54,21 +51,18 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 			if (!EffPlanIsTied(surrogate, link) || surrogate->kind == SURROGATE_GENERATED)
 				continue;
 			tied = bms_add_member(tied, column->attnum);
-			changes = add_change(changes, rel, column, mine, EffSurrogateSql(surrogate, st, "t"),
+			changes = add_change(changes, rel, column, mine->sql, EffSurrogateSql(surrogate, st, "t"),
 								 EffSurrogateResidualSql(surrogate, st, "t"), &pending);
 		}
+		/* another owner's reference to the row is not released for this owner */
 		if (EffOwnersHaveTwin(build->map, link))
-		{
-			/* another owner's way to the row is not let go for this owner */
-			EffOwnershipTwins(build->map, st, "t", build->request, link);
-			mine = psprintf("%s AND %s IS NOT TRUE", mine, EffStatementTake(st, length));
-		}
+			mine = EffConditionAnd(mine, EffConditionNot(EffOwnershipTwins(build->map, st, "t", build->request, link)));
 		foreach_int(number, EffDetachLinkColumns(build->map, link))
 		{
 			EffColumn  *column = EffRelationColumn(rel, number);
 
 			if (!bms_is_member(column->attnum, tied))
-				changes = add_change(changes, rel, column, mine, "NULL", NULL, &pending);
+				changes = add_change(changes, rel, column, mine->sql, "NULL", NULL, &pending);
 		}
 	}
 	if (changes == NIL)
@@ -84,7 +78,7 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 						 change->branches.data, EffColumnSql("t", rel, change->column->attnum));
 	}
 	where = EffStepBeginWhere(st);
-	EffScopeRows(st, "t", planned->rows, ROWS_KEPT);
+	EffConditionAppend(st, EffScopeRows(st, "t", planned->rows, ROWS_KEPT));
 	appendStringInfo(&st->text, " AND (%s)", pending.data);
 	step->sql.find = st;
 	EffStepAddCheck(step, rel, "", where);

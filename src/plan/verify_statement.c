@@ -8,6 +8,7 @@
 
 #include "utils/memutils.h"
 
+static const Condition *reached(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
 static bool leaves_out(DataMap *map, RequestPlan *plan, PlannedTable *planned);
 
 /*
@@ -18,12 +19,11 @@ Statement *
 EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 {
 	EffRelation *rel = planned->table->rel;
-	ScopeOwner	regardless = {.whose = SCOPE_MINE, .regardless = true};
 	MemoryContext previous;
 	EffBracket	bracket;
 	Statement  *st;
-	char	   *residual = NULL;
-	ListCell   *lc;
+	const Condition *residual = &EffFalse;
+	const Condition *tied;
 
 	if (planned->verify != NULL)
 		return planned->verify;
@@ -42,9 +42,8 @@ EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	appendStringInfoString(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine IS NOT TRUE) FROM (SELECT ");
 	if (leaves_out(map, plan, planned))
 	{
-		appendStringInfoChar(&st->text, '(');
-		EffPlanScopePart(map, st, "t", plan, planned, ROWS_ALL);
-		appendStringInfoString(&st->text, ") IS TRUE AS mine, ");
+		appendStringInfo(&st->text, "(%s) IS TRUE AS mine, ",
+						 EffConditionSql(st, EffPlanScopePart(map, st, "t", plan, planned, ROWS_ALL)));
 	}
 	else
 		appendStringInfoString(&st->text, "true AS mine, ");
@@ -53,31 +52,35 @@ EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	else
 		appendStringInfo(&st->text, "%d", ROWS_GONE);
 	appendStringInfoString(&st->text, " AS part");
-	if (residual == NULL && planned->reverse)
+	if (planned->deleted && planned->reverse)
 		residual = EffPlanResidual(map, planned, st);
-	appendStringInfo(&st->text, ", (%s) AS residual", residual ? residual : "false");
-	residual = EffPlanTied(map, planned, st);
-	appendStringInfo(&st->text, ", (%s) AS tied FROM %s t WHERE ", residual ? residual : "false", rel->sql);
-	if (planned->links == NIL)
-		EffScopeSubject(map, st, "t", plan->subject, &regardless);
-	appendStringInfoString(&st->text, planned->own_links ? "(" : "");
-	foreach(lc, planned->links)
-	{
-		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR " : "");
-		EffScopeReach(map, st, "t", lfirst(lc), &EffScopeMine);
-	}
-	if (planned->own_links)
-	{
-		/* the subject's own row is looked at apart */
-		appendStringInfoString(&st->text, ") AND (");
-		EffScopeSubject(map, st, "t", plan->subject, &regardless);
-		appendStringInfoString(&st->text, ") IS NOT TRUE");
-	}
+	tied = EffPlanTied(map, planned, st);
+	appendStringInfo(&st->text, ", (%s) AS residual, (%s) AS tied FROM %s t WHERE ",
+					 EffConditionSql(st, residual), EffConditionSql(st, tied), rel->sql);
+	EffConditionAppend(st, reached(map, st, plan, planned));
 	appendStringInfoString(&st->text, ") AS s");
 	EffPinEnd(&bracket);
 	MemoryContextSwitchTo(previous);
 	planned->verify = st;
 	return st;
+}
+
+/* reached: the links reach the row, whatever "where" says; the subject's own row is looked at apart. */
+static const Condition *
+reached(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
+{
+	ScopeOwner	regardless = {.whose = SCOPE_MINE, .regardless = true};
+	const Condition *any = &EffFalse;
+
+	if (planned->links == NIL)
+		return EffScopeSubject(map, st, "t", plan->subject, &regardless);
+	foreach_ptr(TableLink, link, planned->links)
+	{
+		any = EffConditionOr(any, EffScopeReach(map, st, "t", link, &EffScopeMine));
+	}
+	if (planned->own_links)
+		any = EffConditionAnd(any, EffConditionNot(EffScopeSubject(map, st, "t", plan->subject, &regardless)));
+	return any;
 }
 
 /* leaves_out: not every row that the links of a table reach is the subject's by them. */

@@ -12,9 +12,9 @@
 
 static List *aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps);
 static List *aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned);
-static void append_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
-						bool now);
-static void append_reach(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link);
+static const Condition *guarded_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now);
+static const Condition *rows_of(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now);
+static const Condition *about_alone(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link);
 
 /*
  * EffRectifyMakeStep looks before it writes where not all of the rows found get
@@ -43,10 +43,8 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 		return NULL;
 	step->changes_key = rows != NULL && which != COLUMNS_FREE &&
 		EffRectifyChangesKey(plan, planned->table, rows->key, rows->nkey);
-	append_rows(map, plan, st, step, step->anew);
 	guards = EffRectifyGuards(map, plan, st, step);
-	if (guards != NULL)
-		appendStringInfo(&st->text, " AND (%s)", guards);
+	appendStringInfo(&st->text, " WHERE %s", EffConditionSql(st, guarded_rows(map, plan, st, step, step->anew)));
 	if (list_length(step->columns) > 1)
 		foreach_oid(oid, rel->inheritors)
 			st->place.constraints = list_concat(st->place.constraints,
@@ -56,11 +54,8 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 		(part == PART_LINK && !planned->contested))
 	{
 		step->due = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-		appendStringInfo(&step->due->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
-		append_rows(map, plan, step->due, step, false);
-		guards = EffRectifyGuards(map, plan, step->due, step);
-		if (guards != NULL)
-			appendStringInfo(&step->due->text, " AND (%s)", guards);
+		appendStringInfo(&step->due->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s", rel->sql,
+						 EffConditionSql(step->due, guarded_rows(map, plan, step->due, step, false)));
 	}
 	if (rel->has_triggers)
 	{
@@ -68,11 +63,9 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 
 		step->check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
 		wrong = EffRectifyWrong(map, plan, step->check, step, false);
-		appendStringInfo(&step->check->text,
-						 "SELECT pg_catalog.count(*) FILTER (WHERE %s), pg_catalog.count(*) FROM"
-						 " %s t",
-						 wrong, rel->sql);
-		append_rows(map, plan, step->check, step, step->anew);
+		appendStringInfo(&step->check->text, "SELECT pg_catalog.count(*) FILTER (WHERE %s), pg_catalog.count(*) FROM %s t WHERE %s",
+						 wrong, rel->sql,
+						 EffConditionSql(step->check, rows_of(map, plan, step->check, step, step->anew)));
 	}
 	return step;
 }
@@ -87,6 +80,7 @@ EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 	RowSet	   *all = planned->rows;
 	RowSet	   *rows = palloc0(sizeof(RowSet));
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "finding rows of", all->rel);
+	const Condition *found;
 
 	rows->id = list_length(plan->base.rowsets);
 	rows->rel = all->rel;
@@ -97,17 +91,18 @@ EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
 						 EffColumnSql("t", rows->rel, rows->key[i]));
 	appendStringInfo(&st->text, " FROM %s t WHERE ", rows->rel->sql);
-	EffScopeRows(st, "t", all, ROWS_ALL);
-	appendStringInfoString(&st->text, " AND (");
+	found = EffScopeRows(st, "t", all, ROWS_ALL);
 	if (part == PART_LINK)
-		append_reach(map, plan, st, link);
+		found = EffConditionAnd(found, about_alone(map, plan, st, link));
 	else
 	{
-		EffOwnershipOthers(map, st, &plan->base, planned);
-		appendStringInfoString(&st->text, ") IS NOT TRUE AND (");
-		EffOwnershipErased(map, st, planned);
-		appendStringInfoString(&st->text, part == PART_OWN ? ") IS NOT TRUE" : ")");
+		const Condition *erased;
+
+		found = EffConditionAnd(found, EffConditionNot(EffOwnershipOthers(map, st, &plan->base, planned->table)));
+		erased = EffOwnershipErased(map, st, planned->table);
+		found = EffConditionAnd(found, part == PART_OWN ? EffConditionNot(erased) : erased);
 	}
+	EffConditionAppend(st, found);
 	rows->find = st;
 	plan->base.rowsets = lappend(plan->base.rowsets, rows);
 	return rows;
@@ -121,25 +116,13 @@ EffRectifyMakeCount(DataMap *map, RectifyPlan *plan, List *steps)
 {
 	EffRelation *rel = ((RectifyStep *) linitial(steps))->planned->table->rel;
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-	ListCell   *lc;
+	const Condition *any = &EffFalse;
 
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	foreach(lc, steps)
+	foreach_ptr(RectifyStep, step, steps)
 	{
-		RectifyStep *step = lfirst(lc);
-		const char *guards = EffRectifyGuards(map, plan, st, step);
-		int			length;
-		char	   *rows;
-
-		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR (" : "(");
-		length = st->text.len;
-		append_rows(map, plan, st, step, false);
-		rows = EffStatementTake(st, length);
-		appendStringInfoString(&st->text, rows + strlen(" WHERE "));
-		if (guards != NULL)
-			appendStringInfo(&st->text, " AND (%s)", guards);
-		appendStringInfoChar(&st->text, ')');
+		any = EffConditionOr(any, guarded_rows(map, plan, st, step, false));
 	}
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s", rel->sql, EffConditionSql(st, any));
 	return st;
 }
 
@@ -151,35 +134,26 @@ Statement *
 EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 {
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", planned->table->rel);
-	ScopeOwner	living = {SCOPE_OTHERS, plan->base.subject};
-	const char *separator = " AND (";
+	ScopeOwner	others = {SCOPE_OTHERS, plan->base.subject};
+	const Condition *found = EffScopeRows(st, "t", planned->rows, ROWS_ALL);
+	const Condition *shared = &EffFalse;
 
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ",
-					 planned->table->rel->sql);
-	EffScopeRows(st, "t", planned->rows, ROWS_ALL);
 	if (EffRectifyWrites(plan, planned, NULL))
-	{
-		appendStringInfoString(&st->text, separator);
-		separator = " OR ";
-		if (planned->own_links)
-			appendStringInfoString(&st->text, "true");
-		else
-			EffOwnershipOthers(map, st, &plan->base, planned);
-	}
+		shared = planned->own_links ? &EffTrue : EffOwnershipOthers(map, st, &plan->base, planned->table);
 	foreach_ptr(TableLink, link, planned->links)
 	{
+		const Condition *mine;
+
 		if (!link->reverse || !EffRectifyWrites(plan, planned, link))
 			continue;
-		appendStringInfo(&st->text, "%s((", separator);
-		separator = " OR ";
-		EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
-		appendStringInfoString(&st->text, ") AND (");
-		EffScopeLink(map, st, "t", link, 0, &living);
-		appendStringInfoString(&st->text, "))");
+		mine = EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
+		mine = EffConditionAnd(mine, EffScopeLink(map, st, "t", link, 0, &others));
+		shared = EffConditionOr(shared, mine);
 	}
-	if (strcmp(separator, " OR ") != 0)
+	if (shared->kind == CONDITION_FALSE)
 		return NULL;
-	appendStringInfoChar(&st->text, ')');
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s", planned->table->rel->sql,
+					 EffConditionSql(st, EffConditionAnd(found, shared)));
 	return st;
 }
 
@@ -209,6 +183,7 @@ aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps
 	{
 		RectifyStep all = {.planned = planned, .part = step->part, .link = step->link};
 		RectifyAftermath *aftermath;
+		const Condition *where;
 		char	   *wrong;
 
 		/* both halves of a split step */
@@ -217,16 +192,17 @@ aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps
 		last = step;
 		aftermath = palloc0(sizeof(RectifyAftermath));
 		aftermath->left = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
-		appendStringInfo(&aftermath->left->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
-		append_rows(map, plan, aftermath->left, &all, true);
+		where = rows_of(map, plan, aftermath->left, &all, true);
 		wrong = EffRectifyWrong(map, plan, aftermath->left, &all, keys_changed);
-		appendStringInfo(&aftermath->left->text, " AND (%s)", wrong);
+		appendStringInfo(&aftermath->left->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s AND (%s)", rel->sql,
+						 EffConditionSql(aftermath->left, where), wrong);
 
 		aftermath->update = EffStatementNew(SPI_OK_UPDATE, "correction of", rel);
 		EffRectifyValues(map, plan, aftermath->update, &all);
-		append_rows(map, plan, aftermath->update, &all, true);
+		where = rows_of(map, plan, aftermath->update, &all, true);
 		wrong = EffRectifyWrong(map, plan, aftermath->update, &all, keys_changed);
-		appendStringInfo(&aftermath->update->text, " AND (%s)", wrong);
+		appendStringInfo(&aftermath->update->text, " WHERE %s AND (%s)",
+						 EffConditionSql(aftermath->update, where), wrong);
 		result = lappend(result, aftermath);
 	}
 	return result;
@@ -241,70 +217,61 @@ aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 													planned->rows->nkey);
 	RectifyAftermath *aftermath = palloc0(sizeof(RectifyAftermath));
 	Statement  *st = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
-	const char *separator = " AND (";
+	const Condition *came = EffPlanScopeNow(map, st, "t", &plan->base, planned, &EffScopeMine);
+	const Condition *any = &EffFalse;
 
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffPlanScopeNow(map, st, "t", &plan->base, planned, &EffScopeMine);
-	appendStringInfoString(&st->text, " AND (");
-	EffScopeRows(st, "t", planned->rows, ROWS_ALL);
-	appendStringInfoString(&st->text, ") IS NOT TRUE");
-	foreach_ptr(TableLink, link, planned->own_links ? planned->links :
-				lcons(NULL, list_copy(planned->links)))
+	came = EffConditionAnd(came, EffConditionNot(EffScopeRows(st, "t", planned->rows, ROWS_ALL)));
+	foreach_ptr(TableLink, link, planned->own_links ? planned->links : lcons(NULL, list_copy(planned->links)))
 	{
 		RectifyStep all = {.planned = planned, .part = link ? PART_LINK : PART_OWN_ONCE_SHARED,
 						   .link = link};
 		char	   *wrong = EffRectifyWrong(map, plan, st, &all, keys_changed);
+		const Condition *mine;
 
 		if (strcmp(wrong, "false") == 0)
 			continue;
-		appendStringInfo(&st->text, "%s((%s) AND (", separator, wrong);
-		separator = " OR ";
-		if (link != NULL)
-			append_reach(map, plan, st, link);
-		else
-		{
-			EffOwnershipOthers(map, st, &plan->base, planned);
-			appendStringInfoString(&st->text, ") IS NOT TRUE");
-		}
-		appendStringInfoChar(&st->text, ')');
+		mine = link != NULL ? about_alone(map, plan, st, link) :
+			EffConditionNot(EffOwnershipOthers(map, st, &plan->base, planned->table));
+		any = EffConditionOr(any, EffConditionAnd(EffConditionOf(psprintf("(%s)", wrong), NULL), mine));
 	}
-	if (strcmp(separator, " OR ") != 0)
+	if (any->kind == CONDITION_FALSE)
 		return NIL;
-	appendStringInfoChar(&st->text, ')');
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s", rel->sql,
+					 EffConditionSql(st, EffConditionAnd(came, any)));
 	aftermath->left = st;
 	return list_make1(aftermath);
 }
 
-/* append_rows: the rows of a step, by their keys or, now, by what they are at present. */
-static void
-append_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now)
+/* guarded_rows: the rows of a step that hold no surrogate which must stay. */
+static const Condition *
+guarded_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now)
 {
-	appendStringInfoString(&st->text, " WHERE ");
-	if (step->rows != NULL && !now)
-		EffScopeRows(st, "t", step->rows, ROWS_ALL);
-	else
-		EffPlanScopeNow(map, st, "t", &plan->base, step->planned, &EffScopeMine);
-	if (step->part == PART_LINK && !step->planned->contested)
-	{
-		appendStringInfoString(&st->text, " AND (");
-		append_reach(map, plan, st, step->link);
-	}
+	const Condition *rows = rows_of(map, plan, st, step, now);
+	const char *guards = EffRectifyGuards(map, plan, st, step);
+
+	return guards == NULL ? rows : EffConditionAnd(rows, EffConditionOf(psprintf("(%s)", guards), NULL));
 }
 
-/* append_reach: the value is about this subject alone; closes a parenthesis. */
-static void
-append_reach(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link)
+/* rows_of: the rows of a step, by their keys or, now, by what they are at present. */
+static const Condition *
+rows_of(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now)
 {
-	ScopeOwner	living = {SCOPE_OTHERS, plan->base.subject};
+	const Condition *rows = step->rows != NULL && !now ? EffScopeRows(st, "t", step->rows, ROWS_ALL) :
+		EffPlanScopeNow(map, st, "t", &plan->base, step->planned, &EffScopeMine);
 
-	EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
+	if (step->part == PART_LINK && !step->planned->contested)
+		rows = EffConditionAnd(rows, about_alone(map, plan, st, step->link));
+	return rows;
+}
+
+/* about_alone: a value is about this subject alone; a link that may lead to several makes it about all of them. */
+static const Condition *
+about_alone(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link)
+{
+	ScopeOwner	others = {SCOPE_OTHERS, plan->base.subject};
+	const Condition *mine = EffScopeLink(map, st, "t", link, 0, &EffScopeMine);
+
 	if (link->reverse)
-	{
-		/* a way that may lead to several: the value is about all of them */
-		appendStringInfoString(&st->text, ") AND (");
-		EffScopeLink(map, st, "t", link, 0, &living);
-		appendStringInfoString(&st->text, ") IS NOT TRUE");
-	}
-	else
-		appendStringInfoChar(&st->text, ')');
+		mine = EffConditionAnd(mine, EffConditionNot(EffScopeLink(map, st, "t", link, 0, &others)));
+	return mine;
 }

@@ -222,27 +222,22 @@ restricted_condition(EnforcementStep *step, Statement *st, const BindValues *val
 static char *
 kept_condition(EnforcementStep *step, Statement *st)
 {
-	int			length = st->text.len;
+	const Condition *any = &EffFalse;
 
-	appendStringInfoString(&st->text, "(false");
 	foreach_ptr(RetentionTerm, other, step->others)
 	{
-		char	   *expired = other->policy->on_expiry == EXPIRY_REPORT ? NULL :
-			EffRetentionExpired(other, st);
+		char	   *held = EffRetentionHeld(other, st);
+		char	   *expired = other->policy->on_expiry == EXPIRY_REPORT ? NULL : EffRetentionExpired(other, st);
 
-		appendStringInfo(&st->text, " OR (%s IS TRUE", EffRetentionHeld(other, st));
-		if (expired != NULL)
-			appendStringInfo(&st->text, " AND (%s) IS NOT TRUE", expired);
-		appendStringInfoChar(&st->text, ')');
+		any = EffConditionOr(any, EffConditionOf(expired == NULL ? psprintf("%s IS TRUE", held) :
+												 psprintf("(%s IS TRUE AND (%s) IS NOT TRUE)", held, expired), NULL));
 	}
 	foreach_ptr(RowReference, reference, step->references)
 	{
-		appendStringInfoString(&st->text, " OR ");
-		EffScopeReferenced(st, "t", reference->rel, reference->columns,
-						   reference->source, reference->source_columns, reference->n);
+		any = EffConditionOr(any, EffScopeReferenced(st, "t", reference->rel, reference->columns,
+													 reference->source, reference->source_columns, reference->n));
 	}
-	appendStringInfoChar(&st->text, ')');
-	return EffStatementTake(st, length);
+	return psprintf("(%s)", EffConditionSql(st, any));
 }
 
 /* anonymize_rows writes the surrogates of the step's columns, and returns the number of rows. */

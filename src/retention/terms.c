@@ -134,26 +134,13 @@ EffRetentionIndeterminate(RetentionTerm *term, Statement *st)
 char *
 EffRetentionScope(DataMap *map, RetentionTerm *term, Statement *st)
 {
-	int			length = st->text.len;
-	ListCell   *lc;
+	const Condition *any = term->claims == NIL ? &EffTrue : &EffFalse;
 
-	if (term->claims == NIL)
-		return "true";
-	appendStringInfoChar(&st->text, '(');
-	foreach(lc, term->claims)
+	foreach_ptr(OwnerClaim, claim, term->claims)
 	{
-		OwnerClaim *claim = lfirst(lc);
-
-		if (foreach_current_index(lc) > 0)
-			appendStringInfoString(&st->text, " OR ");
-		if (!EffScopeOpen(map, st, "t", claim->subject, claim->link))
-		{
-			(void) EffStatementTake(st, length);
-			return "true";
-		}
+		any = EffConditionOr(any, EffScopeOpen(map, st, "t", claim->subject, claim->link));
 	}
-	appendStringInfoChar(&st->text, ')');
-	return EffStatementTake(st, length);
+	return psprintf("(%s)", EffConditionSql(st, any));
 }
 
 /*
@@ -163,24 +150,14 @@ EffRetentionScope(DataMap *map, RetentionTerm *term, Statement *st)
 char *
 EffRetentionOwned(DataMap *map, List *claims, Statement *st, const ScopeOwner *owner)
 {
-	int			length = st->text.len;
-	ListCell   *lc;
+	const Condition *any = &EffFalse;
 
-	if (claims == NIL)
-		return "false";
-	foreach(lc, claims)
+	foreach_ptr(OwnerClaim, claim, claims)
 	{
-		OwnerClaim *claim = lfirst(lc);
-
-		appendStringInfoString(&st->text, foreach_current_index(lc) > 0 ? " OR (" : "((");
-		if (claim->link == NULL)
-			EffScopeSubject(map, st, "t", claim->subject, owner);
-		else
-			EffScopeLink(map, st, "t", claim->link, 0, owner);
-		appendStringInfoChar(&st->text, ')');
+		any = EffConditionOr(any, claim->link == NULL ? EffScopeSubject(map, st, "t", claim->subject, owner) :
+							 EffScopeLink(map, st, "t", claim->link, 0, owner));
 	}
-	appendStringInfoChar(&st->text, ')');
-	return EffStatementTake(st, length);
+	return psprintf("(%s)", EffConditionSql(st, any));
 }
 
 /*

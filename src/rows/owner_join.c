@@ -101,7 +101,7 @@ EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *lin
 						 hop->target->sql, next);
 		for (int k = 0; k < hop->n; k++)
 		{
-			EffScopeAppendEqual(&join->where, EffScopeJoinSide(alias, hop->source, hop->source_columns[k],
+			EffScopeAppendEqual(&join->where, EffScopeJoinSide(st, alias, hop->source, hop->source_columns[k],
 												 hop->target, hop->target_columns[k]),
 						 EffColumnSql(next, hop->target, hop->target_columns[k]),
 						 EffRelationColumn(hop->target, hop->target_columns[k])->type);

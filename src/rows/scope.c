@@ -16,13 +16,20 @@
 static void join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 					   const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
 					   bool by_key, bool by_row);
+static const Condition *subject_condition(Statement *st, const char *alias, MapTable *subject);
+static void append_subject(Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner);
+static void append_link(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+						const ScopeOwner *owner);
+static void append_key_of(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+						  MapTable *subject, const AttrNumber *target_columns, int n, const ScopeOwner *owner);
 static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
 					   const ScopeOwner *owner);
 static const char *key_param(Statement *st, EffParamKind kind, MapTable *subject, int place);
 static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind);
 static void append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 						  EffRelation *key_rel, const AttrNumber *key_columns, const char **params, int n);
-static void append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, const char *where);
+static char *where_sql(Statement *st, const char *alias, EffRelation *rel, const char *where);
+static void append_where(Statement *st, const char *alias, EffRelation *rel, const char *where);
 static List *add_read(List *reads, Oid relid, AttrNumber attnum);
 static List *add_where_reads(List *reads, EffRelation *rel, const char *where);
 
@@ -32,37 +39,86 @@ const ScopeOwner EffScopeCall = {.whose = SCOPE_CALL};
 const ScopeOwner EffScopeAny = {.whose = SCOPE_ANY};
 const ScopeOwner EffScopeRestricted = {.whose = SCOPE_RESTRICTED};
 
-void
+/*
+ * EffScopeSubject returns the condition that a row of the subject table is that
+ * of whom the scope names.
+ */
+const Condition *
 EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
 {
-	EffScopeKey(st, alias, subject->rel, subject->key, subject, subject->key, subject->nkey, owner);
-	if (!owner->regardless)
-		append_where(map, st, alias, subject->rel, subject->label->subject_where);
+	ConditionMark mark = EffConditionBegin(st);
+
+	append_subject(st, alias, subject, owner);
+	return EffConditionEnd(st, &mark);
 }
 
-void
+/*
+ * EffScopeLink returns the condition that a row of the table at the i-th hop of a
+ * link belongs to whom the scope names, by that link.
+ */
+const Condition *
 EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
 {
-	char	   *where;
+	ConditionMark mark = EffConditionBegin(st);
 
-	if (i == list_length(link->hops))
-	{
-		EffScopeSubject(map, st, alias, link->subject, owner);
-		return;
-	}
-	append_hop(map, st, alias, link, i, owner);
-	where = owner->regardless ? NULL : EffScopeWhereAt(map, alias, link, i, NULL);
-	if (where != NULL)
-		appendStringInfo(&st->text, " AND (%s)", where);
+	append_link(map, st, alias, link, i, owner);
+	return EffConditionEnd(st, &mark);
 }
 
-void
+/*
+ * EffScopeReach returns the condition that a link reaches a row of its own table,
+ * whatever "where" says of the row or of those on the way.
+ */
+const Condition *
 EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link, const ScopeOwner *owner)
 {
+	ConditionMark mark = EffConditionBegin(st);
 	ScopeOwner	regardless = *owner;
 
 	regardless.regardless = true;
 	append_hop(map, st, alias, link, 0, &regardless);
+	return EffConditionEnd(st, &mark);
+}
+
+/*
+ * EffScopeKey returns the condition that columns of a row hold an identifier of
+ * whom the scope names.  A row with a NULL in one of them is nobody's.
+ */
+const Condition *
+EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+			MapTable *subject, const AttrNumber *target_columns, int n, const ScopeOwner *owner)
+{
+	ConditionMark mark = EffConditionBegin(st);
+
+	append_key_of(st, alias, rel, columns, subject, target_columns, n, owner);
+	return EffConditionEnd(st, &mark);
+}
+
+static void
+append_subject(Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
+{
+	append_key_of(st, alias, subject->rel, subject->key, subject, subject->key, subject->nkey, owner);
+	if (!owner->regardless)
+		append_where(st, alias, subject->rel, subject->label->subject_where);
+}
+
+static void
+append_link(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+{
+	char	   *where;
+	Bitmapset  *columns = NULL;
+
+	if (i == list_length(link->hops))
+	{
+		append_subject(st, alias, link->subject, owner);
+		return;
+	}
+	append_hop(map, st, alias, link, i, owner);
+	where = owner->regardless ? NULL : EffScopeWhereAt(map, alias, link, i, &columns);
+	if (where == NULL)
+		return;
+	appendStringInfo(&st->text, " AND (%s)", where);
+	EffStatementReads(st, alias, columns);
 }
 
 /* EffScopeHasParents: keys of a type without arrays cannot be a parameter. */
@@ -83,26 +139,38 @@ EffScopeFindParents(DataMap *map, TableLink *link)
 
 	st->limit = MAX_PARENTS + 1;
 	appendStringInfo(&st->text, "SELECT %s FROM %s%s t WHERE ",
-					 EffColumnSql("t", hop->target, hop->target_columns[0]),
+					 EffStatementColumn(st, "t", hop->target, hop->target_columns[0]),
 					 EffScopeOnly(hop->target, hop->fk != NULL), hop->target->sql);
-	EffScopeLink(map, st, "t", link, 1, &EffScopeMine);
+	append_link(map, st, "t", link, 1, &EffScopeMine);
 	return st;
 }
 
-void
+/*
+ * EffScopeByReferencedKeys returns the condition of EffScopeLink() for the link's
+ * own table, by the keys of what its rows reference.
+ */
+const Condition *
 EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents)
 {
+	ConditionMark mark = EffConditionBegin(st);
 	JoinHop    *hop = linitial(link->hops);
-	char	   *where = EffScopeWhereAt(map, alias, link, 0, NULL);
+	Bitmapset  *columns = NULL;
+	char	   *where = EffScopeWhereAt(map, alias, link, 0, &columns);
 
-	EffScopeAppendEqual(&st->text, EffScopeJoinSide(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
-				 psprintf("ANY (%s)", EffStatementParam(st, PARAM_PARENTS, 0, parents, 0, parents->type)),
-				 EffRelationColumn(hop->target, hop->target_columns[0])->type);
+	EffScopeAppendEqual(&st->text, EffScopeJoinSide(st, alias, hop->source, hop->source_columns[0],
+													hop->target, hop->target_columns[0]),
+						psprintf("ANY (%s)", EffStatementParam(st, PARAM_PARENTS, 0, parents, 0, parents->type)),
+						EffRelationColumn(hop->target, hop->target_columns[0])->type);
 	EffScopeAppendCarried(st, alias, link, 0, &EffScopeMine);
 	if (where != NULL)
+	{
 		appendStringInfo(&st->text, " AND (%s)", where);
+		EffStatementReads(st, alias, columns);
+	}
+	return EffConditionEnd(st, &mark);
 }
 
+/* EffScopeHasWhere returns whether a "where" leaves out rows that a link, or with NULL being a subject, reaches. */
 bool
 EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link)
 {
@@ -113,27 +181,40 @@ EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link)
 	return any;
 }
 
-bool
+/*
+ * EffScopeOpen returns the condition of rows that a link, or with link NULL being
+ * a subject, may be about: those that somebody has by it, and those that nobody
+ * has but its "where" lets through.  Without "where" that is every row.
+ */
+const Condition *
 EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link)
 {
-	const char *subject_where = subject->label->subject_where;
-	char	   *where;
+	const Condition *where = &EffTrue;
+	const Condition *owned;
+	const Condition *reached;
+	Bitmapset  *columns = NULL;
+	char	   *text;
 
 	if (!EffScopeHasWhere(map, subject, link))
-		return false;
+		return &EffTrue;
 	if (link == NULL)
-	{
-		appendStringInfo(&st->text, "(%s)",
-						 EffExpressionAnalyze(subject->rel, alias, subject_where, NULL, "where")->sql);
-		return true;
-	}
-	where = EffScopeWhereAt(map, alias, link, 0, NULL);
-	appendStringInfoChar(&st->text, '(');
-	EffScopeLink(map, st, alias, link, 0, &EffScopeAny);
-	appendStringInfoString(&st->text, " OR (");
-	EffScopeReach(map, st, alias, link, &EffScopeAny);
-	appendStringInfo(&st->text, ") IS NOT TRUE%s%s%s)", where ? " AND (" : "", where ? where : "", where ? ")" : "");
-	return true;
+		return subject_condition(st, alias, subject);
+	text = EffScopeWhereAt(map, alias, link, 0, &columns);
+	if (text != NULL)
+		where = EffConditionOf(psprintf("(%s)", text), columns);
+	owned = EffScopeLink(map, st, alias, link, 0, &EffScopeAny);
+	reached = EffScopeReach(map, st, alias, link, &EffScopeAny);
+	return EffConditionOr(owned, EffConditionAnd(EffConditionNot(reached), where));
+}
+
+/* subject_condition is the "where" of a subject table, which has one. */
+static const Condition *
+subject_condition(Statement *st, const char *alias, MapTable *subject)
+{
+	ConditionMark mark = EffConditionBegin(st);
+
+	appendStringInfo(&st->text, "(%s)", where_sql(st, alias, subject->rel, subject->label->subject_where));
+	return EffConditionEnd(st, &mark);
 }
 
 /* append_hop joins the i-th hop and what lies behind it. */
@@ -145,7 +226,7 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 
 	if (i == list_length(link->hops) - 1 && EffLinkCarriesKey(link))
 		/* the row carries the key: it is found also where the subject's row is gone */
-		EffScopeKey(st, alias, hop->source, hop->source_columns,
+		append_key_of(st, alias, hop->source, hop->source_columns,
 					link->subject, hop->target_columns, hop->n, owner);
 	else if (owner->either && i == 0 && hop->n == 1 &&
 			 EffEqualitySchema(EffRelationColumn(hop->target, hop->target_columns[0])->type) == NULL)
@@ -153,10 +234,10 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 		/* an IN under an OR would be asked of every row of the table */
 		inner = EffStatementAlias(st);
 		appendStringInfo(&st->text, "%s = ANY (ARRAY(SELECT %s FROM %s%s %s WHERE ",
-						 EffScopeJoinSide(alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
-						 EffColumnSql(inner, hop->target, hop->target_columns[0]),
+						 EffScopeJoinSide(st, alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
+						 EffStatementColumn(st, inner, hop->target, hop->target_columns[0]),
 						 EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse), hop->target->sql, inner);
-		EffScopeLink(map, st, inner, link, i + 1, owner);
+		append_link(map, st, inner, link, i + 1, owner);
 		appendStringInfoString(&st->text, "))");
 		EffScopeAppendCarried(st, alias, link, i, owner);
 	}
@@ -166,7 +247,7 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 		join_begin(st, alias, hop->source, hop->source_columns,
 				   inner, hop->target, hop->target_columns, hop->n, hop->fk != NULL && !hop->reverse,
 				   owner->whose != SCOPE_MINE && owner->whose != SCOPE_CALL);
-		EffScopeLink(map, st, inner, link, i + 1, owner);
+		append_link(map, st, inner, link, i + 1, owner);
 		appendStringInfoChar(&st->text, ')');
 		EffScopeAppendCarried(st, alias, link, i, owner);
 	}
@@ -213,16 +294,24 @@ EffScopeAppendCarried(Statement *st, const char *alias, TableLink *link, int i, 
 	}
 }
 
-void
+/* EffScopeRows returns the condition that a row's key is in a part of the run's row set. */
+const Condition *
 EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part)
 {
+	ConditionMark mark = EffConditionBegin(st);
+
 	append_rows(st, alias, rows, part, PARAM_ROWS);
+	return EffConditionEnd(st, &mark);
 }
 
-void
+/* EffScopeCallRows returns the same condition for the row sets of all subjects of the call. */
+const Condition *
 EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows, int part)
 {
+	ConditionMark mark = EffConditionBegin(st);
+
 	append_rows(st, alias, rows, part, PARAM_CALL_ROWS);
+	return EffConditionEnd(st, &mark);
 }
 
 static void
@@ -233,7 +322,7 @@ append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffP
 
 	if (rows->nkey == 1)
 	{
-		EffScopeAppendEqual(&st->text, EffColumnSql(alias, rows->rel, rows->key[0]),
+		EffScopeAppendEqual(&st->text, EffStatementColumn(st, alias, rows->rel, rows->key[0]),
 					 psprintf("ANY (%s)", EffStatementParam(st, kind, 0, rows, part, EffBaseType(column->type))),
 					 column->type);
 		return;
@@ -246,11 +335,21 @@ append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffP
 	append_tuples(st, alias, rows->rel, rows->key, rows->rel, rows->key, param, rows->nkey);
 }
 
-void
-EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-				  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n, bool by_key)
+/*
+ * EffScopeJoin returns the condition that a row's columns equal those of a row of
+ * another table, of the alias inner, which meets a condition of its own.
+ */
+const Condition *
+EffScopeJoin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+			 const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
+			 bool by_key, const Condition *condition)
 {
+	ConditionMark mark = EffConditionBegin(st);
+
 	join_begin(st, alias, rel, columns, inner, target, target_columns, n, by_key, false);
+	EffConditionAppend(st, condition);
+	appendStringInfoChar(&st->text, ')');
+	return EffConditionEnd(st, &mark);
 }
 
 /*
@@ -272,8 +371,8 @@ join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 		appendStringInfo(&st->text, "EXISTS (SELECT FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
 		for (int i = 0; i < n; i++)
 		{
-			EffScopeAppendEqual(&st->text, EffColumnSql(inner, target, target_columns[i]),
-						 EffScopeJoinSide(alias, rel, columns[i], target, target_columns[i]),
+			EffScopeAppendEqual(&st->text, EffStatementColumn(st, inner, target, target_columns[i]),
+						 EffScopeJoinSide(st, alias, rel, columns[i], target, target_columns[i]),
 						 EffRelationColumn(target, target_columns[i])->type);
 			appendStringInfoString(&st->text, " AND ");
 		}
@@ -283,17 +382,22 @@ join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 		appendStringInfoChar(&st->text, '(');
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
-						 EffScopeJoinSide(alias, rel, columns[i], target, target_columns[i]));
+						 EffScopeJoinSide(st, alias, rel, columns[i], target, target_columns[i]));
 	appendStringInfo(&st->text, "%s IN (SELECT ", n > 1 ? ")" : "");
 	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(inner, target, target_columns[i]));
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffStatementColumn(st, inner, target, target_columns[i]));
 	appendStringInfo(&st->text, " FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
 }
 
-void
+/*
+ * EffScopeReferenced returns the condition that a row of another table has the
+ * values of a row, or references it; the row itself does not count.
+ */
+const Condition *
 EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 				   EffRelation *source, const AttrNumber *source_columns, int n)
 {
+	ConditionMark mark = EffConditionBegin(st);
 	char	   *inner = EffStatementAlias(st);
 
 	appendStringInfo(&st->text, "EXISTS (SELECT FROM %s %s WHERE ", source->sql, inner);
@@ -301,12 +405,13 @@ EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const Att
 	{
 		if (i > 0)
 			appendStringInfoString(&st->text, " AND ");
-		EffScopeAppendEqual(&st->text, EffScopeJoinSide(inner, source, source_columns[i], rel, columns[i]),
-					 EffColumnSql(alias, rel, columns[i]), EffRelationColumn(rel, columns[i])->type);
+		EffScopeAppendEqual(&st->text, EffScopeJoinSide(st, inner, source, source_columns[i], rel, columns[i]),
+					 EffStatementColumn(st, alias, rel, columns[i]), EffRelationColumn(rel, columns[i])->type);
 	}
 	if (list_member_oid(source->inheritors, rel->oid) || list_member_oid(rel->inheritors, source->oid))
 		appendStringInfo(&st->text, " AND (%s.tableoid, %s.ctid) <> (%s.tableoid, %s.ctid)", inner, inner, alias, alias);
 	appendStringInfoChar(&st->text, ')');
+	return EffConditionEnd(st, &mark);
 }
 
 /*
@@ -320,11 +425,11 @@ EffScopeOnly(EffRelation *target, bool by_key)
 }
 
 /*
- * EffScopeKey compares columns with identifiers.  NULLs, nobody's, are neither
+ * append_key_of compares columns with identifiers.  NULLs, nobody's, are neither
  * living nor dead.
  */
-void
-EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+static void
+append_key_of(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 			MapTable *subject, const AttrNumber *target_columns, int n, const ScopeOwner *owner)
 {
 	if (owner->whose == SCOPE_MINE || owner->whose == SCOPE_CALL)
@@ -341,14 +446,14 @@ EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber
 	if (owner->whose == SCOPE_ANY)
 	{
 		for (int i = 0; i < n; i++)
-			appendStringInfo(&st->text, "%s%s IS NOT NULL", i > 0 ? " AND " : "", EffColumnSql(alias, rel, columns[i]));
+			appendStringInfo(&st->text, "%s%s IS NOT NULL", i > 0 ? " AND " : "", EffStatementColumn(st, alias, rel, columns[i]));
 		return;
 	}
 	appendStringInfoChar(&st->text, '(');
 	if (owner->whose == SCOPE_OTHERS)
 	{
 		for (int i = 0; i < n; i++)
-			appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql(alias, rel, columns[i]));
+			appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffStatementColumn(st, alias, rel, columns[i]));
 		appendStringInfoChar(&st->text, '(');
 	}
 	EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n, PARAM_ERASED);
@@ -419,7 +524,7 @@ EffScopeAppendKey(Statement *st, const char *alias, EffRelation *rel, const Attr
 	{
 		if (n > 1)
 			appendStringInfoString(&st->text, i > 0 ? " AND " : "(");
-		EffScopeAppendEqual(&st->text, EffColumnSql(alias, rel, columns[i]),
+		EffScopeAppendEqual(&st->text, EffStatementColumn(st, alias, rel, columns[i]),
 					 kind == PARAM_KEY ? param[i] : psprintf("ANY (%s)", param[i]),
 					 EffRelationColumn(subject->rel, target_columns[i])->type);
 	}
@@ -450,7 +555,7 @@ append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 	if (!foreign)
 		appendStringInfoChar(&st->text, '(');
 	for (int i = 0; i < n && !foreign; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql(alias, rel, columns[i]));
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffStatementColumn(st, alias, rel, columns[i]));
 	appendStringInfoString(&st->text, foreign ? "EXISTS (SELECT FROM ROWS FROM (" : ") IN (SELECT * FROM ROWS FROM (");
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "", params[i]);
@@ -460,7 +565,7 @@ append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 	for (int i = 0; i < n && foreign; i++)
 	{
 		appendStringInfoString(&st->text, i > 0 ? " AND " : ") WHERE ");
-		EffScopeAppendEqual(&st->text, EffColumnSql(alias, rel, columns[i]), psprintf("k.k%d", i + 1),
+		EffScopeAppendEqual(&st->text, EffStatementColumn(st, alias, rel, columns[i]), psprintf("k.k%d", i + 1),
 					 EffRelationColumn(key_rel, key_columns[i])->type);
 	}
 	appendStringInfoChar(&st->text, ')');
@@ -468,10 +573,10 @@ append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 
 /* EffScopeJoinSide: columns of two collations are compared by that of the target, as foreign keys are. */
 char *
-EffScopeJoinSide(const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum)
+EffScopeJoinSide(Statement *st, const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum)
 {
 	Oid			collation = EffRelationColumn(target, target_attnum)->collation;
-	char	   *sql = EffColumnSql(alias, rel, attnum);
+	char	   *sql = EffStatementColumn(st, alias, rel, attnum);
 
 	if (!OidIsValid(collation) || EffRelationColumn(rel, attnum)->collation == collation)
 		return sql;
@@ -490,13 +595,21 @@ EffScopeAppendEqual(StringInfo buf, const char *left, const char *right, Oid typ
 		appendStringInfo(buf, "%s = %s", left, right);
 }
 
-/* append_where adds a label's condition, deparsed with every name qualified. */
 static void
-append_where(DataMap *map, Statement *st, const char *alias, EffRelation *rel, const char *where)
+append_where(Statement *st, const char *alias, EffRelation *rel, const char *where)
 {
 	if (where != NULL)
-		appendStringInfo(&st->text, " AND (%s)",
-						 EffExpressionAnalyze(rel, alias, where, NULL, "where")->sql);
+		appendStringInfo(&st->text, " AND (%s)", where_sql(st, alias, rel, where));
+}
+
+/* where_sql is a label's condition, deparsed with every name qualified. */
+static char *
+where_sql(Statement *st, const char *alias, EffRelation *rel, const char *where)
+{
+	EffExpression *expression = EffExpressionAnalyze(rel, alias, where, NULL, "where");
+
+	EffStatementReads(st, alias, expression->columns);
+	return expression->sql;
 }
 
 /*

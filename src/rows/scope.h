@@ -11,6 +11,7 @@
 
 #include "effaced.h"
 #include "map/map.h"
+#include "rows/condition.h"
 #include "rows/statement.h"
 
 /* Columns of a relation that a condition reads */
@@ -46,15 +47,15 @@ extern const ScopeOwner EffScopeAny;
 extern const ScopeOwner EffScopeRestricted;
 
 /* rows of the subject table */
-extern void EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject,
+extern const Condition *EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject,
 							const ScopeOwner *owner);
 
 /* rows of the table at the i-th hop of a link; 0 is the link's own table */
-extern void EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+extern const Condition *EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
 						 const ScopeOwner *owner);
 
 /* the same for the link's own table, whatever "where" says, its own or on the way */
-extern void EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link,
+extern const Condition *EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link,
 						  const ScopeOwner *owner);
 
 /* Whether a "where" leaves out rows that a link, or with link NULL being a subject, reaches */
@@ -65,11 +66,11 @@ extern bool EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link);
  * somebody has by it, and those that nobody has but its "where" lets through.
  * Returns false, and appends nothing, where that is every row.
  */
-extern bool EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link);
+extern const Condition *EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link);
 
 /* rows whose key is in a part of a row set, this subject's or that of all of the call */
-extern void EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part);
-extern void EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows, int part);
+extern const Condition *EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part);
+extern const Condition *EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows, int part);
 
 /*
  * The same rows by what they reference, found beforehand; and the statement that
@@ -77,7 +78,7 @@ extern void EffScopeCallRows(Statement *st, const char *alias, const RowSet *row
  */
 extern bool EffScopeHasParents(TableLink *link);
 extern Statement *EffScopeFindParents(DataMap *map, TableLink *link);
-extern void EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents);
+extern const Condition *EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents);
 
 /*
  * Distinct identifiers of the subjects that a link of rows leads to: "SELECT
@@ -104,17 +105,17 @@ typedef struct OwnerJoin
 extern OwnerJoin *EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *link);
 extern void EffScopeOwnerIs(Statement *st, MapTable *subject, TableLink *link, const OwnerJoin *join);
 
-/* alias.columns joined to a sub-select's; the caller appends the sub-select's condition and ")" */
-extern void EffScopeJoinBegin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-							  const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
-							  bool by_key);
+/* alias.columns equal those of a row of another table that meets a condition; by_key: as a foreign key sees it */
+extern const Condition *EffScopeJoin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+									 const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
+									 bool by_key, const Condition *condition);
 extern const char *EffScopeOnly(EffRelation *target, bool by_key);
 
 /* rows of another table have these values, or reference them; the row itself does not count */
-extern void EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+extern const Condition *EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 							   EffRelation *source, const AttrNumber *source_columns, int n);
 
-extern void EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+extern const Condition *EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 						MapTable *subject, const AttrNumber *target_columns, int n,
 						const ScopeOwner *owner);
 

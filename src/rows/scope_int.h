@@ -13,7 +13,7 @@ extern void EffScopeAppendCarried(Statement *st, const char *alias, TableLink *l
 
 extern void EffScopeAppendKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns, MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind);
 
-extern char *EffScopeJoinSide(const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum);
+extern char *EffScopeJoinSide(Statement *st, const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum);
 
 extern void EffScopeAppendEqual(StringInfo buf, const char *left, const char *right, Oid type);
 

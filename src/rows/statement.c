@@ -77,16 +77,23 @@ EffStatementAlias(Statement *st)
 }
 
 /*
- * EffStatementTake lets a condition be written once and used in several places.
+ * EffStatementColumn returns a column of the row of an alias as SQL, and notes it
+ * in the statement where that is t, the statement's own row.
  */
 char *
-EffStatementTake(Statement *st, int length)
+EffStatementColumn(Statement *st, const char *alias, EffRelation *rel, AttrNumber attnum)
 {
-	char	   *taken = pstrdup(st->text.data + length);
+	if (strcmp(alias, "t") == 0)
+		st->columns = bms_add_member(st->columns, attnum);
+	return EffColumnSql(alias, rel, attnum);
+}
 
-	st->text.len = length;
-	st->text.data[length] = '\0';
-	return taken;
+/* EffStatementReads notes columns that an expression over the row of an alias reads. */
+void
+EffStatementReads(Statement *st, const char *alias, const Bitmapset *columns)
+{
+	if (strcmp(alias, "t") == 0)
+		st->columns = bms_union(st->columns, columns);
 }
 
 /*

@@ -47,6 +47,7 @@ typedef struct Statement
 {
 	StringInfoData text;
 	List	   *params;			/* of StatementParam */
+	Bitmapset  *columns;		/* attnums of the row of alias t that the text reads */
 	int			naliases;		/* h1, h2, ... handed out so far */
 	bool		all;			/* about all subjects of a call, where it speaks of the subject */
 	bool		own_row;		/* about the subject's own row and no other */
@@ -107,8 +108,13 @@ extern Statement *EffStatementNew(int expected, const char *action, EffRelation 
 extern const char *EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
 									 int part, Oid element_type);
 extern char *EffStatementAlias(Statement *st);
-/* cut off and return what was appended since the text had that length */
-extern char *EffStatementTake(Statement *st, int length);
+
+/* A column of a row as SQL; those of the row of alias t are noted in the statement */
+extern char *EffStatementColumn(Statement *st, const char *alias, EffRelation *rel, AttrNumber attnum);
+
+/* Note columns that the text reads of the row of an alias, if that is t */
+extern void EffStatementReads(Statement *st, const char *alias, const Bitmapset *columns);
+
 extern void EffStatementPrepare(Statement *st);
 
 

@@ -11,6 +11,7 @@
 
 #include "effaced.h"
 #include "map/map.h"
+#include "rows/condition.h"
 #include "rows/statement.h"
 
 typedef enum SurrogateKind
@@ -43,6 +44,7 @@ extern char *EffSurrogateSql(Surrogate *surrogate, Statement *st, const char *al
 
 /* the condition that the column still holds a value; NULL for generated columns */
 extern char *EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias);
+extern const Condition *EffSurrogateResidual(Surrogate *surrogate, Statement *st, const char *alias);
 
 /* The value of PARAM_TOKEN for the subject with that identifier */
 extern char *EffSurrogateToken(const Surrogate *surrogate, const char *secret, const char *identifier);

@@ -19,7 +19,7 @@ static char *token_sql(Surrogate *surrogate, Statement *st, const char *alias);
 static bool is_identifier(const Surrogate *surrogate);
 static char *token_place(const Surrogate *surrogate);
 static char *double_backslashes(const char *text);
-static char *key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain);
+static char *key_text_sql(Statement *st, EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain);
 
 /*
  * EffSurrogateSql writes the surrogate as an expression.  Only immutable
@@ -30,13 +30,15 @@ EffSurrogateSql(Surrogate *surrogate, Statement *st, const char *alias)
 {
 	EffColumn  *column = surrogate->column->column;
 	char	   *type = EffTypeSql(column->type, column->typmod);
+	EffExpression *expression;
 
 	switch (surrogate->kind)
 	{
 		case SURROGATE_EXPRESSION:
-			return psprintf("(%s)", EffExpressionAnalyze(surrogate->table->rel, alias,
-														 surrogate->column->label->surrogate,
-														 column, "surrogate")->sql);
+			expression = EffExpressionAnalyze(surrogate->table->rel, alias, surrogate->column->label->surrogate,
+											  column, "surrogate");
+			EffStatementReads(st, alias, expression->columns);
+			return psprintf("(%s)", expression->sql);
 		case SURROGATE_TEXT:
 			if (surrogate->length > 0 && surrogate->length < strlen(TOKEN_PREFIX) + TOKEN_DIGITS)
 				return psprintf("pg_catalog.left('" TOKEN_PREFIX "' || %s, %d)::%s",
@@ -62,7 +64,7 @@ char *
 EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias)
 {
 	EffColumn  *column = surrogate->column->column;
-	char	   *value = EffColumnSql(alias, surrogate->table->rel, column->attnum);
+	char	   *value = EffStatementColumn(st, alias, surrogate->table->rel, column->attnum);
 	char	   *sql;
 	const char *schema;
 
@@ -84,6 +86,22 @@ EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias)
 		return psprintf("(pg_catalog.left(%s::pg_catalog.text, %d) <> '" TOKEN_PREFIX "' OR %s <> %s)",
 						value, (int) strlen(TOKEN_PREFIX), value, sql);
 	return psprintf("%s <> %s", value, sql);
+}
+
+/*
+ * EffSurrogateResidual returns the condition of EffSurrogateResidualSql() as a
+ * value; NULL for generated columns.
+ */
+const Condition *
+EffSurrogateResidual(Surrogate *surrogate, Statement *st, const char *alias)
+{
+	ConditionMark mark;
+
+	if (surrogate->kind == SURROGATE_GENERATED)
+		return NULL;
+	mark = EffConditionBegin(st);
+	appendStringInfoString(&st->text, EffSurrogateResidualSql(surrogate, st, alias));
+	return EffConditionEnd(st, &mark);
 }
 
 /*
@@ -124,7 +142,7 @@ token_sql(Surrogate *surrogate, Statement *st, const char *alias)
 	initStringInfo(&key);
 	for (int i = 0; i < surrogate->nkey; i++)
 	{
-		char	   *part = key_text_sql(rel, surrogate->key[i], alias, &plain);
+		char	   *part = key_text_sql(st, rel, surrogate->key[i], alias, &plain);
 
 		if (surrogate->nkey == 1)
 			appendStringInfo(&key, " || %s", part);
@@ -195,7 +213,7 @@ double_backslashes(const char *text)
  * text may have a backslash.
  */
 static char *
-key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain)
+key_text_sql(Statement *st, EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain)
 {
 	EffColumn  *column = EffRelationColumn(rel, attnum);
 	Oid			base = EffBaseType(column->type);
@@ -212,12 +230,12 @@ key_text_sql(EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain
 	if (category == TYPCATEGORY_STRING || category == TYPCATEGORY_ENUM || category == TYPCATEGORY_BOOLEAN ||
 		category == TYPCATEGORY_NETWORK || category == TYPCATEGORY_BITSTRING || base == UUIDOID || number ||
 		(category == TYPCATEGORY_NUMERIC && base >= FirstNormalObjectId))
-		return psprintf("%s::text", EffColumnSql(alias, rel, attnum));
+		return psprintf("%s::text", EffStatementColumn(st, alias, rel, attnum));
 	EffTypeSend(base, &send);
 	name = get_func_name(send);
 	if (name == NULL)
 		EffGoneObject("function", send);
 	return psprintf("pg_catalog.encode(%s(%s), 'hex')",
 					quote_qualified_identifier(EffSchemaName(get_func_namespace(send)), name),
-					EffColumnSql(alias, rel, attnum));
+					EffStatementColumn(st, alias, rel, attnum));
 }

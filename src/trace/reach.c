@@ -155,15 +155,15 @@ make_statement(Reach *reach, PlannedTable *planned)
 			if (foreach_ptr_index(link) > 30)
 				break;
 			appendStringInfoString(&st->text, " + CASE WHEN ");
-			EffScopeLink(call->map, st, "t", link, 0, &EffScopeMine);
+			EffConditionAppend(st, EffScopeLink(call->map, st, "t", link, 0, &EffScopeMine));
 			appendStringInfo(&st->text, " THEN %d ELSE 0 END", 1 << foreach_ptr_index(link));
 		}
 	appendStringInfo(&st->text, " FROM %s t WHERE t.ctid = ANY (%s) AND (", planned->table->rel->sql,
 					 EffStatementParam(st, PARAM_VALUE, 0, NULL, 0, TIDARRAYOID));
 	if (planned->rows != NULL)
-		EffScopeCallRows(st, "t", planned->rows, ROWS_ALL);
+		EffConditionAppend(st, EffScopeCallRows(st, "t", planned->rows, ROWS_ALL));
 	else
-		EffPlanScopeNow(call->map, st, "t", call->plan, planned, &EffScopeMine);
+		EffConditionAppend(st, EffPlanScopeNow(call->map, st, "t", call->plan, planned, &EffScopeMine));
 	appendStringInfoChar(&st->text, ')');
 	return st;
 }

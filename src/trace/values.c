@@ -222,11 +222,11 @@ append_mine(DataMap *map, Statement *st, MapTable *table, MapTable *subject)
 	bool		any = table == subject;
 
 	if (any)
-		EffScopeSubject(map, st, "t", table, &EffScopeMine);
+		EffConditionAppend(st, EffScopeSubject(map, st, "t", table, &EffScopeMine));
 	foreach_ptr(TableLink, link, links)
 	{
 		appendStringInfoString(&st->text, any ? " OR " : "");
-		EffScopeLink(map, st, "t", link, 0, owner);
+		EffConditionAppend(st, EffScopeLink(map, st, "t", link, 0, owner));
 		any = true;
 	}
 	return any;
@@ -252,23 +252,16 @@ value_condition(DataMap *map, Statement *st, MapTable *table, MapTable *subject,
 static char *
 tied_condition(DataMap *map, Statement *st, MapTable *table, MapTable *subject, const char *name)
 {
-	int			length = st->text.len;
-
 	foreach_ptr(TableLink, link, table->links)
 	{
+		const Condition *about;
+
 		if (link->name == NULL || link->label->role != ROLE_OWNER || strcmp(link->name, name) != 0)
 			continue;
-		appendStringInfoString(&st->text, "((");
-		EffScopeLink(map, st, "t", link, 0, &EffScopeAny);
-		appendStringInfoString(&st->text, ") IS NOT TRUE");
+		about = EffConditionNot(EffScopeLink(map, st, "t", link, 0, &EffScopeAny));
 		if (link->subject == subject)
-		{
-			appendStringInfoString(&st->text, " OR (");
-			EffScopeLink(map, st, "t", link, 0, &EffScopeEither);
-			appendStringInfoChar(&st->text, ')');
-		}
-		appendStringInfoChar(&st->text, ')');
-		return EffStatementTake(st, length);
+			about = EffConditionOr(about, EffScopeLink(map, st, "t", link, 0, &EffScopeEither));
+		return psprintf("(%s)", EffConditionSql(st, about));
 	}
 	return "true";
 }
