@@ -128,6 +128,21 @@ RESET ROLE;
 ALTER TABLE post DISABLE ROW LEVEL SECURITY;
 SELECT * FROM state EXCEPT TABLE before;
 
+-- The columns that an export reads are those that it needs, whatever a surrogate spells.
+BEGIN;
+CREATE TABLE note (id int PRIMARY KEY, person_id int REFERENCES person, mail text, secret text);
+SECURITY LABEL FOR effaced ON TABLE note IS '{"path": "person"}';
+SECURITY LABEL FOR effaced ON COLUMN note.mail IS '{"category": "contact", "surrogate": "''was t.secret''"}';
+INSERT INTO person VALUES (9, 'eve', NULL);
+INSERT INTO note VALUES (1, 9, 'eve', 'hidden');
+GRANT SELECT (id, person_id, mail) ON note TO regress_dpo;
+SELECT effaced_erase('9') -> 'anonymized' AS anonymized;
+UPDATE person SET mail = 'eve is back' WHERE id = 9;
+INSERT INTO note VALUES (2, 9, 'eve is back', 'hidden');
+SET LOCAL ROLE regress_dpo;
+SELECT source, row_key, field, value FROM effaced_export_records('9') ORDER BY source;
+ROLLBACK;
+
 -- Read-only transactions and other isolation levels.
 BEGIN READ ONLY;
 SELECT effaced_rectify('1', '[{"category": "contact", "value": "new"}]');
