@@ -144,8 +144,8 @@ effaced_lock_subject(PG_FUNCTION_ARGS)
  * effaced_ask_producer(call, candidates) runs the statement that asks a producer, as the
  * caller and under the caller's search_path, and returns its answer.  For many
  * candidates the statement is planned anew.  For one candidate a generic plan is kept,
- * since planning would cost more than the answer; it reads index entries of dead rows
- * that wait for VACUUM.  Citus does not work with generic plans.
+ * since planning would cost more than the answer, the more so the more index entries
+ * of dead rows wait for VACUUM.  Citus does not work with generic plans.
  */
 Datum
 effaced_ask_producer(PG_FUNCTION_ARGS)
