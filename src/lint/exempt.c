@@ -59,7 +59,7 @@ effaced_lint_exempt(PG_FUNCTION_ARGS)
 	if (column != NULL && get_attnum(relid, column) <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("relation %s has no column \"%s\"", relation, column),
+				 errmsg("relation \"%s\" has no column \"%s\"", relation, column),
 				 errhint("Give the column_name of the finding, or NULL where it has none.")));
 	if (PG_ARGISNULL(3) || is_blank(text_to_cstring(PG_GETARG_TEXT_PP(3))))
 		ereport(ERROR,

@@ -154,8 +154,8 @@ warn_of_lost_kinds(DataMap *map)
 	foreach(lc, EffLedgerLostKinds(map, LEDGER_RESTRICTIONS))
 		ereport(WARNING,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("restrictions are in force for subjects of kind %s, which no table has",
-						EffQuoteLiteral(lfirst(lc))),
+				 errmsg("restrictions are in force for subjects of kind \"%s\", which no table has",
+						(char *) lfirst(lc)),
 				 errdetail("They keep no rows."),
 				 errhint("SELECT hint FROM %s.effaced_lint() WHERE code = 'lost_kind';",
 						 EffExtensionSchemaSql())));

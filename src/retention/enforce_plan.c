@@ -7,8 +7,6 @@
 #include "base/citus.h"
 #include "retention/enforce_plan.h"
 
-#include "utils/builtins.h"
-
 static void *make_steps(DataMap *map, const void *key);
 static void require_local(RetentionTerm *term);
 static void require_replaceable(DataMap *map, RetentionTerm *term);
@@ -92,8 +90,8 @@ require_local(RetentionTerm *term)
 	if (rel->relkind == RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("retention of column %s.%s cannot be enforced on a foreign table",
-						rel->name, quote_identifier(term->column->column->name)),
+				 errmsg("retention of column \"%s\" of table \"%s\" cannot be enforced on a"
+						" foreign table", term->column->column->name, rel->name),
 				 errhint("Set \"on_expiry\" to \"report\" here, and enforce it where the table"
 						 " is."),
 				 errhidestmt(true)));
@@ -101,9 +99,8 @@ require_local(RetentionTerm *term)
 	if (EffCitusIsRemote(rel->oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("retention of column %s.%s cannot be enforced on a table that Citus"
-						" distributes",
-						rel->name, quote_identifier(term->column->column->name)),
+				 errmsg("retention of column \"%s\" of table \"%s\" cannot be enforced on a"
+						" table that Citus distributes", term->column->column->name, rel->name),
 				 errdetail("Rows of several shards cannot be locked and passed by."),
 				 errhint("Set \"on_expiry\" to \"report\", and erase the subjects that"
 						 " effaced_sweep() names."),
@@ -129,13 +126,13 @@ require_replaceable(DataMap *map, RetentionTerm *term)
 	{
 		for (int i = 0; i < fk->nkeys; i++)
 			if (fk->target_columns[i] == column->attnum)
-				why = psprintf("foreign key %s references it", quote_identifier(fk->name));
+				why = psprintf("foreign key \"%s\" references it", fk->name);
 	}
 	if (why != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_ANONYMIZATION),
-				 errmsg("column %s.%s cannot be anonymized when its retention ends: %s",
-						rel->name, quote_identifier(column->name), why),
+				 errmsg("column \"%s\" of table \"%s\" cannot be anonymized when its retention"
+						" ends: %s", column->name, rel->name, why),
 				 errhint("Set \"on_expiry\" of its retention to \"report\" or \"delete\"."),
 				 errhidestmt(true)));
 }

@@ -337,8 +337,8 @@ not_enforced(EnforcementStep *step)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("rows of %s are not as the enforcement of their retention has to leave them",
-					rel->name),
+			 errmsg("rows of table \"%s\" are not as the enforcement of their retention has to"
+					" leave them", rel->name),
 			 errdetail("A trigger or a rule of the table kept a statement from its work.  This"
 					   " batch was undone, those before it stay."),
 			 errhint("Change the trigger or rule, and call effaced_enforce_retention() again."),

@@ -8,7 +8,6 @@
 #include "retention/terms.h"
 #include "rows/bind.h"
 
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -179,9 +178,9 @@ EffRetentionCutoff(RetentionTerm *term, TimestampTz as_of)
 		(void) EffCatchUserError(context);
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("duration of the retention of column %s.%s reaches further back than a"
-						" timestamp can",
-						term->table->name, quote_identifier(term->column->column->name)),
+				 errmsg("duration of the retention of column \"%s\" of table \"%s\" reaches"
+						" further back than a timestamp can", term->column->column->name,
+						term->table->name),
 				 errhint("Leave \"duration\" out of a retention that never ends."),
 				 errhidestmt(true)));
 	}
