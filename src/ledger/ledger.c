@@ -46,8 +46,8 @@ static bool ask_ledger(const char *ledger, const char *sql, ParamListInfo params
 static void give_history(FunctionCallInfo fcinfo, const char *ledger);
 
 /*
- * effaced_consent_grant(subject_id, purpose, source, subject) and the functions
- * after it are described in doc/reference.md.
+ * effaced_consent_grant(subject_id, purpose, source, subject) records a consent
+ * and returns the id of the record, which is also that of its event.
  */
 Datum
 effaced_consent_grant(PG_FUNCTION_ARGS)
@@ -55,6 +55,7 @@ effaced_consent_grant(PG_FUNCTION_ARGS)
 	return record_consent(fcinfo, true);
 }
 
+/* effaced_consent_withdraw(subject_id, purpose, source, subject) records that a consent ended. */
 Datum
 effaced_consent_withdraw(PG_FUNCTION_ARGS)
 {
@@ -62,8 +63,8 @@ effaced_consent_withdraw(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_consent_status(subject_id, purpose, subject): the latest record
- * counts, and a tie as withdrawn.
+ * effaced_consent_status(subject_id, purpose, subject) returns whether the latest
+ * record is a consent.  Of two records of one moment the withdrawal counts.
  */
 Datum
 effaced_consent_status(PG_FUNCTION_ARGS)
@@ -77,6 +78,7 @@ effaced_consent_status(PG_FUNCTION_ARGS)
 												 EffExtensionSchemaSql()), params));
 }
 
+/* effaced_consent_history(subject_id, subject) returns the records of a subject, oldest first. */
 Datum
 effaced_consent_history(PG_FUNCTION_ARGS)
 {
@@ -84,12 +86,18 @@ effaced_consent_history(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * effaced_restrict(subject_id, purpose, reason, source, subject) records that a
+ * subject's data is not to be processed, for a purpose or, where it is NULL, at
+ * all; it returns the id of the record.
+ */
 Datum
 effaced_restrict(PG_FUNCTION_ARGS)
 {
 	return record_restriction(fcinfo, true);
 }
 
+/* effaced_lift_restriction(...) has the same arguments, and records that a restriction ended. */
 Datum
 effaced_lift_restriction(PG_FUNCTION_ARGS)
 {
@@ -97,8 +105,8 @@ effaced_lift_restriction(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_restriction_status(subject_id, purpose, subject): a restriction of
- * all purposes outweighs those of single ones.
+ * effaced_restriction_status(subject_id, purpose, subject) returns whether a
+ * restriction is in force for the purpose, or one for all purposes.
  */
 Datum
 effaced_restriction_status(PG_FUNCTION_ARGS)
@@ -112,6 +120,7 @@ effaced_restriction_status(PG_FUNCTION_ARGS)
 													 EffExtensionSchemaSql()), params));
 }
 
+/* effaced_restriction_history(subject_id, subject) returns the records of a subject, oldest first. */
 Datum
 effaced_restriction_history(PG_FUNCTION_ARGS)
 {
@@ -150,7 +159,7 @@ record_restriction(FunctionCallInfo fcinfo, bool restricted)
 											   " VALUES ($1, $2, $3, $4, $6, $7)" RECORD_EVENT, schema, schema), params);
 }
 
-/* subject_params: kind and canonical identifier are the first two of n. */
+/* subject_params makes n parameters and fills the first two: kind and canonical identifier. */
 static ParamListInfo
 subject_params(FunctionCallInfo fcinfo, int argno, int n)
 {
@@ -241,6 +250,11 @@ give_history(FunctionCallInfo fcinfo, const char *ledger)
 	EffSpiEnd(&bracket);
 }
 
+/*
+ * EffLedgerPurpose returns a text argument as the purpose of processing, in the
+ * current memory context; NULL, where that is allowed, stands for every purpose.
+ * ERROR ZE005 where it is blank, which nobody would find again.
+ */
 char *
 EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required)
 {
@@ -259,8 +273,13 @@ EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required)
 }
 
 /*
- * EffLedgerRestricted reads the ledger as its owner.  An identifier that does
- * not fit the key any more, since its type was changed, can be nobody's.
+ * EffLedgerRestricted returns the subjects of a kind whose processing is
+ * restricted, for the purpose or for all of them, in the current memory context;
+ * with purpose NULL only the latter, with any those of every purpose.
+ *
+ * The ledger is read as its owner, the identifiers are resolved with the caller's
+ * privileges.  An identifier that does not fit the key any more, because the
+ * key's type was changed, is left out: no row can have it.
  */
 SubjectSet *
 EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
@@ -311,8 +330,9 @@ EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
 }
 
 /*
- * EffLedgerLostKinds: a table that is renamed, or labelled otherwise, may have
- * become one of another kind.
+ * EffLedgerLostKinds returns the kinds of subjects that a ledger has records in
+ * force of and no subject table of the map has, in the current memory context: a
+ * table that was renamed, or labelled anew, may have become one of another kind.
  */
 List *
 EffLedgerLostKinds(DataMap *map, const char *ledger)

@@ -11,10 +11,7 @@
 /* Argument argno of a function; ERROR ZE005 where it is blank, or NULL though required */
 extern char *EffLedgerPurpose(FunctionCallInfo fcinfo, int argno, bool required);
 
-/*
- * Subjects of a kind whose processing is restricted, for a purpose or for all
- * of them; with purpose NULL only the latter, with any those of every purpose.
- */
+/* Subjects of a kind that are restricted, for a purpose or all; with any for whatever purpose */
 extern SubjectSet *EffLedgerRestricted(MapTable *subject, const char *purpose, bool any);
 
 /* Ledgers, by the word for what they record */

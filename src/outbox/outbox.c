@@ -166,6 +166,11 @@ effaced_run_outbox(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * EffOutboxEntries appends to entries one OutboxEntry for each reference of a
+ * subject, and returns the list, which is in the current memory context.  The
+ * entries are not written yet.
+ */
 List *
 EffOutboxEntries(List *entries, const char *subject_id, List *refs)
 {
@@ -182,8 +187,15 @@ EffOutboxEntries(List *entries, const char *subject_id, List *refs)
 }
 
 /*
- * EffOutboxEnqueue calls effaced_outbox_enqueue() once for all subjects of a
- * request.
+ * EffOutboxEnqueue writes the entries of a request to the outbox, in the request's
+ * transaction and as the owner of the outbox, and fills in their ids.  An erasure
+ * appends entries that nobody asked for: a correction that never reached a system
+ * has left an older reference there.
+ *
+ * subjects are the identifiers of those for whom the request is about all tables;
+ * the result has a place for each of them and says whether an entry of the
+ * operation is left, be it of an earlier request.  It is in the current memory
+ * context.
  */
 bool *
 EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const char *payload,
@@ -244,20 +256,23 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
 	return waiting;
 }
 
+/*
+ * EffOutboxWrite adds to the result of a request the entries that were made
+ * ("enqueued") and the registered resolvers that got none ("skipped_resolvers").
+ */
 void
 EffOutboxWrite(EffObject *result, List *entries, List *resolvers)
 {
 	List	   *skipped = NIL;
 
-	foreach_ptr(Resolver, each_resolver, resolvers)
+	foreach_ptr(Resolver, resolver, resolvers)
 	{
-		char	   *name = each_resolver->name;
 		bool		asked = false;
 
-		foreach_ptr(OutboxEntry, each_entry, entries)
-			asked |= strcmp(each_entry->resolver, name) == 0;
+		foreach_ptr(OutboxEntry, entry, entries)
+			asked |= strcmp(entry->resolver, resolver->name) == 0;
 		if (!asked)
-			skipped = lappend(skipped, name);
+			skipped = lappend(skipped, resolver->name);
 	}
 	EffObjectOpenArray(result, "enqueued");
 	foreach_ptr(OutboxEntry, entry, entries)
@@ -271,7 +286,7 @@ EffOutboxWrite(EffObject *result, List *entries, List *resolvers)
 	EffObjectTexts(result, "skipped_resolvers", skipped);
 }
 
-/* add_more: entries that were made besides those asked for. */
+/* add_more appends entries that effaced_outbox_enqueue() made besides those asked for. */
 static List *
 add_more(List *entries, List *subject_ids, List *resolvers)
 {
@@ -308,7 +323,10 @@ result_texts(int column)
 	return texts;
 }
 
-/* is_anything_left: an entry of one of these subjects, or what one still says of them. */
+/*
+ * is_anything_left returns whether an entry of one of these subjects has not
+ * succeeded, or a finished correction still holds one of their references.
+ */
 static bool
 is_anything_left(Datum kind, Datum subjects)
 {

@@ -21,18 +21,13 @@ typedef struct OutboxEntry
 	char	   *entry_id;		/* of the entry that was made */
 } OutboxEntry;
 
+/* Define the settings of retries; call once, when the module is loaded */
 extern void EffOutboxInit(void);
 
 /* Add one entry for each reference (a list of ExternalRef) of a subject to a list */
 extern List *EffOutboxEntries(List *entries, const char *subject_id, List *refs);
 
-/*
- * Make the entries of a request, in its transaction.  subjects are the
- * identifiers of those for whom it was carried out in all tables, NIL where it
- * was restricted; returned is for each of them whether an entry is left, be it
- * of an earlier request.  An erasure may add entries, by references of
- * corrections that did not reach a system.
- */
+/* Write the entries of a request; returns for each of subjects whether an entry of it is left */
 extern bool *EffOutboxEnqueue(const char *operation, const char *kind, List **entries,
 							  const char *payload,
 							  List *subjects);

@@ -46,7 +46,11 @@ static const Condition *mine_by_row(RefBuild *build, Statement *st, PlannedTable
 static const MapCacheSlot ref_slot = {"references to external systems", is_plan_of, build_plan};
 
 /*
- * EffRefPlanForErasure is called once for each plan; it lives as long.
+ * EffRefPlanForErasure fills the sources of references of an erasure's plan, the
+ * first time that it is called for the plan; they live as long as the plan.
+ * Rows that the erasure will delete or change are locked as they are read: a
+ * reference that is written meanwhile would be lost with its row, and its
+ * external system would never be told.
  */
 void
 EffRefPlanForErasure(DataMap *map, ErasurePlan *plan)
@@ -73,7 +77,9 @@ EffRefPlanForErasure(DataMap *map, ErasurePlan *plan)
 }
 
 /*
- * EffRefPlanGet makes a plan that has nothing but what it takes to read.
+ * EffRefPlanGet returns a plan that only reads references: it has sources, and
+ * the row sets and owners that they need, and no steps.  It is made once per map,
+ * kind of subject and owner, and lives as long as the map.
  */
 RequestPlan *
 EffRefPlanGet(DataMap *map, MapTable *subject, RefOwner owner)
@@ -114,6 +120,10 @@ build_plan(DataMap *map, const void *key)
 	return plan;
 }
 
+/*
+ * EffRefPlanCheck returns where each column that the plan reads references from
+ * names a registered resolver; ERROR ZE006 where one does not.
+ */
 void
 EffRefPlanCheck(RequestPlan *plan, List *resolvers)
 {

@@ -1,6 +1,7 @@
 /*
  * refs.c
- *	  Reads the references to external systems that a request is given.
+ *	  References to external systems: reads those that a request is given, unites
+ *	  and writes them.
  */
 #include "postgres.h"
 
@@ -74,6 +75,11 @@ EffRefsRead(Jsonb *refs, List *resolvers)
 	return list;
 }
 
+/*
+ * EffRefsRequireResolver returns where the resolver that a column's "ref" names is
+ * registered, ERROR ZE006 where it is not: a reference would be read and nobody
+ * told.
+ */
 void
 EffRefsRequireResolver(List *resolvers, MapTable *table, MapColumn *column)
 {
@@ -90,8 +96,9 @@ EffRefsRequireResolver(List *resolvers, MapTable *table, MapColumn *column)
 }
 
 /*
- * EffRefsUnite keeps the order; a subject may have thousands, so that they are
- * sorted to find out which are the same.
+ * EffRefsUnite returns a new list of the references of both lists, each of them
+ * once, in their order.  Equal references are found by sorting, because a subject
+ * may have thousands.
  */
 List *
 EffRefsUnite(List *refs, List *others)
@@ -113,6 +120,10 @@ EffRefsUnite(List *refs, List *others)
 	return united;
 }
 
+/*
+ * EffRefJson returns a reference as JSON text, as resolvers get it, in the current
+ * memory context.
+ */
 char *
 EffRefJson(const ExternalRef *ref)
 {
@@ -128,7 +139,7 @@ EffRefJson(const ExternalRef *ref)
 	return buf.data;
 }
 
-/* compare_places: the first of those that are the same comes first. */
+/* compare_places sorts equal references by their places in the list. */
 static int
 compare_places(const void *a, const void *b)
 {

@@ -17,7 +17,9 @@ static EffOwnStatement read_resolvers = {
 };
 
 /*
- * EffResolvers reads the registry, as the owner: who may erase need not see it.
+ * EffResolvers returns all registered resolvers, a list of Resolver by name, in
+ * the current memory context.  It reads the registry as its owner: who may erase
+ * need not be allowed to read it.
  */
 List *
 EffResolvers(void)
@@ -44,6 +46,7 @@ EffResolvers(void)
 	return resolvers;
 }
 
+/* EffResolverByName returns the resolver of that name, NULL where there is none. */
 Resolver *
 EffResolverByName(List *resolvers, const char *name)
 {
@@ -56,9 +59,14 @@ EffResolverByName(List *resolvers, const char *name)
 }
 
 /*
- * EffResolverCall: the message of an error may hold anything, so only its
- * SQLSTATE is kept.  A cancel is raised again.  What the function sets, its role
- * too, is not for the next one.
+ * EffResolverCall calls a function that somebody registered, with the caller's
+ * privileges and settings and in a subtransaction, and returns its result in the
+ * current memory context.  Where the function fails it returns NULL, and sqlstate
+ * is the five letters of the error: the message may hold anything and is dropped.
+ * Where the function returns NULL both are NULL.  A cancel is raised again.
+ *
+ * Settings and role that the function leaves behind are taken back.  With at_end
+ * its deferred constraints are checked too, inside the subtransaction.
  */
 Jsonb *
 EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char **sqlstate)

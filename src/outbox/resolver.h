@@ -19,11 +19,7 @@ typedef struct Resolver
 extern List *EffResolvers(void);	/* of Resolver, by name */
 extern Resolver *EffResolverByName(List *resolvers, const char *name);
 
-/*
- * Call a function with one or two jsonb arguments, with the caller's privileges
- * and in a subtransaction.  NULL and the SQLSTATE where it fails, NULL and NULL
- * where it returns NULL.  With at_end its deferred constraints are checked too.
- */
+/* Call a function with one or two jsonb arguments; where it fails: NULL, and its SQLSTATE */
 extern Jsonb *EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end,
 							  char **sqlstate);
 
