@@ -128,7 +128,7 @@ EffErase(const EraseRequest *request)
 {
 	Erasure    *erasure = palloc0(sizeof(Erasure));
 	TimestampTz requested_at = GetCurrentTimestamp();
-	Call *call;
+	Call	   *call;
 	ErasurePlan *plan;
 	List	   *refs;
 	EffBracket	pin;
@@ -183,7 +183,7 @@ begin_call(const EraseRequest *request)
 static void
 erase_rows(Erasure *erasure)
 {
-	Call *call = erasure->call;
+	Call	   *call = erasure->call;
 	ErasurePlan *plan = call->erasure;
 	EffBracket	bracket;
 
@@ -213,7 +213,7 @@ erase_rows(Erasure *erasure)
 static void
 enqueue(Erasure *erasure, List *refs)
 {
-	Call *call = erasure->call;
+	Call	   *call = erasure->call;
 	List	   *finished = NIL;	/* subjects that may have nothing left to be done */
 	int			asked_for;
 	bool	   *waiting;
@@ -333,7 +333,10 @@ events_of(ErasedSubject *subject, TimestampTz requested_at)
 	return events;
 }
 
-/* step_payload says what a step did; the same is said for many subjects, and kept. */
+/*
+ * step_payload returns what an event says of a step.  Most steps change few rows of
+ * a subject, so payloads of small counts are kept with the step for the next one.
+ */
 static Jsonb *
 step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows)
 {
@@ -395,7 +398,7 @@ write_restriction(EffObject *payload, ErasurePlan *plan)
 
 	if (plan->base.restricted == NIL)
 		return;
-	foreach_ptr(PlannedTable, each_table, plan->base.tables)
-		names = lappend(names, each_table->table->name);
+	foreach_ptr(PlannedTable, planned, plan->base.tables)
+		names = lappend(names, planned->table->name);
 	EffObjectTexts(payload, "tables", names);
 }

@@ -32,7 +32,7 @@ typedef struct ErasedSubject
 /* What an erasure did */
 typedef struct Erasure
 {
-	Call *call;			/* map, plan and subjects */
+	Call	   *call;			/* map, plan and subjects */
 	ErasedSubject *subjects;	/* call->nkeys of them, in order of their canonical identifiers */
 	uint64	   *totals;			/* rows by step; a row of several subjects counts once */
 	uint64		not_found;		/* subjects without a row of their own */

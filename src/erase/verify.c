@@ -25,7 +25,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 	MapTable   *subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	SubjectKey *key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 	RequestPlan *plan = &EffPlanGet(map, subject, NIL)->base;
-	Call *call = EffExecNew(map, plan, &key, 1);
+	Call	   *call = EffExecNew(map, plan, &key, 1);
 	List	   *verdicts = NIL;
 	List	   *accessible = NIL;
 	uint64		residual = 0;
@@ -54,7 +54,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 	write_verdicts(&object, "residual", verdicts, offsetof(TableVerdict, residual));
 	write_verdicts(&object, "surviving", verdicts, offsetof(TableVerdict, surviving));
 	write_verdicts(&object, "excluded", verdicts, offsetof(TableVerdict, excluded));
-	/* what the subject may look into, though it is others' */
+	/* rows that the subject may access and others own */
 	if (accessible != NIL)
 		write_verdicts(&object, "accessible", accessible, offsetof(TableVerdict, surviving));
 	MemoryContextSwitchTo(context);	/* to outlive the bracket */

@@ -157,7 +157,7 @@ add_tables(Bundle *bundle, const ExportRequest *request)
 {
 	ExportPlan *plan = EffExportPlanGet(request->map, request->subject, request->key);
 	SubjectKey *key = request->key;
-	Call *call = EffExecNew(request->map, &plan->base, &key, 1);
+	Call	   *call = EffExecNew(request->map, &plan->base, &key, 1);
 
 	call->read_only = true;
 	foreach_ptr(ExportSource, source, plan->sources)

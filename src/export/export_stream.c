@@ -28,7 +28,7 @@ typedef struct RecordStream
 	MapTable   *subject;
 	SubjectKey *key;
 	ExportPlan *plan;
-	Call *call;
+	Call	   *call;
 	ExpandedRecordHeader *record;	/* the one that is given; points into batch and plan */
 	uint64		count;			/* records given */
 

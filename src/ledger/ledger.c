@@ -120,7 +120,10 @@ effaced_restriction_status(PG_FUNCTION_ARGS)
 													 EffExtensionSchemaSql()), params));
 }
 
-/* effaced_restriction_history(subject_id, subject) returns the records of a subject, oldest first. */
+/*
+ * effaced_restriction_history(subject_id, subject) returns the records of a
+ * subject, oldest first.
+ */
 Datum
 effaced_restriction_history(PG_FUNCTION_ARGS)
 {

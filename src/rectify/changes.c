@@ -14,7 +14,9 @@ static bool is_corrected(RectifyPlan *plan, Oid relid, AttrNumber attnum);
 static bool follows(RectifyPlan *plan, Oid relid, AttrNumber attnum);
 
 /*
- * EffRectifyFollow goes on until nothing new follows.
+ * EffRectifyFollow fills plan->follows: the columns that change because a foreign
+ * key's ON UPDATE copies a column that is written, or one that follows.  The other
+ * functions of this file need it.
  */
 void
 EffRectifyFollow(DataMap *map, RectifyPlan *plan)
@@ -43,8 +45,9 @@ EffRectifyFollow(DataMap *map, RectifyPlan *plan)
 }
 
 /*
- * EffRectifyChangesRead: a column that is read is written, or follows one that
- * is.
+ * EffRectifyChangesRead returns whether some column of reads (a list of ScopeRead)
+ * changes.  Rows that are found by such columns have to be found before anything
+ * is written.
  */
 bool
 EffRectifyChangesRead(RectifyPlan *plan, List *reads)
@@ -60,9 +63,7 @@ EffRectifyChangesRead(RectifyPlan *plan, List *reads)
 	return false;
 }
 
-/*
- * EffRectifyChangesKey: the columns are those by which rows are found.
- */
+/* EffRectifyChangesKey returns whether one of n columns of a table is written or follows. */
 bool
 EffRectifyChangesKey(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n)
 {
@@ -72,9 +73,7 @@ EffRectifyChangesKey(RectifyPlan *plan, MapTable *table, const AttrNumber *colum
 	return false;
 }
 
-/*
- * EffRectifyFollowsKey: they change when another table's are written.
- */
+/* EffRectifyFollowsKey returns whether one of n columns of a table follows another table's. */
 bool
 EffRectifyFollowsKey(RectifyPlan *plan, MapTable *table, const AttrNumber *columns, int n)
 {
@@ -85,8 +84,8 @@ EffRectifyFollowsKey(RectifyPlan *plan, MapTable *table, const AttrNumber *colum
 }
 
 /*
- * EffRectifyDefer: keys on both ends of a foreign key may get their new value
- * in turn.
+ * EffRectifyDefer has the deferrable foreign keys of written columns checked at the
+ * end of the call: both ends of one may be corrected, one after the other.
  */
 void
 EffRectifyDefer(DataMap *map, RectifyPlan *plan)
@@ -104,7 +103,7 @@ EffRectifyDefer(DataMap *map, RectifyPlan *plan)
 	}
 }
 
-/* add_follower notes a column; false where it is known. */
+/* add_follower adds a column to plan->follows; false where it is there already. */
 static bool
 add_follower(DataMap *map, RectifyPlan *plan, Oid relid, AttrNumber attnum)
 {
@@ -146,9 +145,8 @@ changes(RectifyPlan *plan, Oid relid, AttrNumber attnum)
 static bool
 is_corrected(RectifyPlan *plan, Oid relid, AttrNumber attnum)
 {
-	foreach_ptr(RectifyColumn, each_column, plan->columns)
-		if (each_column->table->rel->oid == relid &&
-			each_column->column->column->attnum == attnum)
+	foreach_ptr(RectifyColumn, column, plan->columns)
+		if (column->table->rel->oid == relid && column->column->column->attnum == attnum)
 			return true;
 	return false;
 }

@@ -17,8 +17,8 @@ static char *guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, Rec
 static bool may_be_left_by_others(MapTable *table, Surrogate *surrogate);
 
 /*
- * EffRectifyWrites: rows of the table get a value by the link, or where it is
- * NULL by none.
+ * EffRectifyWrites returns whether a step over the rows of a table would write a
+ * column: one that is tied to the link or, where link is NULL, to no link.
  */
 bool
 EffRectifyWrites(RectifyPlan *plan, PlannedTable *planned, TableLink *link)
@@ -32,7 +32,8 @@ EffRectifyWrites(RectifyPlan *plan, PlannedTable *planned, TableLink *link)
 }
 
 /*
- * EffRectifyValues lists the columns in the step, too.
+ * EffRectifyValues begins an UPDATE with the values of the step's columns, and
+ * lists the names of these columns in the step; there may be none.
  */
 void
 EffRectifyValues(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step)
@@ -68,7 +69,8 @@ EffRectifyValues(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *st
 }
 
 /*
- * EffRectifyGuards: NULL where one column always is written.
+ * EffRectifyGuards returns the condition that the step writes some column of a row
+ * of alias t, NULL where it writes one in every row.
  */
 const char *
 EffRectifyGuards(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step)
@@ -91,8 +93,10 @@ EffRectifyGuards(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *st
 }
 
 /*
- * EffRectifyWrong: surrogates are not known any more once the row's key has
- * changed.
+ * EffRectifyWrong returns the condition that some column of a row of alias t holds
+ * neither the corrected value nor a surrogate that has to stay; "false" where no
+ * column can be checked.  With keys_changed columns that may hold surrogates are
+ * left out: a surrogate depends on the key that the row had before.
  */
 char *
 EffRectifyWrong(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
@@ -166,9 +170,10 @@ is_chosen(DataMap *map, RectifyColumn *column, RectifyStep *step)
 }
 
 /*
- * guard_condition: surrogates of erased subjects are never overwritten.  NULL
- * where none can be in the column.  By a link that may lead to several, an
- * erased one may have been let go of without a trace in the row.
+ * guard_condition returns the condition that a column holds no surrogate, for the
+ * surrogate of an erased subject is never overwritten; NULL where the column can
+ * hold none.  By a link that may lead to several owners, an erased owner may have
+ * been released and nothing in the row says so.
  */
 static char *
 guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
@@ -199,10 +204,11 @@ guard_condition(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *ste
 }
 
 /*
- * may_be_left_by_others: the erasure of another owner leaves what is tied to
- * none of them to the living one.  So a 0 or {} is a value, unless a link under
- * "shared": "erase" took the row or what references it kept it; a token says
- * itself what it is, where the living one came to own the row afterwards.
+ * may_be_left_by_others returns whether a surrogate of another, erased owner can be
+ * in a row that this owner has now.  The erasure of one owner does not change
+ * columns that are tied to no link while another owner is there; so a 0 or {} is a
+ * value, unless a link under "shared": "erase" anonymized the row all the same.  A
+ * surrogate text or UUID cannot be a value: this owner came to the row afterwards.
  */
 static bool
 may_be_left_by_others(MapTable *table, Surrogate *surrogate)

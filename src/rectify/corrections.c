@@ -12,8 +12,8 @@
 #include "utils/builtins.h"
 
 #define CORRECTION_FORM \
-	"Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category has" \
-	" several, null for the columns without one."
+	"Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category" \
+	" has several, null for the columns without one."
 
 static char *text_member(JsonbContainer *object, const char *key, int number);
 static void bad_correction(int number, const char *what) pg_attribute_noreturn();
@@ -23,7 +23,10 @@ static void check_once(List *columns);
 static void check_generated(RectifyColumn *column, List *columns);
 
 /*
- * EffCorrectionsArgument: a value is of any type as yet.
+ * EffCorrectionsArgument returns the argument "corrections" of effaced_rectify() as
+ * a list of Correction, in the current memory context.  ERROR ZE005 where it is
+ * NULL or of another form.  Values stay JSON: which types they have to be of is
+ * known once their columns are.
  */
 List *
 EffCorrectionsArgument(FunctionCallInfo fcinfo, int argno)
@@ -76,7 +79,11 @@ EffCorrectionsArgument(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * EffCorrectionColumns goes through the tables in order of the map.
+ * EffCorrectionColumns returns the columns that the corrections are about, a list
+ * of RectifyColumn by correction and by table of the map, in the current memory
+ * context.  Generated columns are left out, for the server writes them.  ERROR
+ * ZE005 where a correction could mean several facts or two corrections mean one
+ * column, ZE004 where a generated column would keep its old value.
  */
 List *
 EffCorrectionColumns(DataMap *map, MapTable *subject, List *corrections)
@@ -146,8 +153,9 @@ bad_correction(int number, const char *what)
 }
 
 /*
- * owns: a column that is tied to a link is about that link's subject, any other
- * about every owner of the row.
+ * owns returns whether a column is about subjects of the kind.  A column whose
+ * label names a link is about the owner by that link, any other about every owner
+ * of the row.
  */
 static bool
 owns(MapTable *table, MapColumn *column, MapTable *subject)
@@ -156,14 +164,16 @@ owns(MapTable *table, MapColumn *column, MapTable *subject)
 
 	if (column->label->link == NULL)
 		return table == subject || links != NIL;
-	foreach_ptr(TableLink, each_link, links)
-		if (each_link->name != NULL &&
-			strcmp(each_link->name, column->label->link) == 0)
+	foreach_ptr(TableLink, link, links)
+		if (link->name != NULL && strcmp(link->name, column->label->link) == 0)
 			return true;
 	return false;
 }
 
-/* check_facts: one value cannot be several facts. */
+/*
+ * check_facts raises an error where a correction without a fact is about
+ * columns of several facts.
+ */
 static void
 check_facts(Correction *correction, List *columns)
 {
@@ -217,7 +227,7 @@ check_facts(Correction *correction, List *columns)
 	}
 }
 
-/* check_once: two corrections of one column contradict each other. */
+/* check_once raises an error where two corrections are about one column. */
 static void
 check_once(List *columns)
 {

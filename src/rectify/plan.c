@@ -104,7 +104,10 @@ build_plan(DataMap *map, const void *key)
 	return plan;
 }
 
-/* tables_in_order: what is referenced comes before what references it. */
+/*
+ * tables_in_order lists the tables of columns, referenced tables before those
+ * that reference them.
+ */
 static List *
 tables_in_order(DataMap *map, List *columns)
 {
@@ -204,8 +207,9 @@ add_table(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 }
 
 /*
- * add_steps: where the key by which rows are found follows another table's, or
- * goes from under a later step, what is no key is written beforehand.
+ * add_steps adds the step for the columns of one part.  It becomes two, columns of
+ * no key first, where the key that the rows are found by follows another table's,
+ * or where this step changes a key that a later step finds the same rows by.
  */
 static void
 add_steps(DataMap *map, RectifyPlan *plan, RectifyTable *table, PlannedTable *planned,

@@ -126,13 +126,13 @@ rectify(FunctionCallInfo fcinfo)
 	EffObjectBegin(&object);
 	EffObjectText(&object, "subject_id", key->text);
 	EffObjectOpen(&object, "rectified");
-	foreach_ptr(RectifiedTable, each_table, results)
-		EffObjectNumber(&object, each_table->table->name, each_table->rectified);
+	foreach_ptr(RectifiedTable, rectified, results)
+		EffObjectNumber(&object, rectified->table->name, rectified->rectified);
 	EffObjectClose(&object);
 	EffObjectOpen(&object, "shared");
-	foreach_ptr(RectifiedTable, each_table, results)
-		if (each_table->may_share)
-			EffObjectNumber(&object, each_table->table->name, each_table->shared);
+	foreach_ptr(RectifiedTable, rectified, results)
+		if (rectified->may_share)
+			EffObjectNumber(&object, rectified->table->name, rectified->shared);
 	EffObjectClose(&object);
 	EffOutboxWrite(&object, entries, resolvers);
 	MemoryContextSwitchTo(context);	/* to outlive the bracket */

@@ -15,8 +15,12 @@ static RectifiedTable *result_for(List **results, MapTable *table);
 static void not_as_planned(RectifyTable *table) pg_attribute_noreturn();
 
 /*
- * EffRectifyRun: rows are locked, from the subject outward, then in later statements
- * who else owns them is found out, then they are written.
+ * EffRectifyRun runs a plan inside the SPI bracket and returns what was done, a
+ * list of RectifiedTable; the values are those of the run's call.  ERROR ZE004
+ * where something kept a row from being written.
+ *
+ * Rows are locked from the subject outward; who else owns them is found out by
+ * later statements, which see what was committed while a lock was waited for.
  */
 List *
 EffRectifyRun(SubjectRun *run, RectifyPlan *plan)

@@ -17,8 +17,9 @@ static const Condition *rows_of(DataMap *map, RectifyPlan *plan, Statement *st, 
 static const Condition *about_alone(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link);
 
 /*
- * EffRectifyMakeStep looks before it writes where not all of the rows found get
- * a value, and afterwards where triggers may have had their way.
+ * EffRectifyMakeStep returns a step over these rows, NULL where it would write no
+ * column.  The step counts its rows before it writes where not every row that was
+ * found gets a value, and checks them afterwards where the table has triggers.
  */
 RectifyStep *
 EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, RectifyPart part,
@@ -71,7 +72,9 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 }
 
 /*
- * EffRectifyMakeRows: what an erased subject owned too is told apart.
+ * EffRectifyMakeRows adds to the plan the part of a contested table's row set in
+ * which a step writes, and returns it.  Rows that an erased subject owned too are a
+ * part of their own, for they may hold surrogates.
  */
 RowSet *
 EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, RectifyPart part,
@@ -109,7 +112,8 @@ EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 }
 
 /*
- * EffRectifyMakeCount: a row that several steps write is one row.
+ * EffRectifyMakeCount returns a statement that counts the rows that any of the
+ * steps writes, once.
  */
 Statement *
 EffRectifyMakeCount(DataMap *map, RectifyPlan *plan, List *steps)
@@ -127,8 +131,9 @@ EffRectifyMakeCount(DataMap *map, RectifyPlan *plan, List *steps)
 }
 
 /*
- * EffRectifyMakeShared: a column is left where it is about another living owner
- * too.
+ * EffRectifyMakeShared returns a statement that counts the rows in which a column
+ * is left as it is, because it is about another owner too; NULL where there can
+ * be no such row.
  */
 Statement *
 EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
@@ -158,8 +163,9 @@ EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 }
 
 /*
- * EffRectifyMakeAftermath: a trigger may have copied what was just corrected
- * into rows that nobody knew of when their table had its turn.
+ * EffRectifyMakeAftermath returns what to do about triggers, a list of
+ * RectifyAftermath.  A trigger may have copied an old value into rows that were
+ * not there yet when their table had its turn.
  */
 List *
 EffRectifyMakeAftermath(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps)
@@ -168,7 +174,10 @@ EffRectifyMakeAftermath(DataMap *map, RectifyPlan *plan, PlannedTable *planned, 
 		aftermath_of(map, plan, planned, steps);
 }
 
-/* aftermath_of: each kind of columns, once more. */
+/*
+ * aftermath_of makes, for each part of the columns, a statement that corrects
+ * and one that counts.
+ */
 static List *
 aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps)
 {
@@ -208,7 +217,10 @@ aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps
 	return result;
 }
 
-/* aftermath_contested: who else owns a row that came in has not been found out. */
+/*
+ * aftermath_contested only counts, which stops the call: who else owns a row that
+ * came in has not been found out.
+ */
 static List *
 aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 {
