@@ -14,7 +14,8 @@ extern void EffFingerprintRow(uint64 *fingerprint, HeapTuple tuple);
 extern void EffFingerprintClass(uint64 *fingerprint, HeapTuple tuple);
 
 /* Add all rows of a catalog with that OID in that column, by an index that begins with it */
-extern void EffFingerprintRowsOf(uint64 *fingerprint, Oid catalog, Oid index, AttrNumber column, Oid value);
+extern void EffFingerprintRowsOf(uint64 *fingerprint, Oid catalog, Oid index, AttrNumber column,
+								 Oid value);
 
 /* The names of all schemas but the server's own and temporary ones */
 extern uint64 EffFingerprintSchemas(void);

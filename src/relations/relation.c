@@ -77,7 +77,8 @@ EffRelationLoad(Oid relid)
 	foreach_oid(oid, rel->inheritors)
 		load_triggers(rel, oid);
 	if (has_checks)
-		EffFingerprintRowsOf(&rel->fingerprint, ConstraintRelationId, ConstraintRelidTypidNameIndexId,
+		EffFingerprintRowsOf(&rel->fingerprint, ConstraintRelationId,
+							 ConstraintRelidTypidNameIndexId,
 							 Anum_pg_constraint_conrelid, relid);
 	return rel;
 }
