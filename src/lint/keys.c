@@ -555,7 +555,7 @@ nulls_required(EffRelation *rel, ForeignKey *fk)
 	if (fk->on_delete == FKCONSTR_ACTION_SETDEFAULT)
 		return false;
 	if (fk->on_delete == FKCONSTR_ACTION_SETNULL)
-		return !EffForeignKeyLetsGo(fk, rel);
+		return !EffForeignKeyReleases(fk, rel);
 	for (int i = 0; i < fk->nkeys; i++)
 	{
 		any |= !EffRelationColumn(rel, fk->columns[i])->not_null;

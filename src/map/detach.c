@@ -94,7 +94,7 @@ EffDetachAllowed(DataMap *map, MapTable *source, ForeignKey *fk)
 	List	   *columns = EffForeignKeySets(fk);
 
 	if (fk->on_delete == FKCONSTR_ACTION_CASCADE ||
-		(columns != NIL && !EffForeignKeyLetsGo(fk, rel)))
+		(columns != NIL && !EffForeignKeyReleases(fk, rel)))
 		return false;
 	if (columns == NIL)
 		columns = EffDetachColumns(map, fk);

@@ -112,12 +112,12 @@ EffForeignKeySets(ForeignKey *fk)
 }
 
 /*
- * EffForeignKeyLetsGo tells whether the action of a foreign key releases the
+ * EffForeignKeyReleases tells whether the action of a foreign key releases the
  * reference when the referenced row is deleted: it sets columns, and each of
  * them can take the value.
  */
 bool
-EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel)
+EffForeignKeyReleases(ForeignKey *fk, EffRelation *rel)
 {
 	List	   *columns = EffForeignKeySets(fk);
 

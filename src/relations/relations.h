@@ -143,7 +143,7 @@ extern bool EffForeignKeyHas(ForeignKey *fk, Oid relid, AttrNumber attnum);
 extern List *EffForeignKeySets(ForeignKey *fk);
 
 /* Whether that action releases the reference: each of its columns, which are rel's, can be set */
-extern bool EffForeignKeyLetsGo(ForeignKey *fk, EffRelation *rel);
+extern bool EffForeignKeyReleases(ForeignKey *fk, EffRelation *rel);
 
 /* stored_label.c.  All of the database or of one relation, by relation, then attnum */
 extern List *EffLabelsLoad(void);

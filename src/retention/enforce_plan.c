@@ -181,7 +181,7 @@ list_references(DataMap *map, MapTable *table)
 		{
 			EffRelation *source = EffMapFind(map, fk->relid);
 
-			if (source != NULL && (!EffForeignKeyLetsGo(fk, source) || is_hop(map, fk)))
+			if (source != NULL && (!EffForeignKeyReleases(fk, source) || is_hop(map, fk)))
 				references = add_reference(references, rel, fk->target_columns, source, fk->columns,
 										   fk->nkeys);
 		}
