@@ -31,23 +31,23 @@ extern Jsonb *EffJsonbParse(const char *text, const char *what, const char *cons
 extern char *EffJsonbWords(const char *const *words);
 
 /* Writing: begin, one call per member, done. */
-typedef struct EffObject
+typedef struct JsonbWriter
 {
 	JsonbParseState *state;
-} EffObject;
+} JsonbWriter;
 
-extern void EffObjectBegin(EffObject *object);
-extern void EffObjectText(EffObject *object, const char *key, const char *value);
-extern void EffObjectTexts(EffObject *object, const char *key, List *values);	/* of char * */
-extern void EffObjectNumber(EffObject *object, const char *key, uint64 value);
-extern void EffObjectBool(EffObject *object, const char *key, bool value);
+extern void EffObjectBegin(JsonbWriter *object);
+extern void EffObjectText(JsonbWriter *object, const char *key, const char *value);
+extern void EffObjectTexts(JsonbWriter *object, const char *key, List *values);	/* of char * */
+extern void EffObjectNumber(JsonbWriter *object, const char *key, uint64 value);
+extern void EffObjectBool(JsonbWriter *object, const char *key, bool value);
 
 /* A member that is an object or an array; objects without a key are an array's elements */
-extern void EffObjectOpen(EffObject *object, const char *key);
-extern void EffObjectClose(EffObject *object);
-extern void EffObjectOpenArray(EffObject *object, const char *key);
-extern void EffObjectCloseArray(EffObject *object);
+extern void EffObjectOpen(JsonbWriter *object, const char *key);
+extern void EffObjectClose(JsonbWriter *object);
+extern void EffObjectOpenArray(JsonbWriter *object, const char *key);
+extern void EffObjectCloseArray(JsonbWriter *object);
 
-extern Jsonb *EffObjectDone(EffObject *object);
+extern Jsonb *EffObjectDone(JsonbWriter *object);
 
 #endif							/* EFF_JSONB_H */

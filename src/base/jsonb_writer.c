@@ -6,7 +6,7 @@
 
 #include "base/jsonb.h"
 
-static void push_key(EffObject *object, const char *key);
+static void push_key(JsonbWriter *object, const char *key);
 static JsonbValue text_value(const char *text);
 
 /*
@@ -14,7 +14,7 @@ static JsonbValue text_value(const char *text);
  * the memory context of each call.
  */
 void
-EffObjectBegin(EffObject *object)
+EffObjectBegin(JsonbWriter *object)
 {
 	object->state = NULL;
 	(void) pushJsonbValue(&object->state, WJB_BEGIN_OBJECT, NULL);
@@ -24,7 +24,7 @@ EffObjectBegin(EffObject *object)
  * EffObjectText adds a member that is a string, or null for NULL.
  */
 void
-EffObjectText(EffObject *object, const char *key, const char *value)
+EffObjectText(JsonbWriter *object, const char *key, const char *value)
 {
 	JsonbValue	text = value ? text_value(value) : (JsonbValue) {.type = jbvNull};
 
@@ -36,7 +36,7 @@ EffObjectText(EffObject *object, const char *key, const char *value)
  * EffObjectTexts adds a member that is an array of strings, a list of char *.
  */
 void
-EffObjectTexts(EffObject *object, const char *key, List *values)
+EffObjectTexts(JsonbWriter *object, const char *key, List *values)
 {
 	ListCell   *lc;
 
@@ -54,7 +54,7 @@ EffObjectTexts(EffObject *object, const char *key, List *values)
  * EffObjectNumber adds a member that is a number.
  */
 void
-EffObjectNumber(EffObject *object, const char *key, uint64 value)
+EffObjectNumber(JsonbWriter *object, const char *key, uint64 value)
 {
 	JsonbValue	number = {.type = jbvNumeric, .val.numeric = int64_to_numeric((int64) value)};
 
@@ -66,7 +66,7 @@ EffObjectNumber(EffObject *object, const char *key, uint64 value)
  * EffObjectBool adds a member that is true or false.
  */
 void
-EffObjectBool(EffObject *object, const char *key, bool value)
+EffObjectBool(JsonbWriter *object, const char *key, bool value)
 {
 	JsonbValue	boolean = {.type = jbvBool, .val.boolean = value};
 
@@ -79,7 +79,7 @@ EffObjectBool(EffObject *object, const char *key, bool value)
  * NULL, an element of an array that is one.
  */
 void
-EffObjectOpen(EffObject *object, const char *key)
+EffObjectOpen(JsonbWriter *object, const char *key)
 {
 	if (key != NULL)
 		push_key(object, key);
@@ -90,7 +90,7 @@ EffObjectOpen(EffObject *object, const char *key)
  * EffObjectClose ends what EffObjectOpen() began.
  */
 void
-EffObjectClose(EffObject *object)
+EffObjectClose(JsonbWriter *object)
 {
 	(void) pushJsonbValue(&object->state, WJB_END_OBJECT, NULL);
 }
@@ -99,7 +99,7 @@ EffObjectClose(EffObject *object)
  * EffObjectOpenArray begins a member that is an array.
  */
 void
-EffObjectOpenArray(EffObject *object, const char *key)
+EffObjectOpenArray(JsonbWriter *object, const char *key)
 {
 	push_key(object, key);
 	(void) pushJsonbValue(&object->state, WJB_BEGIN_ARRAY, NULL);
@@ -109,7 +109,7 @@ EffObjectOpenArray(EffObject *object, const char *key)
  * EffObjectCloseArray ends what EffObjectOpenArray() began.
  */
 void
-EffObjectCloseArray(EffObject *object)
+EffObjectCloseArray(JsonbWriter *object)
 {
 	(void) pushJsonbValue(&object->state, WJB_END_ARRAY, NULL);
 }
@@ -119,13 +119,13 @@ EffObjectCloseArray(EffObject *object)
  * of several with one key the last one stays.
  */
 Jsonb *
-EffObjectDone(EffObject *object)
+EffObjectDone(JsonbWriter *object)
 {
 	return JsonbValueToJsonb(pushJsonbValue(&object->state, WJB_END_OBJECT, NULL));
 }
 
 static void
-push_key(EffObject *object, const char *key)
+push_key(JsonbWriter *object, const char *key)
 {
 	JsonbValue	text = text_value(key);
 

@@ -23,17 +23,17 @@ PG_FUNCTION_INFO_V1(effaced_erase);
 PG_FUNCTION_INFO_V1(effaced_erase_many);
 
 static EraseRequest arguments_of(FunctionCallInfo fcinfo, const char *function);
-static Jsonb *finish_result(EffObject *result, Erasure *erasure);
+static Jsonb *finish_result(JsonbWriter *result, Erasure *erasure);
 static Call *begin_call(const EraseRequest *request);
 static void erase_rows(Erasure *erasure);
 static void enqueue(Erasure *erasure, List *refs);
 static void append_events(Erasure *erasure, TimestampTz requested_at);
 static List *events_of(ErasedSubject *subject, TimestampTz requested_at);
 static Jsonb *step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows);
-static void write_counts(EffObject *result, const char *key, ErasurePlan *plan,
+static void write_counts(JsonbWriter *result, const char *key, ErasurePlan *plan,
 						 const uint64 *counts, StepStrategy strategy);
 static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
-static void write_restriction(EffObject *payload, ErasurePlan *plan);
+static void write_restriction(JsonbWriter *payload, ErasurePlan *plan);
 
 /*
  * effaced_erase(subject_id, refs, subject, tables) erases one subject in the
@@ -44,7 +44,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 {
 	EraseRequest request = arguments_of(fcinfo, "effaced_erase");
 	Erasure    *erasure;
-	EffObject	result;
+	JsonbWriter result;
 
 	request.identifiers = list_make1(EffIdentifierArgument(fcinfo, 0));
 	erasure = EffErase(&request);
@@ -64,7 +64,7 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 {
 	EraseRequest request = arguments_of(fcinfo, "effaced_erase_many");
 	Erasure    *erasure;
-	EffObject	result;
+	JsonbWriter result;
 	char	  **texts;
 	int			n;
 
@@ -100,7 +100,7 @@ arguments_of(FunctionCallInfo fcinfo, const char *function)
 
 /* finish_result adds what both SQL functions report after the subjects. */
 static Jsonb *
-finish_result(EffObject *result, Erasure *erasure)
+finish_result(JsonbWriter *result, Erasure *erasure)
 {
 	ErasurePlan *plan = erasure->call->erasure;
 
@@ -283,7 +283,7 @@ events_of(ErasedSubject *subject, TimestampTz requested_at)
 	const char *ref = run->key->text;
 	TrailEvent *requested;
 	List	   *events;
-	EffObject	payload;
+	JsonbWriter payload;
 	uint64		deleted = sum_counts(plan, run->counts, STEP_DELETE);
 	uint64		anonymized = sum_counts(plan, run->counts, STEP_ANONYMIZE);
 	uint64		retained = sum_counts(plan, run->counts, STEP_RETAIN);
@@ -342,7 +342,7 @@ step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows)
 {
 	bool		kept = rows < STEP_PAYLOADS;
 	MemoryContext previous;
-	EffObject	object;
+	JsonbWriter object;
 	Jsonb	   *payload;
 
 	if (kept && step->payloads[rows] != NULL)
@@ -365,7 +365,7 @@ step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows)
 
 /* write_counts writes {table: rows} for every step of a strategy, zeros too. */
 static void
-write_counts(EffObject *result, const char *key, ErasurePlan *plan, const uint64 *counts,
+write_counts(JsonbWriter *result, const char *key, ErasurePlan *plan, const uint64 *counts,
 			 StepStrategy strategy)
 {
 	ListCell   *lc;
@@ -392,7 +392,7 @@ sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy)
 
 /* write_restriction names the tables that a run was restricted to. */
 static void
-write_restriction(EffObject *payload, ErasurePlan *plan)
+write_restriction(JsonbWriter *payload, ErasurePlan *plan)
 {
 	List	   *names = NIL;
 

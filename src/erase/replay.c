@@ -129,7 +129,7 @@ replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at)
 {
 	List	   *events = NIL;
 	char		at[MAXDATELEN + 1];
-	EffObject	object;
+	JsonbWriter object;
 	Jsonb	   *payload;
 
 	JsonEncodeDateTime(at, TimestampTzGetDatum(backup_taken_at), TIMESTAMPTZOID, NULL);

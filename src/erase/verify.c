@@ -11,7 +11,7 @@
 PG_FUNCTION_INFO_V1(effaced_verify);
 
 static TableVerdict *count_accessible(SubjectRun *run, MapTable *table);
-static void write_verdicts(EffObject *object, const char *key, List *verdicts, size_t member);
+static void write_verdicts(JsonbWriter *object, const char *key, List *verdicts, size_t member);
 
 /*
  * effaced_verify(subject_id, subject) counts the rows that a full erasure
@@ -31,7 +31,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 	uint64		residual = 0;
 	EffBracket	bracket;
 	MemoryContext context = CurrentMemoryContext;
-	EffObject	object;
+	JsonbWriter object;
 	Jsonb	   *result;
 	ListCell   *lc;
 
@@ -95,7 +95,7 @@ count_accessible(SubjectRun *run, MapTable *table)
 
 /* write_verdicts writes {table: rows} for the tables where there are any. */
 static void
-write_verdicts(EffObject *object, const char *key, List *verdicts, size_t member)
+write_verdicts(JsonbWriter *object, const char *key, List *verdicts, size_t member)
 {
 	EffObjectOpen(object, key);
 	foreach_ptr(TableVerdict, verdict, verdicts)

@@ -120,7 +120,7 @@ EffExportBundle(const ExportRequest *request)
 static TrailEvent *
 event_of(const ExportRequest *request, const char *type, Bundle *bundle)
 {
-	EffObject	payload;
+	JsonbWriter payload;
 
 	EffObjectBegin(&payload);
 	EffObjectText(&payload, "scope", request->portability ? "portability" : "access");

@@ -100,7 +100,7 @@ begin_stream(FunctionCallInfo fcinfo, TupleDesc desc)
 {
 	RecordStream *stream = palloc0(sizeof(RecordStream));
 	DataMap    *map = EffGraphGet();
-	EffObject	payload;
+	JsonbWriter payload;
 
 	stream->subject = EffGraphSubjectArgument(map, fcinfo, 1);
 	stream->key = EffIdentifierResolve(stream->subject, EffIdentifierArgument(fcinfo, 0));
@@ -240,7 +240,7 @@ open_source(RecordStream *stream, ExportSource *source)
 static void
 end_stream(RecordStream *stream)
 {
-	EffObject	payload;
+	JsonbWriter payload;
 
 	EffObjectBegin(&payload);
 	EffObjectText(&payload, "scope", "access");

@@ -261,7 +261,7 @@ EffOutboxEnqueue(const char *operation, const char *kind, List **entries, const 
  * ("enqueued") and the registered resolvers that got none ("skipped_resolvers").
  */
 void
-EffOutboxWrite(EffObject *result, List *entries, List *resolvers)
+EffOutboxWrite(JsonbWriter *result, List *entries, List *resolvers)
 {
 	List	   *skipped = NIL;
 

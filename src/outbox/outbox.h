@@ -33,6 +33,6 @@ extern bool *EffOutboxEnqueue(const char *operation, const char *kind, List **en
 							  List *subjects);
 
 /* "enqueued" and "skipped_resolvers" of a result; resolvers are all that are registered */
-extern void EffOutboxWrite(EffObject *result, List *entries, List *resolvers);
+extern void EffOutboxWrite(JsonbWriter *result, List *entries, List *resolvers);
 
 #endif							/* EFF_OUTBOX_H */

@@ -22,7 +22,7 @@ static Datum rectify(FunctionCallInfo fcinfo);
 static List *relations_of(List *columns);
 static List *make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results,
 						 TimestampTz requested_at, int enqueued);
-static void write_corrections(EffObject *payload, List *corrections);
+static void write_corrections(JsonbWriter *payload, List *corrections);
 
 /*
  * effaced_rectify(subject_id, corrections, refs, subject) sets every labelled
@@ -74,7 +74,7 @@ rectify(FunctionCallInfo fcinfo)
 	TimestampTz requested_at = GetCurrentTimestamp();
 	EffBracket	bracket;
 	MemoryContext context = CurrentMemoryContext;
-	EffObject	object;
+	JsonbWriter object;
 	Jsonb	   *result;
 
 	EffExecRequireReadCommitted("effaced_rectify");
@@ -162,7 +162,7 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 	TrailEvent *requested;
 	uint64		rectified = 0;
 	uint64		shared = 0;
-	EffObject	payload;
+	JsonbWriter payload;
 
 	EffObjectBegin(&payload);
 	write_corrections(&payload, corrections);
@@ -194,7 +194,7 @@ make_events(MapTable *subject, SubjectKey *key, List *corrections, List *results
 }
 
 static void
-write_corrections(EffObject *payload, List *corrections)
+write_corrections(JsonbWriter *payload, List *corrections)
 {
 	EffObjectOpenArray(payload, "corrections");
 	foreach_ptr(Correction, correction, corrections)

@@ -334,7 +334,7 @@ count_left(EnforcementRun *run)
 static TrailEvent *
 make_event(EnforcementStep *step, const char *strategy, uint64 rows)
 {
-	EffObject	payload;
+	JsonbWriter payload;
 	List	   *columns = NIL;
 
 	foreach_ptr(RetentionTerm, term, step->terms)

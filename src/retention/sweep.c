@@ -312,7 +312,7 @@ payload_of(Sweep *sweep, Bitmapset *places)
 	List	   *names = NIL;
 	char		as_of[MAXDATELEN + 1];
 	int			place = -1;
-	EffObject	payload;
+	JsonbWriter payload;
 
 	if (sweep->payloads == NULL)
 	{

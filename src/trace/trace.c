@@ -101,7 +101,7 @@ EffTraceTake(Call *call, TraceMode mode)
 }
 
 void
-EffTraceLook(EffTrace *trace, EffObject *result)
+EffTraceLook(EffTrace *trace, JsonbWriter *result)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *findings;

@@ -35,6 +35,6 @@ extern EffTrace *EffTraceTake(Call *call, TraceMode mode);
  * result: rows by column, and null for what could not be read.  With TRACE_REFUSE, ERROR
  * ZE004 where any is found, 42501 where something could not be read.  Nothing for NULL.
  */
-extern void EffTraceLook(EffTrace *trace, EffObject *result);
+extern void EffTraceLook(EffTrace *trace, JsonbWriter *result);
 
 #endif							/* EFF_TRACE_H */
