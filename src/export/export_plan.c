@@ -358,11 +358,12 @@ who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffC
 	const Condition *mine = owned;
 	ListCell   *lc;
 
-	foreach(lc, tied ? reach->table->links : NIL)
+	foreach(lc, reach->table->links)
 	{
 		TableLink  *link = lfirst(lc);
 
-		if (link->name == NULL || link->label->role != ROLE_OWNER || strcmp(link->name, tied) != 0)
+		if (tied == NULL || link->name == NULL || link->label->role != ROLE_OWNER ||
+			strcmp(link->name, tied) != 0)
 			continue;
 		mine = EffConditionAnd(owned, EffConditionNot(EffScopeLink(map, st, "t", link, 0, &EffScopeAny)));
 		if (link->subject == plan->base.subject)
