@@ -1,6 +1,6 @@
 /*
  * call.c
- *	  FIXME
+ *	  A call and its subjects.
  */
 #include "postgres.h"
 
@@ -28,6 +28,10 @@ EffExecRequireReadCommitted(const char *function)
 				 errhidestmt(true)));
 }
 
+/*
+ * EffExecNew returns a call for subjects, whose keys must be in order of their text
+ * and live as long.  It lives in the current memory context.
+ */
 Call *
 EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys)
 {
@@ -114,6 +118,7 @@ EffExecPlaceOf(Call *call, const char *text)
 	return low < call->nkeys && strcmp(call->keys[low]->text, text) == 0 ? low : -1;
 }
 
+/* EffExecKeyOfRow returns the subject whose identifier is in the first columns of a result row. */
 SubjectKey *
 EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint64 row)
 {

@@ -1,6 +1,7 @@
 /*
  * deferred.c
- *	  FIXME
+ *	  Deferrable constraints: deferred where keys change in turn, and checked
+ *	  before the call returns.
  */
 #include "postgres.h"
 
@@ -20,6 +21,7 @@ static void set_constraints(List *foreign_keys, const char *mode);
 static void check_constraints(List *constraints);
 static char *command_for(List *constraints);
 
+/* EffExecDeferConstraints defers the foreign keys that a plan can only satisfy at its end. */
 void
 EffExecDeferConstraints(RequestPlan *plan)
 {

@@ -90,8 +90,10 @@ EffExecFindRows(Call *call, bool lock)
 }
 
 /*
- * EffExecFindParents keeps the keys as long as the run.  To lock rows takes UPDATE,
- * which whoever deletes them need not have.
+ * EffExecFindParents finds a parent set, unless that was done, and returns whether its
+ * keys can be used; the run keeps them.  They cannot be where there are more than
+ * MAX_PARENTS, or the role may not lock the rows: that takes UPDATE, which a role that
+ * deletes them need not have.
  */
 bool
 EffExecFindParents(SubjectRun *run, ParentSet *parents)
@@ -115,7 +117,10 @@ EffExecFindParents(SubjectRun *run, ParentSet *parents)
 	return found->usable;
 }
 
-/* EffExecFind keeps the keys of a row set as arrays. */
+/*
+ * EffExecFind finds the rows of a row set for a subject; the run keeps their keys as
+ * arrays.  With lock they are locked in the order of the key.
+ */
 void
 EffExecFind(SubjectRun *run, RowSet *rows, bool lock)
 {
@@ -351,6 +356,11 @@ unite_arrays(Call *call, RowSet *rows, int part, int k)
 	return makeArrayResult(state, CurrentMemoryContext);
 }
 
+/*
+ * EffExecCountDistinct returns the number of rows in arrays of their key's columns, as
+ * the parts of a row set are; a row that several subjects share is there repeatedly,
+ * and counted once.
+ */
 uint64
 EffExecCountDistinct(RowSet *rows, const Datum *arrays)
 {

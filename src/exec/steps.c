@@ -344,7 +344,8 @@ has_nothing(SubjectRun *run, PlannedTable *planned)
 }
 
 /*
- * EffExecVerify counts what is left of the subject in a planned table.
+ * EffExecVerify counts, in a planned table, the subject's rows that hold a value which
+ * an erasure replaces, those that survive one, and those that a "where" leaves out.
  */
 void
 EffExecVerify(SubjectRun *run, PlannedTable *planned, TableVerdict *verdict)

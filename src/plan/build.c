@@ -1,6 +1,6 @@
 /*
  * build.c
- *	  FIXME
+ *	  Plans of erasures, kept with the data map: decides first, then writes.
  */
 #include "postgres.h"
 

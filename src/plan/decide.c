@@ -57,7 +57,7 @@ EffDecideTables(PlanBuild *build, List *tables)
 }
 
 /*
- * EffDecideTable decides whether the rows of a table go or survive.
+ * EffDecideTable decides whether the rows of a table are deleted or survive.
  */
 PlannedTable *
 EffDecideTable(PlanBuild *build, MapTable *table)
@@ -102,8 +102,9 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 }
 
 /*
- * may_slip_in: where no foreign key keeps rows from coming in, one with a
- * reference may come after those were read, and must not go unheard with them.
+ * may_slip_in: where no foreign key keeps rows from being inserted, a row inserted
+ * after the references were read would be deleted without its external system being
+ * told; so the row set is fixed first.
  */
 static bool
 may_slip_in(MapTable *table, TableLink *link)
@@ -265,7 +266,8 @@ check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column)
 }
 
 /*
- * EffDecideChain: rows that survive must not hang from rows that go.
+ * EffDecideChain raises ZE003 or ZE001 where rows that survive reference, on their way to
+ * the subject, rows that are deleted: no later erasure would find them.
  */
 void
 EffDecideChain(PlanBuild *build, PlannedTable *planned)

@@ -20,7 +20,9 @@ static Statement *new_of_pair(StatementPair *pair, bool all, const char *action,
 static void append_row_key(Statement *st, RowSet *rows);
 
 /*
- * EffPlanMakeRowSet: the rows of a table by their key, before anything changes.
+ * EffPlanMakeRowSet adds the row set of a planned table: the statements that find its
+ * rows by their key before anything changes.  ERROR ZE001 where the table has no key
+ * that erasure leaves alone.
  */
 void
 EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned)
@@ -140,10 +142,11 @@ EffPlanMakeSubjectLock(DataMap *map, RequestPlan *plan)
 }
 
 /*
- * EffPlanMakeLocks: where rows survive that children hang from, they are locked from
- * the subject outward, so that no child slips in unseen.  So are rows that go, where
- * the children hold references: one that came after those were read would be deleted
- * here, and nobody else told of it.
+ * EffPlanMakeLocks adds the locks of a request, from the subject outward.  Rows that
+ * survive are locked where rows of the subject reference them, so that none is inserted
+ * that the request does not see.  So are rows that are deleted, where the rows which
+ * reference them hold identifiers in external systems: a row inserted after those were
+ * read would be deleted without its external system being told.
  */
 void
 EffPlanMakeLocks(DataMap *map, RequestPlan *plan)
@@ -172,7 +175,10 @@ EffPlanMakeLocks(DataMap *map, RequestPlan *plan)
 	}
 }
 
-/* EffPlanLockCascades: what others' rows could go along with is locked before those are looked for. */
+/*
+ * EffPlanLockCascades adds locks on rows whose deletion would cascade, so that no row
+ * is inserted that references them after the blockers were counted.
+ */
 void
 EffPlanLockCascades(PlanBuild *build)
 {

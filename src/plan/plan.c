@@ -1,12 +1,16 @@
 /*
  * plan.c
- *	  FIXME
+ *	  Looks tables of a plan up, and adds operations.
  */
 #include "postgres.h"
 
 #include "base/arrays.h"
 #include "plan/plan_int.h"
 
+/*
+ * EffPlanAddOperation adds an operation at the end and returns it.  It is about the
+ * rows that are the subject's alone until the caller says otherwise.
+ */
 PlannedOperation *
 EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned)
 {
@@ -19,6 +23,7 @@ EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *plann
 	return operation;
 }
 
+/* EffStrategyWord returns the word for what a step does, as effaced_plan() and the trail have it. */
 const char *
 EffStrategyWord(StepStrategy strategy)
 {
@@ -29,6 +34,7 @@ EffStrategyWord(StepStrategy strategy)
 	return words[strategy];
 }
 
+/* EffPlanTable returns the planned table of a relation, NULL where the plan has none. */
 PlannedTable *
 EffPlanTable(RequestPlan *plan, Oid relid)
 {
@@ -40,6 +46,11 @@ EffPlanTable(RequestPlan *plan, Oid relid)
 	return NULL;
 }
 
+/*
+ * EffPlanTablesArgument returns the tables that an argument names, as a list of OIDs;
+ * NIL for NULL, which stands for all tables.  ERROR ZE005 where it is empty, or holds a
+ * NULL.
+ */
 List *
 EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno)
 {

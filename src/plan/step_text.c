@@ -1,6 +1,6 @@
 /*
  * step_text.c
- *	  FIXME
+ *	  The WHERE of a step, and the check that it was written.
  */
 #include "postgres.h"
 

@@ -20,6 +20,10 @@ static char *set_condition(EffRelation *rel, EffColumn *column, EffExpression *e
 static void make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
 static char *link_names(PlannedTable *planned);
 
+/*
+ * EffStepMake adds the step of an operation to the plan, with its statements, and notes
+ * what the steps write into.
+ */
 void
 EffStepMake(PlanBuild *build, PlannedOperation *operation)
 {

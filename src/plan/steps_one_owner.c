@@ -35,6 +35,7 @@ EffStepByParentsBegin(PlanBuild *build, ErasureStep *step, int expected)
 	return true;
 }
 
+/* EffStepByParentsEnd appends the condition of the statement that EffStepByParentsBegin() began. */
 void
 EffStepByParentsEnd(PlanBuild *build, ErasureStep *step)
 {

@@ -1,6 +1,6 @@
 /*
  * steps_references.c
- *	  Steps on rows that reference what goes.
+ *	  Steps on rows that reference rows which are deleted.
  */
 #include "postgres.h"
 
@@ -15,7 +15,7 @@ static char *blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, Pl
 static const char *action_word(char action);
 
 /*
- * EffStepMakeReference: rows that reference what goes are counted,
+ * EffStepMakeReference: rows that reference rows which are deleted are counted,
  * detached, or left to the foreign key's own action.
  */
 void

@@ -20,8 +20,9 @@ static List *add_change(List *changes, EffRelation *rel, EffColumn *column, cons
 						const char *value, const char *residual, StringInfo pending);
 
 /*
- * EffStepMakeShared: a row that others own too is rid of the columns tied
- * to this owner's links, and of the references that make it this owner's.
+ * EffStepMakeShared makes the step on rows that others own too.  Columns tied to this
+ * owner's links get surrogates, and the references that make the row this owner's are
+ * set to NULL.
  */
 void
 EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)

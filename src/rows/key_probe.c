@@ -30,6 +30,10 @@ static Oid	equality(Oid left, Oid right);
 static bool is_usable(Relation index, Relation table);
 static bool has_entry(KeyProbe *probe, Relation table, Relation index, SubjectKey **keys, int nkeys);
 
+/*
+ * EffProbeNew returns a probe for rows whose columns hold a subject's whole key; the i-th
+ * column is compared with the i-th of target_columns of the subject table.
+ */
 KeyProbe *
 EffProbeNew(MapTable *subject, EffRelation *rel, const AttrNumber *columns, const AttrNumber *target_columns)
 {
@@ -45,6 +49,7 @@ EffProbeNew(MapTable *subject, EffRelation *rel, const AttrNumber *columns, cons
 	return probe;
 }
 
+/* EffProbeSame returns whether two probes look for the same key in the same columns. */
 bool
 EffProbeSame(const KeyProbe *a, const KeyProbe *b)
 {

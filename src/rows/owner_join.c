@@ -1,6 +1,6 @@
 /*
  * owner_join.c
- *	  FIXME
+ *	  The way from a row to its owner as a join.
  */
 #include "postgres.h"
 

@@ -1,6 +1,6 @@
 /*
  * row_key.c
- *	  FIXME
+ *	  The key by which rows are found again, and what an erasure changes.
  */
 #include "postgres.h"
 

@@ -131,6 +131,11 @@ EffScopeHasParents(TableLink *link)
 		OidIsValid(get_array_type(EffBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type)));
 }
 
+/*
+ * EffScopeFindParents returns the statement that finds the keys of what a subject's rows
+ * reference by a link, no more than one beyond MAX_PARENTS.  Only where
+ * EffScopeHasParents().
+ */
 Statement *
 EffScopeFindParents(DataMap *map, TableLink *link)
 {
@@ -465,6 +470,10 @@ append_key_of(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 	appendStringInfoString(&st->text, owner->whose == SCOPE_OTHERS ? ") IS NOT TRUE)" : ")");
 }
 
+/*
+ * EffScopeReads returns the columns that the condition of a link or, with link NULL, of
+ * the subject's own row reads, as a list of ScopeRead, one for each relation.
+ */
 List *
 EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 {

@@ -24,7 +24,7 @@ typedef struct ScopeRead
 /* Whose rows a condition is about */
 typedef enum ScopeWhose
 {
-	SCOPE_MINE,					/* the subject's, or in a statement about all those of all of the call */
+	SCOPE_MINE,					/* the subject's; in a statement for the whole call, those of any of its subjects */
 	SCOPE_CALL,					/* those of any subject of the call */
 	SCOPE_ANY,					/* anybody's */
 	SCOPE_OTHERS,				/* somebody's who is neither in the call nor erased */

@@ -70,6 +70,7 @@ EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
 	return psprintf("$%d::%s", number + 1, EffTypeSql(type, -1));
 }
 
+/* EffStatementAlias returns an alias that the statement has not used yet. */
 char *
 EffStatementAlias(Statement *st)
 {

@@ -21,16 +21,16 @@ typedef enum EffParamKind
 {
 	PARAM_KEY,					/* the i-th key value of the subject */
 	PARAM_CALL,					/* the i-th key values of all subjects of the call */
-	PARAM_ERASED,				/* the same of subjects of a kind that are erased already */
+	PARAM_ERASED,				/* the i-th key values of subjects of a kind that are erased already */
 	PARAM_SECRET,				/* the secret of the database, text */
 	PARAM_TOKEN,				/* that of a column of the subject's own row, text */
 	PARAM_ROWS,					/* the i-th key values of a part of a row set */
-	PARAM_CALL_ROWS,			/* the same of all subjects of the call */
+	PARAM_CALL_ROWS,			/* the i-th key values of a part of a row set, of all subjects of the call */
 	PARAM_PARENTS,				/* the keys of a parent set */
 	PARAM_VALUE,				/* the i-th value to be written */
 	PARAM_RESTRICTED,			/* the i-th key values of subjects of a kind whose processing is restricted */
 	PARAM_CUTOFF,				/* when a retention began that ends now; of the anchor's type */
-	PARAM_BATCH					/* the i-th of what tells a batch of rows */
+	PARAM_BATCH					/* the i-th array identifying the batch */
 } EffParamKind;
 
 typedef struct StatementParam

@@ -1,6 +1,6 @@
 /*
  * surrogate_checks.c
- *	  FIXME
+ *	  Unique indexes, CHECKs and domains that stand in the way of a surrogate.
  */
 #include "postgres.h"
 

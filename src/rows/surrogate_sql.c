@@ -1,6 +1,6 @@
 /*
  * surrogate_sql.c
- *	  FIXME
+ *	  Surrogates, and whether a value is none, as SQL.
  */
 #include "postgres.h"
 
