@@ -23,7 +23,8 @@ EffExecRequireReadCommitted(const char *function)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("%s() must run at isolation level READ COMMITTED", function),
-				 errdetail("The snapshot of this transaction would hide rows that are committed while locks are waited for."),
+				 errdetail("The snapshot of this transaction would hide rows that are committed "
+						   "while locks are waited for."),
 				 errhint("BEGIN ISOLATION LEVEL READ COMMITTED;"),
 				 errhidestmt(true)));
 }
@@ -41,7 +42,8 @@ EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys)
 	call->plan = plan;
 	call->keys = keys;
 	call->nkeys = nkeys;
-	call->scratch = AllocSetContextCreate(CurrentMemoryContext, "effaced parameters", ALLOCSET_DEFAULT_SIZES);
+	call->scratch = AllocSetContextCreate(CurrentMemoryContext, "effaced parameters",
+										  ALLOCSET_DEFAULT_SIZES);
 	call->all = new_run(call, NULL);
 	call->runs = palloc(sizeof(SubjectRun *) * Max(nkeys, 1));
 	for (int i = 0; i < nkeys; i++)
@@ -54,7 +56,10 @@ EffExecNew(DataMap *map, RequestPlan *plan, SubjectKey **keys, int nkeys)
 	return call;
 }
 
-/* EffExecNewErasure: the same for the steps of an erasure, whose rows are counted for each subject. */
+/*
+ * EffExecNewErasure: the same for the steps of an erasure, whose rows are counted for
+ * each subject.
+ */
 Call *
 EffExecNewErasure(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
 {
@@ -70,8 +75,10 @@ EffExecNewErasure(DataMap *map, ErasurePlan *plan, SubjectKey **keys, int nkeys)
 static HTAB *
 hash_runs(Call *call)
 {
-	HASHCTL		control = {.keysize = sizeof(Datum), .entrysize = sizeof(RunByValue), .hcxt = CurrentMemoryContext};
-	HTAB	   *runs = hash_create("effaced subjects", call->nkeys, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	HASHCTL		control = {.keysize = sizeof(Datum), .entrysize = sizeof(RunByValue),
+						   .hcxt = CurrentMemoryContext};
+	HTAB	   *runs = hash_create("effaced subjects", call->nkeys, &control,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
 	for (int i = 0; i < call->nkeys; i++)
 	{

@@ -57,7 +57,8 @@ static void
 set_constraints(List *foreign_keys, const char *mode)
 {
 	StringInfoData sql;
-	EffStatementPlace place = {.action = "checking foreign keys of", .relation = "the changed rows"};
+	EffStatementPlace place = {.action = "checking foreign keys of",
+							   .relation = "the changed rows"};
 	ListCell   *lc;
 
 	initStringInfo(&sql);
@@ -81,7 +82,8 @@ set_constraints(List *foreign_keys, const char *mode)
 static void
 check_constraints(List *constraints)
 {
-	static const EffStatementPlace place = {.action = "checking deferred constraints of", .relation = "the changed rows"};
+	static const EffStatementPlace place = {.action = "checking deferred constraints of",
+											.relation = "the changed rows"};
 	EffSubtransaction sub;
 	char	   *sql;
 
@@ -123,7 +125,8 @@ command_for(List *constraints)
 			continue;
 		form = (Form_pg_constraint) GETSTRUCT(tuple);
 		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "SET CONSTRAINTS ",
-						 quote_qualified_identifier(EffSchemaName(form->connamespace), NameStr(form->conname)));
+						 quote_qualified_identifier(EffSchemaName(form->connamespace),
+													NameStr(form->conname)));
 		if (EffConstraintHasNamesake(oid, NameStr(form->conname), form->connamespace, true))
 		{
 			ReleaseSysCache(tuple);

@@ -33,7 +33,8 @@ typedef struct Call
 	struct SubjectRun *all;		/* for statements that are about all of them */
 	FoundRows  *found_rows;		/* by row set, of all subjects; of the run where there is but one */
 	BoundValue  *values;			/* of PARAM_VALUE */
-	bool	   *nothing;		/* by probe of the plan: it found nothing; NULL where nobody looked */
+	bool	   *nothing;		/* by probe of the plan: it found nothing; NULL where nobody
+								 * looked */
 	bool		read_only;		/* all statements see the caller's snapshot */
 	MemoryContext scratch;		/* parameters of one statement */
 } Call;
@@ -67,7 +68,10 @@ extern void EffExecFindRows(Call *call, bool lock);
 /* The place of a subject of the call by its canonical identifier, -1 where it is none */
 extern int	EffExecPlaceOf(Call *call, const char *text);
 
-/* The parts of it: lock rows and count them, keep the keys of a row set, find out which owners are erased */
+/*
+ * The parts of it: lock rows and count them, keep the keys of a row set, find out which
+ * owners are erased
+ */
 extern uint64 EffExecLock(SubjectRun *run, Statement *st);
 extern void EffExecFind(SubjectRun *run, RowSet *rows, bool lock);
 extern void EffExecFindErased(SubjectRun *run);
@@ -78,7 +82,10 @@ extern SubjectKey *EffExecKeyOfRow(MapTable *subject, SPITupleTable *rows, uint6
 /* Rows of a part of a row set, given as arrays of the key's columns, each counted once */
 extern uint64 EffExecCountDistinct(RowSet *rows, const Datum *arrays);
 
-/* Find a parent set, if that was not done; false where it is too large, or the caller may not lock it */
+/*
+ * Find a parent set, if that was not done; false where it is too large, or the caller may
+ * not lock it
+ */
 extern bool EffExecFindParents(SubjectRun *run, ParentSet *parents);
 
 /* Before changes and after them: what is deferrable is checked before the call returns */

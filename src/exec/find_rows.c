@@ -17,7 +17,8 @@
 
 static SubjectSet *find_owners(SubjectRun *run, MapTable *subject);
 static void keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners);
-static void leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased, const ErasureRecord *records);
+static void leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased,
+							 const ErasureRecord *records);
 static bool classify_rows(SubjectRun *run, RowSet *rows);
 static PlannedTable *table_of(RequestPlan *plan, RowSet *rows);
 static Datum *key_arrays(RowSet *rows, uint64 n, const int *part_of, int part);
@@ -105,7 +106,8 @@ EffExecFindParents(SubjectRun *run, ParentSet *parents)
 	if (found->known)
 		return found->usable;
 	found->known = true;
-	if (OidIsValid(parents->locked) && pg_class_aclcheck(parents->locked, GetUserId(), ACL_UPDATE) != ACLCHECK_OK)
+	if (OidIsValid(parents->locked) && pg_class_aclcheck(parents->locked, GetUserId(),
+														 ACL_UPDATE) != ACLCHECK_OK)
 		return false;
 	n = EffExecStatement(run, parents->find);
 	previous = MemoryContextSwitchTo(GetMemoryChunkContext(run));
@@ -208,7 +210,8 @@ keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners)
  * than an erasure writes, or there was none when the erasure was recorded.
  */
 static void
-leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased, const ErasureRecord *records)
+leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased,
+				 const ErasureRecord *records)
 {
 	uint64		n = EffExecStatement(run, query->rows);
 	bool	   *reused = palloc0(sizeof(bool) * erased->nkeys);
@@ -218,7 +221,8 @@ leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased, const 
 	{
 		SubjectKey *key = EffExecKeyOfRow(query->subject, SPI_tuptable, row);
 		bool		isnull;
-		bool		residual = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+		bool		residual = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row],
+														  SPI_tuptable->tupdesc,
 														  query->subject->nkey + 1, &isnull));
 
 		for (int i = 0; i < erased->nkeys; i++)
@@ -262,7 +266,8 @@ classify_rows(SubjectRun *run, RowSet *rows)
 		for (uint64 row = 0; row < n; row++)
 			kept_by[row] = part_of[row] == ROWS_KEPT &&
 				DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-										   rows->nkey + 2 + link, &isnull)) ? ROWS_KEPT_BY + link : ROWS_ALL;
+										   rows->nkey + 2 + link, &isnull)) ? ROWS_KEPT_BY + link :
+										   ROWS_ALL;
 		found->parts[ROWS_KEPT_BY + link] = key_arrays(rows, n, kept_by, ROWS_KEPT_BY + link);
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -287,7 +292,8 @@ key_arrays(RowSet *rows, uint64 n, const int *part_of, int part)
 	Datum	   *arrays = palloc(sizeof(Datum) * rows->nkey);
 
 	for (int i = 0; i < rows->nkey; i++)
-		arrays[i] = result_array(EffBaseType(EffRelationColumn(rows->rel, rows->key[i])->type), i + 1, n, part_of, part);
+		arrays[i] = result_array(EffBaseType(EffRelationColumn(rows->rel, rows->key[i])->type),
+								 i + 1, n, part_of, part);
 	return arrays;
 }
 
@@ -306,7 +312,8 @@ result_array(Oid type, int column, uint64 n, const int *part_of, int part)
 	for (uint64 row = 0; row < n; row++)
 		if (part_of == NULL || part_of[row] == part)
 		{
-			values[length] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+			values[length] = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
+										   &isnull);
 			length += isnull ? 0 : 1;
 		}
 	get_typlenbyvalalign(type, &typlen, &byval, &align);

@@ -23,7 +23,8 @@ EffExecStatement(SubjectRun *run, Statement *st)
 	uint64		rows;
 
 	EffStatementPrepare(st);
-	rows = EffSpiExecute(st->plan, values, nulls, run->call->read_only, st->limit, st->expected, &st->place);
+	rows = EffSpiExecute(st->plan, values, nulls, run->call->read_only, st->limit, st->expected,
+						 &st->place);
 	MemoryContextReset(run->call->scratch);
 	return rows;
 }
@@ -45,7 +46,10 @@ EffExecOpen(SubjectRun *run, Statement *st)
 	return name;
 }
 
-/* bind gives the values of a statement's parameters in the scratch context; nulls as SPI takes them. */
+/*
+ * bind gives the values of a statement's parameters in the scratch context; nulls as SPI
+ * takes them.
+ */
 static Datum *
 bind(SubjectRun *run, const Statement *st, const char **nulls)
 {

@@ -99,7 +99,8 @@ probe(Call *call)
 	AcceptInvalidationMessages();
 	call->nothing = palloc(sizeof(bool) * list_length(plan->probes));
 	foreach(lc, plan->probes)
-		call->nothing[foreach_current_index(lc)] = EffProbeNothing(lfirst(lc), call->keys, call->nkeys);
+		call->nothing[foreach_current_index(lc)] = EffProbeNothing(lfirst(lc), call->keys,
+																   call->nkeys);
 }
 
 /*
@@ -137,7 +138,8 @@ lock_rows(Call *call, SubjectRun *run)
 static void
 lock_subjects(Call *call, SubjectRun *run)
 {
-	uint64		n = EffExecStatement(run, run->key ? call->plan->lock_subject.one : call->plan->lock_subject.all);
+	uint64		n = EffExecStatement(run, run->key ? call->plan->lock_subject.one :
+									 call->plan->lock_subject.all);
 	SPITupleTable *rows = SPI_tuptable;
 
 	for (uint64 row = 0; row < n; row++)
@@ -185,7 +187,8 @@ run_counted(Call *call, ErasureStep *step, int number)
 		bool		isnull;
 
 		run_of_row(call, rows, row)->counts[number] =
-			DatumGetInt64(SPI_getbinval(rows->vals[row], rows->tupdesc, call->plan->subject->nkey + 1, &isnull));
+			DatumGetInt64(SPI_getbinval(rows->vals[row], rows->tupdesc,
+										call->plan->subject->nkey + 1, &isnull));
 	}
 	SPI_freetuptable(rows);
 }
@@ -225,7 +228,8 @@ run_of_row(Call *call, SPITupleTable *rows, uint64 row)
 			run = call->runs[i];
 	}
 	if (run == NULL)
-		elog(ERROR, "a row of relation %u belongs to none of the subjects of the call", subject->rel->oid);
+		elog(ERROR, "a row of relation %u belongs to none of the subjects of the call",
+			 subject->rel->oid);
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(call->scratch);
 	return run;
@@ -238,7 +242,8 @@ run_of_row(Call *call, SPITupleTable *rows, uint64 row)
 static Statement *
 statement_of(SubjectRun *run, ErasureStep *step)
 {
-	return step->sql.parents != NULL && !run->call->erasure->has_triggers && EffExecFindParents(run, step->sql.parents) ?
+	return step->sql.parents != NULL && !run->call->erasure->has_triggers &&
+		EffExecFindParents(run, step->sql.parents) ?
 		step->sql.by_parents : step->sql.find;
 }
 
@@ -257,7 +262,8 @@ run_step(SubjectRun *run, ErasureStep *step, uint64 *count)
 						 errmsg_plural("%llu row of %s references rows that would go",
 									   "%llu rows of %s reference rows that would go",
 									   *count, (unsigned long long) *count, step->rel->name),
-						 errdetail("Constraint %s: %s.", quote_identifier(step->fk->name), step->reason),
+						 errdetail("Constraint %s: %s.", quote_identifier(step->fk->name),
+								   step->reason),
 						 errhint("%s", step->hint),
 						 err_generic_string(PG_DIAG_SCHEMA_NAME, step->rel->schema),
 						 err_generic_string(PG_DIAG_TABLE_NAME, step->rel->relname),
@@ -318,7 +324,8 @@ erase_what_triggers_wrote(SubjectRun *run)
 			ErasureStep *step = lfirst(lc2);
 			uint64		more;
 
-			if (step->planned != planned || (step->strategy != STEP_DELETE && step->strategy != STEP_ANONYMIZE))
+			if (step->planned != planned || (step->strategy != STEP_DELETE &&
+											 step->strategy != STEP_ANONYMIZE))
 				continue;
 			run_step(run, step, &more);
 			run->counts[foreach_current_index(lc2)] += more;
@@ -368,7 +375,8 @@ not_as_planned(EffRelation *rel, const char *what)
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
 			 errmsg("rows of %s were not written as planned", rel->name),
 			 errdetail("After the %s step there are still rows with values of the subject.", what),
-			 errhint("A row trigger or a rule on %s keeps the statement from its work; disable it for this call or let it pass.",
+			 errhint("A row trigger or a rule on %s keeps the statement from its work; disable it "
+					 "for this call or let it pass.",
 					 rel->name),
 			 errhidestmt(true)));
 }
@@ -387,8 +395,13 @@ EffExecTotal(Call *call, int number)
 	for (int i = 0; i < call->nkeys; i++)
 		total += call->runs[i]->counts[number];
 	if (call->nkeys > 1 && rows != NULL && total > 0 &&
-		(step->strategy == STEP_SHARED || step->strategy == STEP_RETAIN || step->sql.form == FORM_TOGETHER))
-		total = EffExecCountDistinct(rows, call->found_rows[rows->id].parts[step->strategy == STEP_SHARED ? ROWS_KEPT :
-																	   step->planned->contested ? ROWS_GONE : ROWS_ALL]);
+		(step->strategy == STEP_SHARED || step->strategy == STEP_RETAIN ||
+		 step->sql.form == FORM_TOGETHER))
+	{
+		int			part = step->strategy == STEP_SHARED ? ROWS_KEPT :
+			step->planned->contested ? ROWS_GONE : ROWS_ALL;
+
+		total = EffExecCountDistinct(rows, call->found_rows[rows->id].parts[part]);
+	}
 	return total;
 }

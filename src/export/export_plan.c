@@ -46,20 +46,26 @@ static ExportSource *make_source(DataMap *map, ExportPlan *plan, MapTable *table
 static void describe_column(MapTable *table, ExportColumn *column);
 static void set_text(ExportColumn *column, int place, const char *text);
 static char *record_head(MapTable *table, MapColumn *column);
-static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char *json, bool sorted);
-static void append_row_key(DataMap *map, Statement *st, StringInfo buf, ExportPlan *plan, ExportReach *reach,
+static Statement *make_statement(DataMap *map, ExportPlan *plan, ExportSource *source,
+								 const char *json, bool sorted);
+static void append_row_key(DataMap *map, Statement *st, StringInfo buf, ExportPlan *plan,
+						   ExportReach *reach,
 						   const char *json);
 static void append_value(Statement *st, StringInfo buf, EffRelation *rel, EffColumn *column,
 						 const Condition *included, const char *json);
 static Statement *make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source);
 static ExportReach reach_of(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table);
-static const Condition *reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
+static const Condition *reach_condition(DataMap *map, Statement *st, ExportPlan *plan,
+										MapTable *table,
 								   LinkRole role, const char *redacted);
-static const Condition *column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+static const Condition *column_condition(DataMap *map, Statement *st, ExportPlan *plan,
+										 ExportReach *reach,
 									MapColumn *column);
-static const Condition *who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
+static const Condition *who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+								 EffColumn *column,
 							const char *tied, const Condition *still);
-static const Condition *who_accesses(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+static const Condition *who_accesses(DataMap *map, Statement *st, ExportPlan *plan,
+									 ExportReach *reach,
 									 EffColumn *column, const Condition *owned);
 static bool is_redacted(TableLink *link, const char *column);
 static void append_order(Statement *st, EffRelation *rel);
@@ -206,7 +212,10 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char 
 	read = st->columns;
 	where = EffConditionSql(st, EffConditionOr(reach.owned, reach.accessible));
 	appendStringInfo(&st->text, "SELECT %s FROM ", outer.data);
-	/* the rows are sorted as they are stored, not with what is made of them; Citus forgets the order of a sub-select */
+	/*
+	 * the rows are sorted as they are stored, not with what is made of them; Citus
+	 * forgets the order of a sub-select
+	 */
 	if (sorted && !EffCitusPresent())
 	{
 		appendStringInfoString(&st->text, "(SELECT ");
@@ -226,7 +235,8 @@ make_statement(DataMap *map, ExportPlan *plan, ExportSource *source, const char 
 
 /* append_value: the value of a column, where it is included. */
 static void
-append_value(Statement *st, StringInfo buf, EffRelation *rel, EffColumn *column, const Condition *included,
+append_value(Statement *st, StringInfo buf, EffRelation *rel, EffColumn *column,
+			 const Condition *included,
 			 const char *json)
 {
 	if (included->kind == CONDITION_TRUE)
@@ -254,7 +264,8 @@ append_row_key(DataMap *map, Statement *st, StringInfo buf, ExportPlan *plan, Ex
 	{
 		EffColumn  *column = EffRelationColumn(rel, primary->keys[i]);
 		MapColumn  *labelled = EffMapColumn(reach->table, column->attnum);
-		const Condition *seen = who_sees(map, st, plan, reach, column, labelled ? labelled->label->link : NULL, NULL);
+		const Condition *seen = who_sees(map, st, plan, reach, column, labelled ?
+										 labelled->label->link : NULL, NULL);
 
 		appendStringInfo(&members, "%s%s, ", i > 0 ? ", " : "", EffQuoteLiteral(column->name));
 		append_value(st, &members, rel, column, seen, json);
@@ -263,7 +274,8 @@ append_row_key(DataMap *map, Statement *st, StringInfo buf, ExportPlan *plan, Ex
 	/* a key has no NULLs of its own */
 	if (hidden)
 		appendStringInfo(buf, "pg_catalog.%s_strip_nulls(", json);
-	appendStringInfo(buf, "pg_catalog.%s_build_object(%s)%s", json, members.data, hidden ? ")" : "");
+	appendStringInfo(buf, "pg_catalog.%s_build_object(%s)%s", json, members.data, hidden ? ")" :
+					 "");
 }
 
 /*
@@ -278,8 +290,10 @@ make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source)
 	ExportReach reach = reach_of(map, st, plan, source->table);
 
 	st->place.denied_hint = DENIED_HINT;
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s LIMIT %d) AS s",
-					 rel->sql, EffConditionSql(st, EffConditionOr(reach.owned, reach.accessible)), MAX_SORTED_ROWS + 1);
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s LIMIT "
+					 "%d) AS s",
+					 rel->sql, EffConditionSql(st, EffConditionOr(reach.owned, reach.accessible)),
+						 MAX_SORTED_ROWS + 1);
 	appendStringInfo(&st->text, " HAVING pg_catalog.count(*) <= %d", MAX_SORTED_ROWS);
 	return st;
 }
@@ -291,7 +305,8 @@ reach_of(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table)
 
 	reach.owned = reach_condition(map, st, plan, table, ROLE_OWNER, NULL);
 	reach.accessible = reach_condition(map, st, plan, table, ROLE_ACCESSOR, NULL);
-	reach.several = reach.owned->kind != CONDITION_FALSE && reach.accessible->kind != CONDITION_FALSE;
+	reach.several = reach.owned->kind != CONDITION_FALSE &&
+		reach.accessible->kind != CONDITION_FALSE;
 	return reach;
 }
 
@@ -303,7 +318,8 @@ static const Condition *
 reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 				LinkRole role, const char *redacted)
 {
-	bool		either = (table == plan->base.subject) + list_length(EffGraphLinks(table, plan->base.subject)) > 1;
+	bool		either = (table == plan->base.subject) + list_length(EffGraphLinks(table,
+																				   plan->base.subject)) > 1;
 	const Condition *any = &EffFalse;
 
 	if (table == plan->base.subject && role == ROLE_OWNER)
@@ -311,7 +327,8 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 	foreach_ptr(TableLink, link, EffGraphRoleLinks(table, plan->base.subject, role))
 	{
 		if (redacted == NULL || !is_redacted(link, redacted))
-			any = EffConditionOr(any, EffScopeLink(map, st, "t", link, 0, either ? &EffScopeEither : &EffScopeMine));
+			any = EffConditionOr(any, EffScopeLink(map, st, "t", link, 0, either ? &EffScopeEither :
+												   &EffScopeMine));
 	}
 	return any;
 }
@@ -321,9 +338,11 @@ reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
  * surrogates.
  */
 static const Condition *
-column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, MapColumn *column)
+column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach,
+				 MapColumn *column)
 {
-	const Condition *included = who_sees(map, st, plan, reach, column->column, column->label->link, NULL);
+	const Condition *included = who_sees(map, st, plan, reach, column->column, column->label->link,
+										 NULL);
 
 	if (plan->state == SUBJECT_ERASED && column->label->erasure != ERASURE_RETAIN &&
 		column->label->link == NULL &&
@@ -337,7 +356,8 @@ column_condition(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *rea
 	if (plan->state != SUBJECT_NOT_ERASED && EffMayHoldSurrogate(reach->table, column))
 	{
 		Surrogate  *surrogate = EffSurrogateChoose(map, reach->table, column);
-		const Condition *residual = surrogate->error ? NULL : EffSurrogateResidual(surrogate, st, "t");
+		const Condition *residual = surrogate->error ? NULL :
+			EffSurrogateResidual(surrogate, st, "t");
 
 		if (residual != NULL)
 			return EffConditionAnd(included, residual);
@@ -354,7 +374,8 @@ static const Condition *
 who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffColumn *column,
 		 const char *tied, const Condition *still)
 {
-	const Condition *owned = reach->several || reach->owned->kind == CONDITION_FALSE ? reach->owned : &EffTrue;
+	const Condition *owned = reach->several || reach->owned->kind == CONDITION_FALSE ?
+		reach->owned : &EffTrue;
 	const Condition *mine = owned;
 	ListCell   *lc;
 
@@ -365,7 +386,8 @@ who_sees(DataMap *map, Statement *st, ExportPlan *plan, ExportReach *reach, EffC
 		if (tied == NULL || link->name == NULL || link->label->role != ROLE_OWNER ||
 			strcmp(link->name, tied) != 0)
 			continue;
-		mine = EffConditionAnd(owned, EffConditionNot(EffScopeLink(map, st, "t", link, 0, &EffScopeAny)));
+		mine = EffConditionAnd(owned, EffConditionNot(EffScopeLink(map, st, "t", link, 0,
+																   &EffScopeAny)));
 		if (link->subject == plan->base.subject)
 			mine = EffConditionOr(mine, EffScopeLink(map, st, "t", link, 0, &EffScopeEither));
 	}
@@ -447,7 +469,8 @@ value_sql(Statement *st, EffRelation *rel, EffColumn *column, const char *json)
 		return psprintf("CASE WHEN pg_catalog.array_ndims(%s) > 1"
 						" THEN pg_catalog.to_%s(%s::pg_catalog.bytea[]) WHEN %s IS NOT NULL THEN"
 						" (SELECT coalesce(pg_catalog.%s_agg(%s ORDER BY e.n), '[]')"
-						" FROM pg_catalog.unnest(%s::pg_catalog.bytea[]) WITH ORDINALITY AS e (v, n)) END",
+						" FROM pg_catalog.unnest(%s::pg_catalog.bytea[]) WITH ORDINALITY AS e (v, "
+						"n)) END",
 						value, json, value, value, json, base64_sql("e.v", json), value);
 	/* what jsonb cannot hold must fail where the source is read, which then is named */
 	if (type == JSONOID)
@@ -464,7 +487,10 @@ base64_sql(const char *value, const char *json)
 					" E'\\n', ''))", json, value);
 }
 
-/* expiry_sql: anchor and duration, by the calendar and in UTC; NULL where it would end beyond what a timestamp can hold. */
+/*
+ * expiry_sql: anchor and duration, by the calendar and in UTC; NULL where it would end
+ * beyond what a timestamp can hold.
+ */
 static char *
 expiry_sql(Statement *st, EffRelation *rel, MapColumn *column)
 {
@@ -473,12 +499,16 @@ expiry_sql(Statement *st, EffRelation *rel, MapColumn *column)
 	char	   *value = EffStatementColumn(st, "t", rel, anchor->attnum);
 	char	   *type = EffTypeSql(EffBaseType(anchor->type), -1);
 
-	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz + %s::pg_catalog.interval END",
+	return psprintf("CASE WHEN %s < '%d-01-01'::%s THEN %s::pg_catalog.timestamptz + "
+					"%s::pg_catalog.interval END",
 					value, (int) (LAST_YEAR - expiry_years(rel, column)), type, value,
 					EffQuoteLiteral(retention->duration));
 }
 
-/* expiry_years: the years of a duration, rounded up and one to spare; -1 where no term ends in what a timestamp can hold. */
+/*
+ * expiry_years: the years of a duration, rounded up and one to spare; -1 where no term
+ * ends in what a timestamp can hold.
+ */
 static double
 expiry_years(EffRelation *rel, MapColumn *column)
 {
@@ -489,13 +519,18 @@ expiry_years(EffRelation *rel, MapColumn *column)
 	if (retention == NULL || retention->anchor == NULL || retention->duration == NULL ||
 		EffRelationColumnByName(rel, retention->anchor) == NULL)
 		return -1;
-	duration = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(retention->duration),
-													 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	duration = DatumGetIntervalP(DirectFunctionCall3(interval_in,
+													 CStringGetDatum(retention->duration),
+													 ObjectIdGetDatum(InvalidOid),
+														 Int32GetDatum(-1)));
 	years = 2 + duration->month / 12.0 + duration->day / 365.0 + duration->time / (double) USECS_PER_DAY / 365;
 	return years < 0 || years > LAST_YEAR ? -1 : years;
 }
 
-/* append_columns: the columns that the outer statement reads, so that the caller needs privileges on no others. */
+/*
+ * append_columns: the columns that the outer statement reads, so that the caller needs
+ * privileges on no others.
+ */
 static void
 append_columns(Statement *st, EffRelation *rel, const Bitmapset *columns)
 {
@@ -504,7 +539,8 @@ append_columns(Statement *st, EffRelation *rel, const Bitmapset *columns)
 	for (int i = 0; i < rel->ncolumns; i++)
 		if (bms_is_member(rel->columns[i].attnum, columns))
 		{
-			appendStringInfo(&st->text, "%s%s", separator, EffColumnSql("t", rel, rel->columns[i].attnum));
+			appendStringInfo(&st->text, "%s%s", separator,
+							 EffColumnSql("t", rel, rel->columns[i].attnum));
 			separator = ", ";
 		}
 }

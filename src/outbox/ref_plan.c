@@ -39,8 +39,10 @@ static void *build_plan(DataMap *map, const void *key);
 static void reference_too_long(MapTable *table, MapColumn *column) pg_attribute_noreturn();
 static List *add_source(List *sources, RefBuild *build, PlannedTable *planned);
 static void add_table(RefBuild *build, MapTable *table, bool own_links);
-static const Condition *condition_of(RefBuild *build, Statement *st, PlannedTable *planned, MapColumn *column);
-static const Condition *mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned, const char *name);
+static const Condition *condition_of(RefBuild *build, Statement *st, PlannedTable *planned,
+									 MapColumn *column);
+static const Condition *mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned,
+									 const char *name);
 static const Condition *mine_by_row(RefBuild *build, Statement *st, PlannedTable *planned);
 
 static const MapCacheSlot ref_slot = {"references to external systems", is_plan_of, build_plan};
@@ -256,7 +258,8 @@ add_source(List *sources, RefBuild *build, PlannedTable *planned)
 		if (condition->kind == CONDITION_FALSE)
 			continue;
 		appendStringInfo(&st->text, "%s(%d, CASE WHEN %s THEN %s::pg_catalog.text END)",
-						 source->columns != NIL ? ", " : "", list_length(source->columns), EffConditionSql(st, condition),
+						 source->columns != NIL ? ", " : "", list_length(source->columns),
+							 EffConditionSql(st, condition),
 						 EffColumnSql("t", rel, column->column->attnum));
 		source->columns = lappend(source->columns, column);
 	}
@@ -266,7 +269,8 @@ add_source(List *sources, RefBuild *build, PlannedTable *planned)
 	if (planned->rows != NULL)
 		EffConditionAppend(st, EffScopeRows(st, "t", planned->rows, ROWS_ALL));
 	else
-		EffConditionAppend(st, EffPlanScopeNow(build->map, st, "t", build->plan, planned, &EffScopeMine));
+		EffConditionAppend(st, EffPlanScopeNow(build->map, st, "t", build->plan, planned,
+											   &EffScopeMine));
 	appendStringInfoChar(&st->text, ')');
 	if (build->owner == REF_GONE && rel->relkind != RELKIND_FOREIGN_TABLE &&
 		(planned->deleted || planned->anonymize != NIL))
@@ -280,7 +284,8 @@ add_source(List *sources, RefBuild *build, PlannedTable *planned)
 static const Condition *
 condition_of(RefBuild *build, Statement *st, PlannedTable *planned, MapColumn *column)
 {
-	const Condition *mine = column->label->link != NULL ? mine_by_link(build, st, planned, column->label->link) :
+	const Condition *mine = column->label->link != NULL ?
+		mine_by_link(build, st, planned, column->label->link) :
 		mine_by_row(build, st, planned);
 	Surrogate  *surrogate;
 	const Condition *residual;
@@ -306,7 +311,8 @@ mine_by_link(RefBuild *build, Statement *st, PlannedTable *planned, const char *
 			continue;
 		mine = EffScopeLink(build->map, st, "t", link, 0, &EffScopeMine);
 		if (link->reverse && planned->rows != NULL)
-			mine = EffConditionAnd(mine, EffConditionNot(EffScopeLink(build->map, st, "t", link, 0, &others)));
+			mine = EffConditionAnd(mine, EffConditionNot(EffScopeLink(build->map, st, "t", link, 0,
+																	  &others)));
 		return mine;
 	}
 	return &EffFalse;

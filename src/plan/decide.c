@@ -39,15 +39,18 @@ EffDecideTables(PlanBuild *build, List *tables)
 
 		if (table != NULL)
 			EffGraphRaiseErrors(table);
-		if (table == NULL || (table != subject && EffGraphRoleLinks(table, subject, ROLE_OWNER) == NIL))
+		if (table == NULL || (table != subject &&
+							  EffGraphRoleLinks(table, subject, ROLE_OWNER) == NIL))
 		{
 			char	   *name = EffRelationDisplayName(oid);
 
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_SUBJECT),
-					 name ? errmsg("table %s holds no rows that belong to a subject of %s", name, subject->name) :
+					 name ? errmsg("table %s holds no rows that belong to a subject of %s", name,
+								   subject->name) :
 					 errmsg("relation with OID %u does not exist", oid),
-					 errhint("SELECT relation FROM effaced_subject_graph('%s') WHERE role = 'owner' lists the tables that do.",
+					 errhint("SELECT relation FROM effaced_subject_graph('%s') WHERE role = 'owner' "
+							 "lists the tables that do.",
 							 subject->name),
 					 errhidestmt(true)));
 		}
@@ -113,7 +116,8 @@ may_slip_in(MapTable *table, TableLink *link)
 
 	/* rows that have no key cannot be told apart; none holds across inheritance children */
 	if (!EffMapHoldsRefs(table) || EffRowKey(table, &key) == 0 ||
-		(table->rel->relkind != RELKIND_PARTITIONED_TABLE && list_length(table->rel->inheritors) > 1))
+		(table->rel->relkind != RELKIND_PARTITIONED_TABLE &&
+		 list_length(table->rel->inheritors) > 1))
 		return false;
 	foreach_ptr(JoinHop, hop, link->hops)
 		if (hop->fk == NULL)
@@ -188,9 +192,11 @@ EffDecideSurrogates(PlanBuild *build, PlannedTable *planned)
 			if (EffMapColumn(planned->table, column->attnum) != NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("label key \"set\" of %s names column \"%s\", which has a label of its own",
+						 errmsg("label key \"set\" of %s names column \"%s\", which has a label of "
+								"its own",
 								planned->table->name, set->column),
-						 errhint("Write what the column gets as its \"surrogate\", or remove one of the two."),
+						 errhint("Write what the column gets as its \"surrogate\", or remove one of "
+								 "the two."),
 						 errhidestmt(true)));
 			check_set(planned, column, set->expression);
 		}
@@ -211,9 +217,11 @@ check_set(PlannedTable *planned, EffColumn *column, const char *text)
 			EffErasureChanges(planned->table, &rel->columns[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("expression of label key \"set\" for column %s.%s reads column \"%s\", which the erasure changes",
+					 errmsg("expression of label key \"set\" for column %s.%s reads column \"%s\", "
+							"which the erasure changes",
 							rel->name, quote_identifier(column->name), rel->columns[i].name),
-					 errdetail("\"%s\" would give another value when the erasure is run again.", text),
+					 errdetail("\"%s\" would give another value when the erasure is run again.",
+							   text),
 					 errhint("Read keys and columns that erasure leaves alone."),
 					 errhidestmt(true)));
 }
@@ -252,14 +260,19 @@ check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column)
 		foreach_ptr(ForeignKey, fk, EffMapRelation(build->map, part->oid)->referenced_by)
 		{
 			for (int i = 0; i < fk->nkeys; i++)
-				if (strcmp(EffRelationColumn(part, fk->target_columns[i])->name, column->column->name) == 0)
+				if (strcmp(EffRelationColumn(part, fk->target_columns[i])->name,
+						   column->column->name) == 0)
 					ereport(ERROR,
 							(errcode(ERRCODE_EFF_MANIFEST),
-							 errmsg("column %s.%s is referenced by a foreign key and must be \"retain\"",
+							 errmsg("column %s.%s is referenced by a foreign key and must be "
+									"\"retain\"",
 									planned->table->name, quote_identifier(column->column->name)),
-							 errdetail("The row survives erasure, and constraint %s of %s references the column.",
-									   quote_identifier(fk->name), EffRelationDisplayName(fk->relid)),
-							 errhint("Label it \"erasure\": \"retain\" with a reason, or remove the label."),
+							 errdetail("The row survives erasure, and constraint %s of %s "
+									   "references the column.",
+									   quote_identifier(fk->name),
+										   EffRelationDisplayName(fk->relid)),
+							 errhint("Label it \"erasure\": \"retain\" with a reason, or remove the "
+									 "label."),
 							 errhidestmt(true)));
 		}
 	}
@@ -284,16 +297,20 @@ EffDecideChain(PlanBuild *build, PlannedTable *planned)
 			if (hop->reverse || !EffPlanDeletes(hop->target->oid, build->request))
 				continue;
 			foreach(lc3, planned->table->columns)
-				if (retained == NULL && ((MapColumn *) lfirst(lc3))->label->erasure == ERASURE_RETAIN)
+				if (retained == NULL &&
+					((MapColumn *) lfirst(lc3))->label->erasure == ERASURE_RETAIN)
 					retained = lfirst(lc3);
 			if (retained != NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_RETENTION),
-						 errmsg("rows of %s must be kept, but hang from rows of %s, which are deleted",
+						 errmsg("rows of %s must be kept, but hang from rows of %s, which are "
+								"deleted",
 								planned->table->name, hop->target->name),
 						 errdetail("Column %s is retained: %s.",
-								   quote_identifier(retained->column->name), retained->label->retention->reason),
-						 errhint("Let the rows of %s survive: give one of its columns \"erasure\": \"anonymize\".",
+								   quote_identifier(retained->column->name),
+									   retained->label->retention->reason),
+						 errhint("Let the rows of %s survive: give one of its columns \"erasure\": "
+								 "\"anonymize\".",
 								 hop->target->name),
 						 errhidestmt(true)));
 			ereport(ERROR,
@@ -301,7 +318,8 @@ EffDecideChain(PlanBuild *build, PlannedTable *planned)
 					 errmsg("rows of %s survive, but hang from rows of %s, which are deleted",
 							planned->table->name, hop->target->name),
 					 errdetail("Table %s: %s.", planned->table->name, planned->why),
-					 errhint("Label the remaining columns of %s or mark it \"owned\": true, or let the rows of %s survive.",
+					 errhint("Label the remaining columns of %s or mark it \"owned\": true, or let "
+							 "the rows of %s survive.",
 							 planned->table->name, hop->target->name),
 					 errhidestmt(true)));
 		}

@@ -56,8 +56,10 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 							table == NULL ? "does not know" : "keeps"),
 					 errdetail("Constraint %s is ON DELETE CASCADE.", quote_identifier(fk->name)),
 					 table == NULL ?
-					 errhint("Label %s, or change the constraint's action.", EffRelationDisplayName(fk->relid)) :
-					 errhint("Let the rows of %s survive, or change the constraint's action.", target->table->name),
+					 errhint("Label %s, or change the constraint's action.",
+							 EffRelationDisplayName(fk->relid)) :
+					 errhint("Let the rows of %s survive, or change the constraint's action.",
+							 target->table->name),
 					 errhidestmt(true)));
 		operation = EffPlanAddOperation(build, STEP_BLOCKER, target);
 		operation->fk = fk;
@@ -71,13 +73,17 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("rows of %s stay, but reference rows of %s, which are deleted",
 						table->name, target->table->name),
-				 errdetail("The reference %s of an accessor cannot be set to NULL.", quote_identifier(fk->name)),
-				 errhint("Make its column nullable, or let the rows of %s survive.", target->table->name),
+				 errdetail("The reference %s of an accessor cannot be set to NULL.",
+						   quote_identifier(fk->name)),
+				 errhint("Make its column nullable, or let the rows of %s survive.",
+						 target->table->name),
 				 errhidestmt(true)));
 
 	/* rows shared with others let go of the subject by their own step */
-	linked = source != NULL && source->contested && detaches && !by_action && is_link_reference(source, fk);
-	operation = EffPlanAddOperation(build, !(table == NULL && by_action) && !detaches ? STEP_BLOCKER :
+	linked = source != NULL && source->contested && detaches && !by_action &&
+		is_link_reference(source, fk);
+	operation = EffPlanAddOperation(build, !(table == NULL && by_action) && !detaches ?
+									STEP_BLOCKER :
 							  by_action ? STEP_SIDE_EFFECT : STEP_DETACH, target);
 	operation->fk = fk;
 	operation->set_null = by_action ? NIL : EffDetachColumns(build->map, fk);
@@ -142,7 +148,8 @@ EffPlanDetachAccessors(PlanBuild *build)
 	{
 		MapTable   *table = build->map->tables[i];
 
-		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->request->subject, ROLE_ACCESSOR))
+		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->request->subject,
+													   ROLE_ACCESSOR))
 		{
 			JoinHop    *first = linitial(link->hops);
 			PlannedTable *target = EffPlanTable(build->request, first->target->oid);
@@ -180,7 +187,8 @@ EffPlanDetachAccessors(PlanBuild *build)
 								table->name, target->table->name),
 						 errdetail("The reference (%s) of an accessor cannot be set to NULL.",
 								   EffJoinNames(table->rel, first->source_columns, first->n)),
-						 errhint("Make its column nullable, or let the rows of %s survive.", target->table->name),
+						 errhint("Make its column nullable, or let the rows of %s survive.",
+								 target->table->name),
 						 errhidestmt(true)));
 		}
 	}

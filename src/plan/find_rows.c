@@ -11,9 +11,11 @@
 
 #include "utils/lsyscache.h"
 
-static void append_find(DataMap *map, RequestPlan *plan, Statement *st, PlannedTable *planned, RowSet *rows);
+static void append_find(DataMap *map, RequestPlan *plan, Statement *st, PlannedTable *planned,
+						RowSet *rows);
 static void add_lock(RequestPlan *plan, RowLock *lock);
-static RowLock *make_lock(DataMap *map, RequestPlan *plan, EffRelation *rel, PlannedTable *planned, TableLink *link,
+static RowLock *make_lock(DataMap *map, RequestPlan *plan, EffRelation *rel, PlannedTable *planned,
+						  TableLink *link,
 						  int i);
 static bool may_change_hands(PlanBuild *build, JoinHop *hop);
 static Statement *new_of_pair(StatementPair *pair, bool all, const char *action, EffRelation *rel);
@@ -48,7 +50,8 @@ EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 				 errmsg("table %s needs a key that erasure does not change", rel->name),
 				 errdetail("%s", planned->contested ?
 						   "Its rows may have several owners, and are told apart by their key." :
-						   "Its rows must be found before a column that its path joins on is changed."),
+						   "Its rows must be found before a column that its path joins on is "
+						   "changed."),
 				 errhint("Give it a primary key; inheritance children share none."),
 				 errhidestmt(true)));
 	rows->find = EffStatementNew(SPI_OK_SELECT, "finding rows of", rel);
@@ -64,7 +67,8 @@ EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	}
 	rows->added = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
 	appendStringInfo(&rows->added->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffConditionAppend(rows->added, EffPlanScopeNow(map, rows->added, "t", plan, planned, &EffScopeMine));
+	EffConditionAppend(rows->added, EffPlanScopeNow(map, rows->added, "t", plan, planned,
+													&EffScopeMine));
 	appendStringInfoString(&rows->added->text, " AND (");
 	EffConditionAppend(rows->added, EffScopeRows(rows->added, "t", rows, ROWS_ALL));
 	appendStringInfoString(&rows->added->text, ") IS NOT TRUE");
@@ -113,7 +117,8 @@ void
 EffPlanPartOf(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
 	const Condition *shared = EffOwnershipShared(map, st, plan, planned);
-	const Condition *pinned = planned->deleted ? EffOwnershipPinned(map, st, plan, planned) : &EffFalse;
+	const Condition *pinned = planned->deleted ? EffOwnershipPinned(map, st, plan, planned) :
+		&EffFalse;
 
 	appendStringInfo(&st->text, "CASE WHEN %s THEN %d", EffConditionSql(st, shared), ROWS_KEPT);
 	if (pinned->kind != CONDITION_FALSE)
@@ -121,7 +126,10 @@ EffPlanPartOf(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *plan
 	appendStringInfo(&st->text, " ELSE %d END", ROWS_GONE);
 }
 
-/* EffPlanMakeSubjectLock: in order of the key, so that two calls wait for each other and not in a circle. */
+/*
+ * EffPlanMakeSubjectLock: in order of the key, so that two calls wait for each other and
+ * not in a circle.
+ */
 void
 EffPlanMakeSubjectLock(DataMap *map, RequestPlan *plan)
 {
@@ -130,7 +138,8 @@ EffPlanMakeSubjectLock(DataMap *map, RequestPlan *plan)
 
 	initStringInfo(&key);
 	for (int i = 0; i < subject->nkey; i++)
-		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", subject->rel, subject->key[i]));
+		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "",
+						 EffColumnSql("t", subject->rel, subject->key[i]));
 	for (int all = 0; all <= 1; all++)
 	{
 		Statement  *st = new_of_pair(&plan->lock_subject, all, "locking rows of", subject->rel);
@@ -186,10 +195,12 @@ EffPlanLockCascades(PlanBuild *build)
 	{
 		PlannedTable *planned = operation->planned;
 
-		if (operation->strategy == STEP_BLOCKER && operation->fk->on_delete == FKCONSTR_ACTION_CASCADE &&
+		if (operation->strategy == STEP_BLOCKER &&
+			operation->fk->on_delete == FKCONSTR_ACTION_CASCADE &&
 			!planned->find_first && planned->table != build->request->subject)
 			build->request->locks = lappend(build->request->locks,
-											make_lock(build->map, build->request, planned->table->rel, planned, NULL, 0));
+											make_lock(build->map, build->request,
+													  planned->table->rel, planned, NULL, 0));
 	}
 }
 
@@ -203,9 +214,13 @@ add_lock(RequestPlan *plan, RowLock *lock)
 	plan->locks = lappend(plan->locks, lock);
 }
 
-/* make_lock locks the rows at the i-th hop of a link or, with link NULL, those of the planned table. */
+/*
+ * make_lock locks the rows at the i-th hop of a link or, with link NULL, those of the
+ * planned table.
+ */
 static RowLock *
-make_lock(DataMap *map, RequestPlan *plan, EffRelation *rel, PlannedTable *planned, TableLink *link, int i)
+make_lock(DataMap *map, RequestPlan *plan, EffRelation *rel, PlannedTable *planned, TableLink *link,
+		  int i)
 {
 	RowLock    *lock = palloc0(sizeof(RowLock));
 
@@ -262,7 +277,8 @@ may_change_hands(PlanBuild *build, JoinHop *hop)
 {
 	return (hop->fk == NULL || EffPlanDeletes(hop->target->oid, build->request)) &&
 		EffPlanTable(build->request, hop->target->oid) != NULL && !EffCitusPresent() &&
-		(hop->target->relkind == RELKIND_RELATION || hop->target->relkind == RELKIND_PARTITIONED_TABLE);
+		(hop->target->relkind == RELKIND_RELATION ||
+		 hop->target->relkind == RELKIND_PARTITIONED_TABLE);
 }
 
 /* new_of_pair makes the statement of a pair that is about one subject, or about all. */
@@ -283,5 +299,6 @@ static void
 append_row_key(Statement *st, RowSet *rows)
 {
 	for (int i = 0; i < rows->nkey; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffColumnSql("t", rows->rel, rows->key[i]));
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 EffColumnSql("t", rows->rel, rows->key[i]));
 }

@@ -17,7 +17,8 @@ static void note_anonymized(PlannedOperation *operation);
 static void note_shared(PlanBuild *build, PlannedOperation *operation);
 static void add_named(PlannedOperation *operation, EffRelation *rel, const char *name);
 static void add_generated(PlannedOperation *operation, EffRelation *rel);
-static bool changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n, bool rows);
+static bool changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n,
+							bool rows);
 static bool reads_changed(List *reads, List *changes);
 
 /*
@@ -77,7 +78,8 @@ add_cycle_breaks(PlanBuild *build)
 
 		if (edge->how != BREAK_NULL)
 			continue;
-		operation = EffPlanAddOperation(build, STEP_DETACH, EffPlanTable(build->request, table->rel->oid));
+		operation = EffPlanAddOperation(build, STEP_DETACH,
+										EffPlanTable(build->request, table->rel->oid));
 		operation->fk = edge->fk;
 		operation->breaks_cycle = true;
 		operation->set_null = EffDetachColumns(build->map, edge->fk);
@@ -186,7 +188,8 @@ note_shared(PlanBuild *build, PlannedOperation *operation)
 	foreach_ptr(Surrogate, surrogate, planned->anonymize)
 	{
 		if (surrogate->column->label->link != NULL)
-			operation->columns = bms_add_member(operation->columns, surrogate->column->column->attnum);
+			operation->columns = bms_add_member(operation->columns,
+												surrogate->column->column->attnum);
 	}
 	foreach_ptr(TableLink, link, planned->links)
 	{
@@ -212,7 +215,8 @@ static void
 add_generated(PlannedOperation *operation, EffRelation *rel)
 {
 	for (int i = 0; i < rel->ncolumns; i++)
-		if (rel->columns[i].generated && bms_overlap(EffGeneratedFrom(rel, &rel->columns[i]), operation->columns))
+		if (rel->columns[i].generated && bms_overlap(EffGeneratedFrom(rel, &rel->columns[i]),
+													 operation->columns))
 			operation->columns = bms_add_member(operation->columns, rel->columns[i].attnum);
 }
 
@@ -228,7 +232,8 @@ EffPlanCheckWays(PlanBuild *build)
 		MapTable   *table = build->map->tables[i];
 		ListCell   *lc2;
 
-		if (table == build->request->subject || EffPlanTable(build->request, table->rel->oid) != NULL)
+		if (table == build->request->subject ||
+			EffPlanTable(build->request, table->rel->oid) != NULL)
 			continue;
 		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->request->subject, ROLE_OWNER))
 			foreach(lc2, link->hops)
@@ -246,7 +251,8 @@ EffPlanCheckWays(PlanBuild *build)
 					continue;
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_RETENTION),
-						 errmsg("rows of %s could no longer be found: they are reached through %s, which the call changes",
+						 errmsg("rows of %s could no longer be found: they are reached through %s, "
+								"which the call changes",
 								table->name, changed->name),
 						 errdetail("The tables of the call leave %s out.", table->name),
 						 errhint("Add %s to the tables of the call.", table->name),

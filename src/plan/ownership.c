@@ -7,15 +7,20 @@
 #include "plan/ownership.h"
 #include "plan/plan_int.h"
 
-static const Condition *claimed(DataMap *map, Statement *st, const char *alias, List *claims, const ScopeOwner *owner);
-static const Condition *all_erased(DataMap *map, Statement *st, const char *alias, List *claims, MapTable *erasing);
-static const Condition *referenced(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned, ForeignKey *fk);
+static const Condition *claimed(DataMap *map, Statement *st, const char *alias, List *claims,
+								const ScopeOwner *owner);
+static const Condition *all_erased(DataMap *map, Statement *st, const char *alias, List *claims,
+								   MapTable *erasing);
+static const Condition *referenced(DataMap *map, Statement *st, RequestPlan *plan,
+								   PlannedTable *planned, ForeignKey *fk);
 static const Condition *taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk);
 static bool takes(PlannedTable *planned);
-static const Condition *gone_rows(Statement *st, const char *alias, PlannedTable *source, PlannedTable *planned);
+static const Condition *gone_rows(Statement *st, const char *alias, PlannedTable *source,
+								  PlannedTable *planned);
 static List *references_to(DataMap *map, PlannedTable *planned);
 static MapTable *known_source(DataMap *map, RequestPlan *plan, ForeignKey *fk);
-static const Condition *reference(DataMap *map, Statement *st, EffRelation *rel, ForeignKey *fk, const char *inner,
+static const Condition *reference(DataMap *map, Statement *st, EffRelation *rel, ForeignKey *fk,
+								  const char *inner,
 								  const Condition *condition);
 static void add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *rel,
 					  OwnerClaim *claim, ForeignKey *fk);
@@ -46,7 +51,10 @@ EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable 
 	return shared;
 }
 
-/* referenced: a row that is not deleted with the call's subjects, nor released, references the row. */
+/*
+ * referenced: a row that is not deleted with the call's subjects, nor released,
+ * references the row.
+ */
 static const Condition *
 referenced(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned, ForeignKey *fk)
 {
@@ -61,14 +69,16 @@ referenced(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned
 	if (run != NULL && run->reverse)
 	{
 		/* what somebody else keeps also keeps what it references */
-		goes = EffConditionAnd(goes, EffConditionNot(EffScopeCallRows(st, inner, run->rows, ROWS_KEPT)));
+		goes = EffConditionAnd(goes, EffConditionNot(EffScopeCallRows(st, inner, run->rows,
+																	  ROWS_KEPT)));
 		planned->rows->reclassify |= run->rows->id >= planned->rows->id;
 	}
 	/* somebody else's row that is deleted all the same */
 	if (run != NULL && run->deleted && takes(run))
 		goes = EffConditionOr(goes, gone_rows(st, inner, run, planned));
 	if (run != NULL)
-		goes = EffConditionOr(goes, EffOwnershipReleased(map, st, inner, plan, run, fk, planned, &EffScopeCall));
+		goes = EffConditionOr(goes, EffOwnershipReleased(map, st, inner, plan, run, fk, planned,
+														 &EffScopeCall));
 	return reference(map, st, planned->table->rel, fk, inner, EffConditionNot(goes));
 }
 
@@ -121,8 +131,10 @@ EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable 
 			goes = run->contested ? gone_rows(st, inner, run, planned) :
 				EffPlanScopeNow(map, st, inner, plan, run, &EffScopeCall);
 		if (run != NULL)
-			goes = EffConditionOr(goes, EffOwnershipReleased(map, st, inner, plan, run, fk, planned, &EffScopeCall));
-		pinned = EffConditionOr(pinned, reference(map, st, planned->table->rel, fk, inner, EffConditionNot(goes)));
+			goes = EffConditionOr(goes, EffOwnershipReleased(map, st, inner, plan, run, fk, planned,
+															 &EffScopeCall));
+		pinned = EffConditionOr(pinned, reference(map, st, planned->table->rel, fk, inner,
+												  EffConditionNot(goes)));
 	}
 	return pinned;
 }
@@ -132,7 +144,8 @@ EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable 
  * has the row by the same columns as a link.
  */
 const Condition *
-EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, TableLink *link)
+EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
+				  TableLink *link)
 {
 	ScopeOwner	others = {SCOPE_OTHERS, plan->subject};
 
@@ -147,7 +160,8 @@ EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *p
  */
 const Condition *
 EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
-					 PlannedTable *source, ForeignKey *fk, PlannedTable *planned, const ScopeOwner *owner)
+					 PlannedTable *source, ForeignKey *fk, PlannedTable *planned,
+						 const ScopeOwner *owner)
 {
 	const Condition *released = &EffFalse;
 	bool		before = false;
@@ -175,7 +189,8 @@ EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan
 		mine = owner->whose == SCOPE_CALL ? EffScopeCallRows(st, alias, source->rows, part) :
 			EffScopeRows(st, alias, source->rows, part);
 		if (EffOwnersHaveTwin(map, link))
-			mine = EffConditionAnd(mine, EffConditionNot(EffOwnershipTwins(map, st, alias, plan, link)));
+			mine = EffConditionAnd(mine, EffConditionNot(EffOwnershipTwins(map, st, alias, plan,
+																		   link)));
 		released = EffConditionOr(released, mine);
 	}
 	return released;
@@ -212,7 +227,8 @@ claimed(DataMap *map, Statement *st, const char *alias, List *claims, const Scop
 
 	foreach_ptr(OwnerClaim, claim, claims)
 	{
-		any = EffConditionOr(any, claim->link == NULL ? EffScopeSubject(map, st, alias, claim->subject, owner) :
+		any = EffConditionOr(any, claim->link == NULL ?
+							 EffScopeSubject(map, st, alias, claim->subject, owner) :
 							 EffScopeLink(map, st, alias, claim->link, 0, owner));
 	}
 	return any;
@@ -249,7 +265,10 @@ taken(DataMap *map, Statement *st, PlannedTable *planned, ForeignKey *fk)
 	return any;
 }
 
-/* gone_rows: the row is deleted for a subject of the call, which may be known later than this is first asked. */
+/*
+ * gone_rows: the row is deleted for a subject of the call, which may be known later than
+ * this is first asked.
+ */
 static const Condition *
 gone_rows(Statement *st, const char *alias, PlannedTable *source, PlannedTable *planned)
 {
@@ -293,7 +312,8 @@ known_source(DataMap *map, RequestPlan *plan, ForeignKey *fk)
 
 /* reference: a row of the alias inner, which meets a condition, references the row of alias t. */
 static const Condition *
-reference(DataMap *map, Statement *st, EffRelation *rel, ForeignKey *fk, const char *inner, const Condition *condition)
+reference(DataMap *map, Statement *st, EffRelation *rel, ForeignKey *fk, const char *inner,
+		  const Condition *condition)
 {
 	return EffScopeJoin(st, "t", rel, fk->target_columns, inner,
 						EffMapLoad(map, fk->relid), fk->columns, fk->nkeys, false, condition);
@@ -311,14 +331,16 @@ add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *r
 	query->owners = EffStatementNew(SPI_OK_SELECT, "finding owners of rows of", rel);
 	EffScopeOwners(map, query->owners, rel, claim->subject, claim->link);
 	if (fk == NULL)
-		EffConditionAppend(query->owners, EffScopeRows(query->owners, "t", planned->rows, ROWS_ALL));
+		EffConditionAppend(query->owners, EffScopeRows(query->owners, "t", planned->rows,
+													   ROWS_ALL));
 	else
 	{
 		inner = EffStatementAlias(query->owners);
 		EffConditionAppend(query->owners,
 						   EffScopeJoin(query->owners, "t", rel, fk->columns, inner,
 										planned->table->rel, fk->target_columns, fk->nkeys, true,
-										EffScopeRows(query->owners, inner, planned->rows, ROWS_ALL)));
+										EffScopeRows(query->owners, inner, planned->rows,
+													 ROWS_ALL)));
 	}
 	plan->owners = lappend(plan->owners, query);
 	add_reused(map, plan, claim->subject);

@@ -17,8 +17,12 @@
 
 
 
-/* Conditions on rows of alias t of a contested table: owned by somebody else, or owned once by somebody who is erased */
-extern const Condition *EffOwnershipOthers(DataMap *map, Statement *st, RequestPlan *plan, MapTable *table);
+/*
+ * Conditions on rows of alias t of a contested table: owned by somebody else, or owned
+ * once by somebody who is erased
+ */
+extern const Condition *EffOwnershipOthers(DataMap *map, Statement *st, RequestPlan *plan,
+										   MapTable *table);
 extern const Condition *EffOwnershipErased(DataMap *map, Statement *st, MapTable *table);
 
 /* Add the queries for the owners of a contested table's rows to the plan */

@@ -23,7 +23,10 @@ EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *plann
 	return operation;
 }
 
-/* EffStrategyWord returns the word for what a step does, as effaced_plan() and the trail have it. */
+/*
+ * EffStrategyWord returns the word for what a step does, as effaced_plan() and the trail
+ * have it.
+ */
 const char *
 EffStrategyWord(StepStrategy strategy)
 {

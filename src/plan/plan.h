@@ -44,9 +44,11 @@ typedef struct PlannedTable
 	bool		own_links;		/* other rows of the subject table, by its own links */
 	MapError   *pinned_error;	/* raised where a row had to be anonymized in place */
 	List	   *reads;			/* of ScopeRead: what finding the rows reads */
-	bool		find_first;		/* a step before changes what finding reads, or what it found must not grow */
+	bool		find_first;		/* a step before changes what finding reads, or what it found
+								 * must not grow */
 	RowSet	   *rows;			/* where find_first */
-	List	   *probes;			/* of KeyProbe: where none finds a row nothing is there of the subject; NIL unknown */
+	List	   *probes;			/* of KeyProbe: where none finds a row nothing is there of the
+								 * subject; NIL unknown */
 	Statement  *verify;			/* made at the first verification */
 } PlannedTable;
 
@@ -55,7 +57,8 @@ typedef enum StepForm
 {
 	FORM_NOTHING,				/* nothing is run */
 	FORM_EACH,					/* find or by_parents, for each subject */
-	FORM_TOGETHER,				/* count for each subject, then for_call: their rows may reference each other */
+	FORM_TOGETHER,				/* count for each subject, then for_call: their rows may
+								 * reference each other */
 	FORM_COUNTED				/* per_subject, once */
 } StepForm;
 
@@ -69,7 +72,8 @@ typedef struct StepSql
 	Statement  *find;			/* of one subject, looks its rows up; NULL with FORM_NOTHING only */
 	ParentSet  *parents;		/* what the rows reference, where by_parents can find them by it */
 	Statement  *by_parents;		/* of one subject, finds the same rows by the parents' keys */
-	Statement  *check;			/* counts a subject's rows that are not as planned; NULL where nothing can keep them from it */
+	Statement  *check;			/* counts a subject's rows that are not as planned; NULL where
+								 * nothing can keep them from it */
 	Statement  *count;			/* counts a subject's rows; with FORM_TOGETHER only */
 	Statement  *for_call;		/* of all subjects of the call; with FORM_TOGETHER only */
 	Statement  *per_subject;	/* of all subjects of the call: key, rows; with FORM_COUNTED only */
@@ -121,7 +125,8 @@ typedef struct RefSource
 typedef struct ReusedQuery
 {
 	MapTable   *subject;
-	Statement  *rows;			/* key, and whether it holds more than surrogates, of PARAM_ERASED */
+	Statement  *rows;			/* key, and whether it holds more than surrogates, of
+								 * PARAM_ERASED */
 } ReusedQuery;
 
 /*
@@ -174,14 +179,17 @@ extern void EffPlanMakeLocks(DataMap *map, RequestPlan *plan);
 extern void EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned);
 
 /* The subject's rows of a planned table, by their row set where they were found first */
-extern const Condition *EffPlanScope(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned);
+extern const Condition *EffPlanScope(DataMap *map, Statement *st, const char *alias,
+									 RequestPlan *plan, PlannedTable *planned);
 
 /* A part of them, where somebody else's were told apart from them */
-extern const Condition *EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
+extern const Condition *EffPlanScopePart(DataMap *map, Statement *st, const char *alias,
+										 RequestPlan *plan, PlannedTable *planned,
 							 int part);
 
 /* The same rows by looking them up now */
-extern const Condition *EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
+extern const Condition *EffPlanScopeNow(DataMap *map, Statement *st, const char *alias,
+										RequestPlan *plan, PlannedTable *planned,
 							const ScopeOwner *owner);
 
 /* Append the part of its row set that a row of alias t falls into */

@@ -33,7 +33,8 @@ typedef struct PlanBuild
 	bool		probing;		/* indexes are looked into before statements are run */
 } PlanBuild;
 
-extern PlannedOperation *EffPlanAddOperation(PlanBuild *build, StepStrategy strategy, PlannedTable *planned);
+extern PlannedOperation *EffPlanAddOperation(PlanBuild *build, StepStrategy strategy,
+											 PlannedTable *planned);
 
 /* Add the operations that a foreign key into rows that go asks for; ERROR where it conflicts */
 extern void EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk);
@@ -50,16 +51,21 @@ extern void EffPlanMakeClassify(PlanBuild *build, PlannedTable *planned);
 extern ParentSet *EffPlanParents(PlanBuild *build, TableLink *link);
 
 /* Conditions on rows of alias t of a contested table: it stays as it is, or cannot be deleted */
-extern const Condition *EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
-extern const Condition *EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
+extern const Condition *EffOwnershipShared(DataMap *map, Statement *st, RequestPlan *plan,
+										   PlannedTable *planned);
+extern const Condition *EffOwnershipPinned(DataMap *map, Statement *st, RequestPlan *plan,
+										   PlannedTable *planned);
 
 /* Rows that another owner has by the columns of a link */
-extern const Condition *EffOwnershipTwins(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
+extern const Condition *EffOwnershipTwins(DataMap *map, Statement *st, const char *alias,
+										  RequestPlan *plan,
 										  TableLink *link);
 
 /* Rows of source that are released before rows of planned are deleted */
-extern const Condition *EffOwnershipReleased(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
-											 PlannedTable *source, ForeignKey *fk, PlannedTable *planned,
+extern const Condition *EffOwnershipReleased(DataMap *map, Statement *st, const char *alias,
+											 RequestPlan *plan,
+											 PlannedTable *source, ForeignKey *fk,
+												 PlannedTable *planned,
 											 const ScopeOwner *owner);
 
 /* Add the step of an operation; those of shared rows and of references have a file each */
@@ -92,12 +98,14 @@ extern bool EffStepJoinsToOwner(PlannedTable *planned);
  * what it writes; joiner leads to further tables, rest is a further condition.
  */
 extern Statement *EffStepForAllBegin(const char *action, EffRelation *rel);
-extern void EffStepForAllEnd(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest);
+extern void EffStepForAllEnd(PlanBuild *build, Statement *st, PlannedTable *planned,
+							 const char *joiner, const char *rest);
 extern Statement *EffStepForAllCount(PlanBuild *build, PlannedTable *planned);
 
 /* Conditions on rows of alias t: residual.c */
 extern const Condition *EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st);
-extern const Condition *EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st);
+extern const Condition *EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate,
+									  Statement *st);
 extern const Condition *EffPlanTied(DataMap *map, PlannedTable *planned, Statement *st);
 extern bool EffPlanIsTied(Surrogate *surrogate, TableLink *link);
 

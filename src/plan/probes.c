@@ -51,7 +51,10 @@ link_probes(PlanBuild *build, List *links)
 
 		if (!EffLinkCarriesKey(link))
 			return NIL;
-		probes = list_append_unique_ptr(probes, add_probe(build->plan, EffProbeNew(link->subject, last->source, last->source_columns,
+		probes = list_append_unique_ptr(probes,
+										add_probe(build->plan,
+												  EffProbeNew(link->subject, last->source,
+															  last->source_columns,
 																				  last->target_columns)));
 	}
 	return probes;
@@ -79,7 +82,8 @@ EffPlanProbeLocks(PlanBuild *build)
 	{
 		Statement  *st = lock->lock.one;
 
-		st->probes = lock->link ? link_probes(build, list_make1(lock->link)) : lock->planned->probes;
+		st->probes = lock->link ? link_probes(build, list_make1(lock->link)) :
+			lock->planned->probes;
 		if (st->probes != NIL)
 			add_accesses(build, lock->rel, ACL_SELECT | ACL_UPDATE, lock->planned->reads);
 	}
@@ -103,19 +107,22 @@ EffPlanProbeSteps(PlanBuild *build)
 		PlannedOperation *operation = lfirst(lc2);
 
 		if (step->sql.find == NULL || step->rel->has_triggers ||
-			(step->rel->relkind != RELKIND_RELATION && step->rel->relkind != RELKIND_PARTITIONED_TABLE))
+			(step->rel->relkind != RELKIND_RELATION &&
+			 step->rel->relkind != RELKIND_PARTITIONED_TABLE))
 			continue;
 		step->sql.find->probes = probes_of_step(build, step, operation);
 		if (step->sql.find->probes == NIL)
 			continue;
 		add_accesses(build, step->rel,
 					 step->strategy == STEP_DELETE ? ACL_SELECT | ACL_DELETE :
-					 step->strategy == STEP_DETACH || step->strategy == STEP_ANONYMIZE ? ACL_SELECT | ACL_UPDATE : ACL_SELECT,
+					 step->strategy == STEP_DETACH || step->strategy == STEP_ANONYMIZE ?
+						 ACL_SELECT | ACL_UPDATE : ACL_SELECT,
 					 operation->planned->reads);
 		if (operation->fk != NULL)
 			add_accesses(build, EffMapLoad(build->map, operation->fk->target), ACL_SELECT, NIL);
 		if (operation->outside != NULL)
-			add_accesses(build, operation->outside->table->rel, ACL_SELECT, operation->outside->reads);
+			add_accesses(build, operation->outside->table->rel, ACL_SELECT,
+						 operation->outside->reads);
 	}
 	foreach_ptr(KeyProbe, probe, build->plan->probes)
 	{
@@ -137,7 +144,8 @@ probes_of_step(PlanBuild *build, ErasureStep *step, PlannedOperation *operation)
 	if (operation->outside != NULL && operation->outside->contested)
 		return NIL;
 	if (fk != NULL && EffPlanIsKeyReference(build, operation->planned, fk))
-		return list_make1(add_probe(build->plan, EffProbeNew(build->request->subject, step->rel, fk->columns,
+		return list_make1(add_probe(build->plan,
+									EffProbeNew(build->request->subject, step->rel, fk->columns,
 															 fk->target_columns)));
 	return operation->planned->probes;
 }
@@ -177,7 +185,8 @@ merge_accesses(ErasurePlan *plan)
 			continue;
 		}
 		merged = lappend(merged, access);
-		plan->probe_schemas = list_append_unique_oid(plan->probe_schemas, get_rel_namespace(access->relid));
+		plan->probe_schemas = list_append_unique_oid(plan->probe_schemas,
+													 get_rel_namespace(access->relid));
 		last = access;
 	}
 	plan->probe_accesses = merged;

@@ -21,7 +21,8 @@ EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st)
 			const Condition *held;
 			const Condition *others;
 
-			if ((surrogate->kind == SURROGATE_TEXT || surrogate->kind == SURROGATE_UUID) != tokens ||
+			if ((surrogate->kind == SURROGATE_TEXT ||
+				 surrogate->kind == SURROGATE_UUID) != tokens ||
 				(held = EffSurrogateResidual(surrogate, st, "t")) == NULL)
 				continue;
 			others = EffPlanOthers(map, planned, surrogate, st);
@@ -49,13 +50,18 @@ EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Stateme
 		others = EffScopeLink(map, st, "t", link, 0, &EffScopeAny);
 		/* it may lead back to where it starts */
 		if (link->subject == planned->table && !link->reverse)
-			others = EffConditionAnd(others, EffConditionNot(EffScopeLink(map, st, "t", link, 0, &EffScopeMine)));
+			others = EffConditionAnd(others,
+									 EffConditionNot(EffScopeLink(map, st, "t", link, 0,
+																  &EffScopeMine)));
 		return others;
 	}
 	return &EffFalse;
 }
 
-/* EffPlanTied returns the condition that a column tied to a link that reaches the row still holds a value. */
+/*
+ * EffPlanTied returns the condition that a column tied to a link that reaches the row
+ * still holds a value.
+ */
 const Condition *
 EffPlanTied(DataMap *map, PlannedTable *planned, Statement *st)
 {
@@ -67,9 +73,12 @@ EffPlanTied(DataMap *map, PlannedTable *planned, Statement *st)
 		{
 			const Condition *held;
 
-			if (!EffPlanIsTied(surrogate, link) || (held = EffSurrogateResidual(surrogate, st, "t")) == NULL)
+			if (!EffPlanIsTied(surrogate, link) ||
+				(held = EffSurrogateResidual(surrogate, st, "t")) == NULL)
 				continue;
-			tied = EffConditionOr(tied, EffConditionAnd(held, EffScopeLink(map, st, "t", link, 0, &EffScopeMine)));
+			tied = EffConditionOr(tied, EffConditionAnd(held,
+														EffScopeLink(map, st, "t", link, 0,
+																	 &EffScopeMine)));
 		}
 	}
 	return tied;

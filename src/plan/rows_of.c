@@ -11,14 +11,17 @@
  * planned table, and nobody else's: by the row set where they were found first.
  */
 const Condition *
-EffPlanScope(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned)
+EffPlanScope(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
+			 PlannedTable *planned)
 {
-	return EffPlanScopePart(map, st, alias, plan, planned, planned->contested ? ROWS_GONE : ROWS_ALL);
+	return EffPlanScopePart(map, st, alias, plan, planned, planned->contested ? ROWS_GONE :
+							ROWS_ALL);
 }
 
 /* EffPlanScopePart returns the condition for a part of the row set, where there is one. */
 const Condition *
-EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned, int part)
+EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
+				 PlannedTable *planned, int part)
 {
 	if (planned->rows != NULL)
 		return EffScopeRows(st, alias, planned->rows, part);
@@ -31,7 +34,8 @@ EffPlanScopePart(DataMap *map, Statement *st, const char *alias, RequestPlan *pl
  * statement runs.
  */
 const Condition *
-EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan, PlannedTable *planned,
+EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *plan,
+				PlannedTable *planned,
 				const ScopeOwner *owner)
 {
 	ScopeOwner	either = *owner;
@@ -46,7 +50,8 @@ EffPlanScopeNow(DataMap *map, Statement *st, const char *alias, RequestPlan *pla
 	}
 	/* the subject's own row is not one that merely belongs to it */
 	if (planned->own_links)
-		reached = EffConditionAnd(reached, EffConditionNot(EffScopeSubject(map, st, alias, plan->subject, owner)));
+		reached = EffConditionAnd(reached, EffConditionNot(EffScopeSubject(map, st, alias,
+																		   plan->subject, owner)));
 	return reached;
 }
 
@@ -60,5 +65,6 @@ EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk)
 	MapTable   *subject = build->request->subject;
 
 	return planned->table == subject && fk->target == subject->rel->oid && planned->rows == NULL &&
-		subject->label->subject_where == NULL && EffLinkIsKey(subject, fk->target_columns, fk->nkeys);
+		subject->label->subject_where == NULL &&
+			EffLinkIsKey(subject, fk->target_columns, fk->nkeys);
 }

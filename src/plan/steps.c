@@ -60,7 +60,8 @@ EffStepMake(PlanBuild *build, PlannedOperation *operation)
 	{
 		build->plan->written = list_append_unique_ptr(build->plan->written, step->rel);
 		if (step->strategy != STEP_RETAIN)
-			build->request->deferrable = list_concat_unique_oid(build->request->deferrable, step->rel->deferrable);
+			build->request->deferrable = list_concat_unique_oid(build->request->deferrable,
+																step->rel->deferrable);
 	}
 }
 
@@ -74,7 +75,8 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	step->sql.find = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
 	appendStringInfo(&step->sql.find->text, "DELETE FROM %s t", rel->sql);
 	where = EffStepBeginWhere(step->sql.find);
-	EffConditionAppend(step->sql.find, EffPlanScope(build->map, step->sql.find, "t", build->request, planned));
+	EffConditionAppend(step->sql.find, EffPlanScope(build->map, step->sql.find, "t", build->request,
+													planned));
 	EffStepAddCheck(step, rel, "", where);
 	if (EffStepHasOneOwner(planned))
 	{
@@ -104,9 +106,13 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	step->sql.for_call = EffStatementNew(SPI_OK_DELETE, "deletion from", rel);
 	appendStringInfo(&step->sql.for_call->text, "DELETE FROM %s t WHERE ", rel->sql);
 	if (planned->rows != NULL)
-		EffConditionAppend(step->sql.for_call, EffScopeCallRows(step->sql.for_call, "t", planned->rows, planned->contested ? ROWS_GONE : ROWS_ALL));
+		EffConditionAppend(step->sql.for_call,
+						   EffScopeCallRows(step->sql.for_call, "t", planned->rows,
+											planned->contested ? ROWS_GONE : ROWS_ALL));
 	else
-		EffConditionAppend(step->sql.for_call, EffPlanScopeNow(build->map, step->sql.for_call, "t", build->request, planned, &EffScopeCall));
+		EffConditionAppend(step->sql.for_call,
+						   EffPlanScopeNow(build->map, step->sql.for_call, "t", build->request,
+										   planned, &EffScopeCall));
 }
 
 /* references_itself: by a key that is not set to NULL before. */
@@ -116,7 +122,8 @@ references_itself(DataMap *map, MapTable *table)
 	foreach_oid(oid, table->rel->inheritors)
 		foreach_ptr(ForeignKey, fk, EffMapRelation(map, oid)->references)
 		{
-			if (list_member_oid(table->rel->inheritors, fk->target) && !EffDetachAllowed(map, table, fk))
+			if (list_member_oid(table->rel->inheritors, fk->target) &&
+				!EffDetachAllowed(map, table, fk))
 				return true;
 		}
 	return false;
@@ -204,7 +211,8 @@ append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
 			EffExpression *expression;
 
 			expression = EffExpressionAnalyze(rel, "t", set->expression, column, "set");
-			appendStringInfo(&st->text, "%s%s = %s", comma, quote_identifier(column->name), expression->sql);
+			appendStringInfo(&st->text, "%s%s = %s", comma, quote_identifier(column->name),
+							 expression->sql);
 			unset = lappend(unset, set_condition(rel, column, expression));
 			comma = ", ";
 		}
@@ -224,7 +232,8 @@ append_update(PlanBuild *build, Statement *st, PlannedTable *planned)
 static bool
 rewrites_owner(MapTable *subject, PlannedTable *planned)
 {
-	JoinHop    *first = planned->links != NIL ? linitial(((TableLink *) linitial(planned->links))->hops) : NULL;
+	JoinHop    *first = planned->links != NIL ?
+		linitial(((TableLink *) linitial(planned->links))->hops) : NULL;
 	const AttrNumber *reference = first ? first->source_columns : subject->key;
 	Bitmapset  *written = NULL;
 
@@ -252,8 +261,10 @@ set_condition(EffRelation *rel, EffColumn *column, EffExpression *expression)
 		return psprintf("%s IS NOT NULL", value);
 	return EffDistinctSql(rel, column,
 						  psprintf("(%s)%s", expression->sql,
-								   OidIsValid(column->collation) && exprCollation(expression->node) != column->collation ?
-								   psprintf(" COLLATE %s", EffCollationSql(column->collation)) : ""));
+								   OidIsValid(column->collation) &&
+									   exprCollation(expression->node) != column->collation ?
+								   psprintf(" COLLATE %s", EffCollationSql(column->collation)) :
+									   ""));
 }
 
 static void
@@ -265,7 +276,8 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	initStringInfo(&reason);
 	foreach_ptr(MapColumn, column, planned->retain)
 	{
-		char	   *one = psprintf("%s (%s)", column->label->retention->reason, column->label->retention->basis);
+		char	   *one = psprintf("%s (%s)", column->label->retention->reason,
+								   column->label->retention->basis);
 
 		step->columns = lappend(step->columns, column->column->name);
 		if (strstr(reason.data, one) == NULL)
@@ -273,13 +285,16 @@ make_retain(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	}
 	step->reason = reason.data;
 	step->sql.find = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-	appendStringInfo(&step->sql.find->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", rel->sql);
-	EffConditionAppend(step->sql.find, EffPlanScope(build->map, step->sql.find, "t", build->request, planned));
+	appendStringInfo(&step->sql.find->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ",
+					 rel->sql);
+	EffConditionAppend(step->sql.find, EffPlanScope(build->map, step->sql.find, "t", build->request,
+													planned));
 	if (EffStepHasOneOwner(planned))
 	{
 		if (EffStepByParentsBegin(build, step, SPI_OK_SELECT))
 		{
-			appendStringInfo(&step->sql.by_parents->text, "SELECT pg_catalog.count(*) FROM %s t", rel->sql);
+			appendStringInfo(&step->sql.by_parents->text, "SELECT pg_catalog.count(*) FROM %s t",
+							 rel->sql);
 			EffStepByParentsEnd(build, step);
 		}
 		if (EffStepJoinsToOwner(planned))

@@ -40,7 +40,9 @@ void
 EffStepByParentsEnd(PlanBuild *build, ErasureStep *step)
 {
 	(void) EffStepBeginWhere(step->sql.by_parents);
-	EffConditionAppend(step->sql.by_parents, EffScopeByReferencedKeys(build->map, step->sql.by_parents, "t", linitial(step->planned->links), step->sql.parents));
+	EffConditionAppend(step->sql.by_parents,
+					   EffScopeByReferencedKeys(build->map, step->sql.by_parents, "t",
+												linitial(step->planned->links), step->sql.parents));
 }
 
 /* EffStepJoinsToOwner: else there is a statement for each subject of a call. */
@@ -65,7 +67,8 @@ EffStepForAllBegin(const char *action, EffRelation *rel)
 
 /* EffStepForAllEnd joins the rows to their subjects. */
 void
-EffStepForAllEnd(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner, const char *rest)
+EffStepForAllEnd(PlanBuild *build, Statement *st, PlannedTable *planned, const char *joiner,
+				 const char *rest)
 {
 	MapTable   *subject = build->request->subject;
 	TableLink  *link = planned->links ? linitial(planned->links) : NULL;
@@ -82,7 +85,8 @@ EffStepForAllEnd(PlanBuild *build, Statement *st, PlannedTable *planned, const c
 	appendStringInfo(&st->text, "%s RETURNING ", rest);
 	for (int i = 0; i < subject->nkey; i++)
 		appendStringInfo(&st->text, "%s%s AS k%d", i > 0 ? ", " : "", join->keys[i], i + 1);
-	appendStringInfo(&st->text, ") SELECT %s, pg_catalog.count(*) FROM done GROUP BY %s", keys.data, keys.data);
+	appendStringInfo(&st->text, ") SELECT %s, pg_catalog.count(*) FROM done GROUP BY %s", keys.data,
+					 keys.data);
 }
 
 /* EffStepForAllCount: the same for rows that are only counted. */

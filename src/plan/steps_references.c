@@ -10,8 +10,10 @@
 #include "utils/builtins.h"
 
 static const Condition *outside_rows(PlanBuild *build, Statement *st, PlannedOperation *operation);
-static const Condition *references_planned(PlanBuild *build, Statement *st, PlannedTable *planned, ForeignKey *fk);
-static char *blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, PlannedOperation *operation);
+static const Condition *references_planned(PlanBuild *build, Statement *st, PlannedTable *planned,
+										   ForeignKey *fk);
+static char *blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk,
+						  PlannedOperation *operation);
 static const char *action_word(char action);
 
 /*
@@ -35,7 +37,8 @@ EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOperation *oper
 		step->columns = lappend(step->columns, EffRelationColumn(rel, fk->columns[i])->name);
 	if (operation->strategy == STEP_SIDE_EFFECT)
 	{
-		step->reason = psprintf("constraint %s is ON DELETE %s", quote_identifier(fk->name), action_word(fk->on_delete));
+		step->reason = psprintf("constraint %s is ON DELETE %s", quote_identifier(fk->name),
+								action_word(fk->on_delete));
 		return;
 	}
 	if (operation->strategy == STEP_BLOCKER)
@@ -46,7 +49,8 @@ EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOperation *oper
 		EffConditionAppend(st, references_planned(build, st, operation->planned, fk));
 		step->reason = psprintf("rows that reference %s by %s (ON DELETE %s) %sstop the erasure",
 								operation->planned->table->name, quote_identifier(fk->name),
-								action_word(fk->on_delete), operation->outside ? "and are not the subject's " : "");
+								action_word(fk->on_delete), operation->outside ?
+									"and are not the subject's " : "");
 		step->hint = blocker_hint(build, rel, fk, operation);
 	}
 	else
@@ -65,10 +69,12 @@ EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOperation *oper
 		where = EffStepBeginWhere(st);
 		if (operation->breaks_cycle)
 		{
-			EffConditionAppend(st, EffPlanScope(build->map, st, "t", build->request, operation->planned));
+			EffConditionAppend(st, EffPlanScope(build->map, st, "t", build->request,
+												operation->planned));
 			appendStringInfo(&st->text, " AND %s IS NOT NULL",
 							 EffColumnSql("t", rel, linitial_int(operation->set_null)));
-			step->reason = psprintf("the reference %s is part of a cycle of foreign keys", quote_identifier(fk->name));
+			step->reason = psprintf("the reference %s is part of a cycle of foreign keys",
+									quote_identifier(fk->name));
 		}
 		else
 		{
@@ -99,13 +105,16 @@ outside_rows(PlanBuild *build, Statement *st, PlannedOperation *operation)
 	const Condition *gone;
 
 	if (operation->strategy == STEP_BLOCKER)
-		return outside->rows != NULL ? EffScopeCallRows(st, "t", outside->rows, operation->outside_part) :
+		return outside->rows != NULL ? EffScopeCallRows(st, "t", outside->rows,
+														operation->outside_part) :
 			EffPlanScopeNow(build->map, st, "t", build->request, outside, &EffScopeCall);
 	if (!outside->contested)
-		return EffPlanScopePart(build->map, st, "t", build->request, outside, operation->outside_part);
+		return EffPlanScopePart(build->map, st, "t", build->request, outside,
+								operation->outside_part);
 	/* of a contested table, also those that the step for shared rows releases before */
 	gone = EffScopeRows(st, "t", outside->rows, ROWS_GONE);
-	return EffConditionOr(gone, EffOwnershipReleased(build->map, st, "t", build->request, outside, operation->fk,
+	return EffConditionOr(gone, EffOwnershipReleased(build->map, st, "t", build->request, outside,
+													 operation->fk,
 													 operation->planned, &EffScopeMine));
 }
 
@@ -118,11 +127,13 @@ references_planned(PlanBuild *build, Statement *st, PlannedTable *planned, Forei
 	char	   *inner;
 
 	if (EffPlanIsKeyReference(build, planned, fk))
-		return EffScopeKey(st, "t", rel, fk->columns, build->request->subject, fk->target_columns, fk->nkeys,
+		return EffScopeKey(st, "t", rel, fk->columns, build->request->subject, fk->target_columns,
+						   fk->nkeys,
 						   &EffScopeMine);
 	inner = EffStatementAlias(st);
 	return EffScopeJoin(st, "t", rel, fk->columns, inner, target, fk->target_columns, fk->nkeys,
-						fk->oid != InvalidOid, EffPlanScope(build->map, st, inner, build->request, planned));
+						fk->oid != InvalidOid,
+							EffPlanScope(build->map, st, inner, build->request, planned));
 }
 
 /* blocker_hint says what helps where rows stop an erasure. */
@@ -137,7 +148,8 @@ blocker_hint(PlanBuild *build, EffRelation *rel, ForeignKey *fk, PlannedOperatio
 	if (build->request->restricted != NIL && EffPlanTable(build->request, source->rel->oid) == NULL)
 		return psprintf("Add %s to the tables of the call, or leave them out.", source->name);
 	if (fk->on_delete == FKCONSTR_ACTION_CASCADE)
-		return psprintf("Give constraint %s another action, or %s.", quote_identifier(fk->name), survive);
+		return psprintf("Give constraint %s another action, or %s.", quote_identifier(fk->name),
+						survive);
 	if (EffDetachColumns(build->map, fk) == NIL)
 		return psprintf("Make the reference nullable, or %s.", survive);
 	return psprintf("The reference is retained: change the label of its column, or %s.", survive);

@@ -36,7 +36,8 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 
 	initStringInfo(&pending);
 	step->reason = planned->own_links ? planned->why :
-		planned->reverse ? "rows that are somebody else's too, or that somebody else's rows reference, stay" :
+		planned->reverse ? "rows that are somebody else's too, or that somebody else's rows "
+		"reference, stay" :
 		"rows that are somebody else's too stay";
 	foreach(lc, planned->links)
 	{
@@ -52,12 +53,14 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 			if (!EffPlanIsTied(surrogate, link) || surrogate->kind == SURROGATE_GENERATED)
 				continue;
 			tied = bms_add_member(tied, column->attnum);
-			changes = add_change(changes, rel, column, mine->sql, EffSurrogateSql(surrogate, st, "t"),
+			changes = add_change(changes, rel, column, mine->sql,
+								 EffSurrogateSql(surrogate, st, "t"),
 								 EffSurrogateResidualSql(surrogate, st, "t"), &pending);
 		}
 		/* another owner's reference to the row is not released for this owner */
 		if (EffOwnersHaveTwin(build->map, link))
-			mine = EffConditionAnd(mine, EffConditionNot(EffOwnershipTwins(build->map, st, "t", build->request, link)));
+			mine = EffConditionAnd(mine, EffConditionNot(EffOwnershipTwins(build->map, st, "t",
+																		   build->request, link)));
 		foreach_int(number, EffDetachLinkColumns(build->map, link))
 		{
 			EffColumn  *column = EffRelationColumn(rel, number);
@@ -75,7 +78,8 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 
 		step->columns = lappend(step->columns, change->column->name);
 		appendStringInfo(&st->text, "%s%s = CASE%s ELSE %s END",
-						 foreach_current_index(lc) > 0 ? ", " : "", quote_identifier(change->column->name),
+						 foreach_current_index(lc) > 0 ? ", " : "",
+							 quote_identifier(change->column->name),
 						 change->branches.data, EffColumnSql("t", rel, change->column->attnum));
 	}
 	where = EffStepBeginWhere(st);

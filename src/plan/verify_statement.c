@@ -8,7 +8,8 @@
 
 #include "utils/memutils.h"
 
-static const Condition *reached(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned);
+static const Condition *reached(DataMap *map, Statement *st, RequestPlan *plan,
+								PlannedTable *planned);
 static bool leaves_out(DataMap *map, RequestPlan *plan, PlannedTable *planned);
 
 /*
@@ -37,13 +38,16 @@ EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	appendStringInfoString(&st->text, "CASE s.part");
 	appendStringInfo(&st->text, " WHEN %d THEN s.tied WHEN %d THEN s.residual ELSE %s END)",
 					 ROWS_KEPT, ROWS_PINNED, planned->deleted ? "true" : "s.residual");
-	appendStringInfo(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine AND (s.part <> %d OR %s))",
+	appendStringInfo(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine AND (s.part <> %d OR "
+					 "%s))",
 					 ROWS_GONE, planned->deleted ? "false" : "true");
-	appendStringInfoString(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine IS NOT TRUE) FROM (SELECT ");
+	appendStringInfoString(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine IS NOT TRUE) FROM "
+						   "(SELECT ");
 	if (leaves_out(map, plan, planned))
 	{
 		appendStringInfo(&st->text, "(%s) IS TRUE AS mine, ",
-						 EffConditionSql(st, EffPlanScopePart(map, st, "t", plan, planned, ROWS_ALL)));
+						 EffConditionSql(st,
+										 EffPlanScopePart(map, st, "t", plan, planned, ROWS_ALL)));
 	}
 	else
 		appendStringInfoString(&st->text, "true AS mine, ");
@@ -65,7 +69,10 @@ EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	return st;
 }
 
-/* reached: the links reach the row, whatever "where" says; the subject's own row is looked at apart. */
+/*
+ * reached: the links reach the row, whatever "where" says; the subject's own row is
+ * looked at apart.
+ */
 static const Condition *
 reached(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 {
@@ -79,7 +86,8 @@ reached(DataMap *map, Statement *st, RequestPlan *plan, PlannedTable *planned)
 		any = EffConditionOr(any, EffScopeReach(map, st, "t", link, &EffScopeMine));
 	}
 	if (planned->own_links)
-		any = EffConditionAnd(any, EffConditionNot(EffScopeSubject(map, st, "t", plan->subject, &regardless)));
+		any = EffConditionAnd(any, EffConditionNot(EffScopeSubject(map, st, "t", plan->subject,
+																   &regardless)));
 	return any;
 }
 

@@ -12,9 +12,12 @@
 
 static List *aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps);
 static List *aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned);
-static const Condition *guarded_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now);
-static const Condition *rows_of(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now);
-static const Condition *about_alone(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link);
+static const Condition *guarded_rows(DataMap *map, RectifyPlan *plan, Statement *st,
+									 RectifyStep *step, bool now);
+static const Condition *rows_of(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step,
+								bool now);
+static const Condition *about_alone(DataMap *map, RectifyPlan *plan, Statement *st,
+									TableLink *link);
 
 /*
  * EffRectifyMakeStep returns a step over these rows, NULL where it would write no
@@ -45,7 +48,8 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 	step->changes_key = rows != NULL && which != COLUMNS_FREE &&
 		EffRectifyChangesKey(plan, planned->table, rows->key, rows->nkey);
 	guards = EffRectifyGuards(map, plan, st, step);
-	appendStringInfo(&st->text, " WHERE %s", EffConditionSql(st, guarded_rows(map, plan, st, step, step->anew)));
+	appendStringInfo(&st->text, " WHERE %s",
+					 EffConditionSql(st, guarded_rows(map, plan, st, step, step->anew)));
 	if (list_length(step->columns) > 1)
 		foreach_oid(oid, rel->inheritors)
 			st->place.constraints = list_concat(st->place.constraints,
@@ -55,8 +59,10 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 		(part == PART_LINK && !planned->contested))
 	{
 		step->due = EffStatementNew(SPI_OK_SELECT, "counting rows of", rel);
-		appendStringInfo(&step->due->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s", rel->sql,
-						 EffConditionSql(step->due, guarded_rows(map, plan, step->due, step, false)));
+		appendStringInfo(&step->due->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s",
+						 rel->sql,
+						 EffConditionSql(step->due,
+										 guarded_rows(map, plan, step->due, step, false)));
 	}
 	if (rel->has_triggers)
 	{
@@ -64,9 +70,12 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 
 		step->check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
 		wrong = EffRectifyWrong(map, plan, step->check, step, false);
-		appendStringInfo(&step->check->text, "SELECT pg_catalog.count(*) FILTER (WHERE %s), pg_catalog.count(*) FROM %s t WHERE %s",
+		appendStringInfo(&step->check->text,
+						 "SELECT pg_catalog.count(*) FILTER (WHERE %s), pg_catalog.count(*) FROM %s "
+						 "t WHERE %s",
 						 wrong, rel->sql,
-						 EffConditionSql(step->check, rows_of(map, plan, step->check, step, step->anew)));
+						 EffConditionSql(step->check,
+										 rows_of(map, plan, step->check, step, step->anew)));
 	}
 	return step;
 }
@@ -101,7 +110,8 @@ EffRectifyMakeRows(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 	{
 		const Condition *erased;
 
-		found = EffConditionAnd(found, EffConditionNot(EffOwnershipOthers(map, st, &plan->base, planned->table)));
+		found = EffConditionAnd(found, EffConditionNot(EffOwnershipOthers(map, st, &plan->base,
+																		  planned->table)));
 		erased = EffOwnershipErased(map, st, planned->table);
 		found = EffConditionAnd(found, part == PART_OWN ? EffConditionNot(erased) : erased);
 	}
@@ -126,7 +136,8 @@ EffRectifyMakeCount(DataMap *map, RectifyPlan *plan, List *steps)
 	{
 		any = EffConditionOr(any, guarded_rows(map, plan, st, step, false));
 	}
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s", rel->sql, EffConditionSql(st, any));
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s", rel->sql,
+					 EffConditionSql(st, any));
 	return st;
 }
 
@@ -144,7 +155,8 @@ EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 	const Condition *shared = &EffFalse;
 
 	if (EffRectifyWrites(plan, planned, NULL))
-		shared = planned->own_links ? &EffTrue : EffOwnershipOthers(map, st, &plan->base, planned->table);
+		shared = planned->own_links ? &EffTrue :
+			EffOwnershipOthers(map, st, &plan->base, planned->table);
 	foreach_ptr(TableLink, link, planned->links)
 	{
 		const Condition *mine;
@@ -157,7 +169,8 @@ EffRectifyMakeShared(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 	}
 	if (shared->kind == CONDITION_FALSE)
 		return NULL;
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s", planned->table->rel->sql,
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s",
+					 planned->table->rel->sql,
 					 EffConditionSql(st, EffConditionAnd(found, shared)));
 	return st;
 }
@@ -203,7 +216,8 @@ aftermath_of(DataMap *map, RectifyPlan *plan, PlannedTable *planned, List *steps
 		aftermath->left = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
 		where = rows_of(map, plan, aftermath->left, &all, true);
 		wrong = EffRectifyWrong(map, plan, aftermath->left, &all, keys_changed);
-		appendStringInfo(&aftermath->left->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %s AND (%s)", rel->sql,
+		appendStringInfo(&aftermath->left->text,
+						 "SELECT pg_catalog.count(*) FROM %s t WHERE %s AND (%s)", rel->sql,
 						 EffConditionSql(aftermath->left, where), wrong);
 
 		aftermath->update = EffStatementNew(SPI_OK_UPDATE, "correction of", rel);
@@ -233,7 +247,8 @@ aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 	const Condition *any = &EffFalse;
 
 	came = EffConditionAnd(came, EffConditionNot(EffScopeRows(st, "t", planned->rows, ROWS_ALL)));
-	foreach_ptr(TableLink, link, planned->own_links ? planned->links : lcons(NULL, list_copy(planned->links)))
+	foreach_ptr(TableLink, link, planned->own_links ? planned->links :
+				lcons(NULL, list_copy(planned->links)))
 	{
 		RectifyStep all = {.planned = planned, .part = link ? PART_LINK : PART_OWN_ONCE_SHARED,
 						   .link = link};
@@ -244,7 +259,8 @@ aftermath_contested(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 			continue;
 		mine = link != NULL ? about_alone(map, plan, st, link) :
 			EffConditionNot(EffOwnershipOthers(map, st, &plan->base, planned->table));
-		any = EffConditionOr(any, EffConditionAnd(EffConditionOf(psprintf("(%s)", wrong), NULL), mine));
+		any = EffConditionOr(any, EffConditionAnd(EffConditionOf(psprintf("(%s)", wrong), NULL),
+												  mine));
 	}
 	if (any->kind == CONDITION_FALSE)
 		return NIL;
@@ -261,14 +277,16 @@ guarded_rows(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, 
 	const Condition *rows = rows_of(map, plan, st, step, now);
 	const char *guards = EffRectifyGuards(map, plan, st, step);
 
-	return guards == NULL ? rows : EffConditionAnd(rows, EffConditionOf(psprintf("(%s)", guards), NULL));
+	return guards == NULL ? rows : EffConditionAnd(rows,
+												   EffConditionOf(psprintf("(%s)", guards), NULL));
 }
 
 /* rows_of: the rows of a step, by their keys or, now, by what they are at present. */
 static const Condition *
 rows_of(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool now)
 {
-	const Condition *rows = step->rows != NULL && !now ? EffScopeRows(st, "t", step->rows, ROWS_ALL) :
+	const Condition *rows = step->rows != NULL && !now ?
+		EffScopeRows(st, "t", step->rows, ROWS_ALL) :
 		EffPlanScopeNow(map, st, "t", &plan->base, step->planned, &EffScopeMine);
 
 	if (step->part == PART_LINK && !step->planned->contested)
@@ -276,7 +294,10 @@ rows_of(DataMap *map, RectifyPlan *plan, Statement *st, RectifyStep *step, bool 
 	return rows;
 }
 
-/* about_alone: a value is about this subject alone; a link that may lead to several makes it about all of them. */
+/*
+ * about_alone: a value is about this subject alone; a link that may lead to several makes
+ * it about all of them.
+ */
 static const Condition *
 about_alone(DataMap *map, RectifyPlan *plan, Statement *st, TableLink *link)
 {

@@ -227,15 +227,18 @@ kept_condition(EnforcementStep *step, Statement *st)
 	foreach_ptr(RetentionTerm, other, step->others)
 	{
 		char	   *held = EffRetentionHeld(other, st);
-		char	   *expired = other->policy->on_expiry == EXPIRY_REPORT ? NULL : EffRetentionExpired(other, st);
+		char	   *expired = other->policy->on_expiry == EXPIRY_REPORT ? NULL :
+			EffRetentionExpired(other, st);
 
 		any = EffConditionOr(any, EffConditionOf(expired == NULL ? psprintf("%s IS TRUE", held) :
-												 psprintf("(%s IS TRUE AND (%s) IS NOT TRUE)", held, expired), NULL));
+												 psprintf("(%s IS TRUE AND (%s) IS NOT TRUE)", held,
+														  expired), NULL));
 	}
 	foreach_ptr(RowReference, reference, step->references)
 	{
 		any = EffConditionOr(any, EffScopeReferenced(st, "t", reference->rel, reference->columns,
-													 reference->source, reference->source_columns, reference->n));
+													 reference->source, reference->source_columns,
+														 reference->n));
 	}
 	return psprintf("(%s)", EffConditionSql(st, any));
 }

@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 static BoundValue bind_param(const StatementParam *param, const BindValues *values);
+static Datum row_key_array(const StatementParam *param, const FoundRows *found);
 static Datum array_of_kind(const StatementParam *param, List *sets, bool required);
 static Datum cutoff_datum(const RetentionPolicy *policy, TimestampTz as_of, Oid type);
 
@@ -85,7 +86,8 @@ bind_param(const StatementParam *param, const BindValues *values)
 			bound.value = values->key->values[param->index];
 			break;
 		case PARAM_CALL:
-			bound.value = EffKeyArray(values->subject, param->index, values->call_keys, values->ncall_keys);
+			bound.value = EffKeyArray(values->subject, param->index, values->call_keys,
+									  values->ncall_keys);
 			break;
 		case PARAM_ERASED:
 			bound.value = array_of_kind(param, values->erased, false);
@@ -97,13 +99,14 @@ bind_param(const StatementParam *param, const BindValues *values)
 			bound.value = CStringGetTextDatum(EffSecret());
 			break;
 		case PARAM_TOKEN:
-			bound.value = CStringGetTextDatum(EffSurrogateToken(param->of, EffSecret(), values->key->text));
+			bound.value = CStringGetTextDatum(EffSurrogateToken(param->of, EffSecret(),
+																values->key->text));
 			break;
 		case PARAM_ROWS:
-			bound.value = values->rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
+			bound.value = row_key_array(param, values->rows);
 			break;
 		case PARAM_CALL_ROWS:
-			bound.value = values->call_rows[((const RowSet *) param->of)->id].parts[param->part][param->index];
+			bound.value = row_key_array(param, values->call_rows);
 			break;
 		case PARAM_PARENTS:
 			bound.value = values->parents[((const ParentSet *) param->of)->id].keys;
@@ -119,6 +122,15 @@ bind_param(const StatementParam *param, const BindValues *values)
 			break;
 	}
 	return bound;
+}
+
+/* row_key_array gives a column of the keys in a part of a row set. */
+static Datum
+row_key_array(const StatementParam *param, const FoundRows *found)
+{
+	const RowSet *rows = param->of;
+
+	return found[rows->id].parts[param->part][param->index];
 }
 
 /*
@@ -168,5 +180,6 @@ EffSubtractDuration(const RetentionPolicy *policy, TimestampTz as_of)
 	Datum		duration = DirectFunctionCall3(interval_in, CStringGetDatum(policy->duration),
 											   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(as_of), duration));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_mi_interval,
+												   TimestampTzGetDatum(as_of), duration));
 }

@@ -59,8 +59,12 @@ typedef struct BindValues
 /* The values of a statement's parameters in order; nulls as SPI takes them, NULL for none */
 extern Datum *EffBind(const Statement *st, const BindValues *values, const char **nulls);
 
-/* Run a statement once, planned for its values, inside the SPI bracket; returns the number of rows */
-extern uint64 EffBindExecute(Statement *st, const BindValues *values, bool read_only, DestReceiver *dest);
+/*
+ * Run a statement once, planned for its values, inside the SPI bracket; returns the
+ * number of rows
+ */
+extern uint64 EffBindExecute(Statement *st, const BindValues *values, bool read_only,
+							 DestReceiver *dest);
 
 /* A time less the duration of a retention */
 extern TimestampTz EffSubtractDuration(const RetentionPolicy *policy, TimestampTz as_of);

@@ -68,7 +68,8 @@ combine(const Condition *a, const char *operator, const Condition *b)
 
 	condition->kind = CONDITION_SQL;
 	condition->operator = operator;
-	condition->operands = psprintf("%s %s %s", same_a ? a->operands : a->sql, operator, same_b ? b->operands : b->sql);
+	condition->operands = psprintf("%s %s %s", same_a ? a->operands : a->sql, operator, same_b ?
+								   b->operands : b->sql);
 	condition->sql = psprintf("(%s)", condition->operands);
 	condition->columns = bms_union(a->columns, b->columns);
 	return condition;

@@ -28,14 +28,16 @@ static void find_index(KeyProbe *probe);
 static bool fits(KeyProbe *probe, EffIndex *index);
 static Oid	equality(Oid left, Oid right);
 static bool is_usable(Relation index, Relation table);
-static bool has_entry(KeyProbe *probe, Relation table, Relation index, SubjectKey **keys, int nkeys);
+static bool has_entry(KeyProbe *probe, Relation table, Relation index, SubjectKey **keys,
+					  int nkeys);
 
 /*
  * EffProbeNew returns a probe for rows whose columns hold a subject's whole key; the i-th
  * column is compared with the i-th of target_columns of the subject table.
  */
 KeyProbe *
-EffProbeNew(MapTable *subject, EffRelation *rel, const AttrNumber *columns, const AttrNumber *target_columns)
+EffProbeNew(MapTable *subject, EffRelation *rel, const AttrNumber *columns,
+			const AttrNumber *target_columns)
 {
 	KeyProbe   *probe = palloc0(sizeof(KeyProbe));
 
@@ -68,7 +70,8 @@ EffProbeNothing(KeyProbe *probe, SubjectKey **keys, int nkeys)
 	Relation	index;
 	bool		nothing = false;
 
-	table = probe->held ? table_open(probe->rel->oid, NoLock) : try_table_open(probe->rel->oid, AccessShareLock);
+	table = probe->held ? table_open(probe->rel->oid, NoLock) :
+		try_table_open(probe->rel->oid, AccessShareLock);
 	if (table == NULL)
 		return false;
 	if (!probe->known)
@@ -139,7 +142,8 @@ fits(KeyProbe *probe, EffIndex *candidate)
 	index = RelationIdGetRelation(candidate->oid);
 	if (index == NULL)
 		return false;
-	for (; n < probe->n && index->rd_rel->relkind == RELKIND_INDEX && index->rd_rel->relam == BTREE_AM_OID; n++)
+	for (; n < probe->n && index->rd_rel->relkind == RELKIND_INDEX &&
+		 index->rd_rel->relam == BTREE_AM_OID; n++)
 	{
 		EffColumn  *column = EffRelationFindColumn(probe->rel, candidate->keys[n]);
 		int			place = 0;
@@ -156,7 +160,8 @@ fits(KeyProbe *probe, EffIndex *candidate)
 		type = EffKeyType(probe->subject, place);
 		operator = equality(EffBaseType(column->type), type);
 		if (op_in_opfamily(operator, index->rd_opfamily[n]))
-			get_op_opfamily_properties(operator, index->rd_opfamily[n], false, &strategy, &left, &right);
+			get_op_opfamily_properties(operator, index->rd_opfamily[n], false, &strategy, &left,
+									   &right);
 		if (strategy != BTEqualStrategyNumber || left != index->rd_opcintype[n] ||
 			column->collation != index->rd_indcollation[n])
 			break;
@@ -177,7 +182,8 @@ equality(Oid left, Oid right)
 	/* one of another schema is named, and may take the column's value for another type */
 	if (EffEqualitySchema(right) != NULL)
 		return InvalidOid;
-	return compatible_oper_opid(list_make2(makeString("pg_catalog"), makeString("=")), left, right, true);
+	return compatible_oper_opid(list_make2(makeString("pg_catalog"), makeString("=")), left, right,
+								true);
 }
 
 /* is_usable: the index is complete, also for a snapshot that may be older. */
@@ -186,7 +192,8 @@ is_usable(Relation index, Relation table)
 {
 	return index->rd_index->indisvalid && index->rd_index->indrelid == RelationGetRelid(table) &&
 		(!index->rd_index->indcheckxmin ||
-		 TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin));
+		 TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
+							   TransactionXmin));
 }
 
 static bool

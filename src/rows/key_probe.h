@@ -42,7 +42,10 @@ extern KeyProbe *EffProbeNew(MapTable *subject, EffRelation *rel, const AttrNumb
 							 const AttrNumber *target_columns);
 extern bool EffProbeSame(const KeyProbe *a, const KeyProbe *b);
 
-/* No row, visible or not, has the key of one of these subjects; false also where no index can tell */
+/*
+ * No row, visible or not, has the key of one of these subjects; false also where no index
+ * can tell
+ */
 extern bool EffProbeNothing(KeyProbe *probe, SubjectKey **keys, int nkeys);
 
 /* The calling role may do all of this, and no row-level security hides anything from it */

@@ -20,7 +20,8 @@ EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject,
 	appendStringInfoString(&st->text, "SELECT DISTINCT ");
 	for (int k = 0; k < subject->nkey; k++)
 		appendStringInfo(&st->text, "%s%s", k > 0 ? ", " : "", join->keys[k]);
-	appendStringInfo(&st->text, " FROM %s t%s WHERE %s", rel->sql, join->from.data, join->where.data);
+	appendStringInfo(&st->text, " FROM %s t%s WHERE %s", rel->sql, join->from.data,
+					 join->where.data);
 	for (int k = 0; k < subject->nkey; k++)
 		appendStringInfo(&st->text, "%s IS NOT NULL AND ", join->keys[k]);
 }
@@ -53,7 +54,8 @@ EffScopeJoins(TableLink *link)
 					 source.column == InvalidAttrNumber);
 				for (int k = 0; k < hop->n && target.kind == CITUS_DISTRIBUTED; k++)
 					together |= target.colocation == source.colocation &&
-						hop->source_columns[k] == source.column && hop->target_columns[k] == target.column;
+						hop->source_columns[k] == source.column &&
+							hop->target_columns[k] == target.column;
 				break;
 		}
 		if (!together)
@@ -97,11 +99,13 @@ EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *lin
 			break;
 		}
 		next = EffStatementAlias(st);
-		appendStringInfo(&join->from, ", %s%s %s", EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse),
+		appendStringInfo(&join->from, ", %s%s %s",
+						 EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse),
 						 hop->target->sql, next);
 		for (int k = 0; k < hop->n; k++)
 		{
-			EffScopeAppendEqual(&join->where, EffScopeJoinSide(st, alias, hop->source, hop->source_columns[k],
+			EffScopeAppendEqual(&join->where,
+								EffScopeJoinSide(st, alias, hop->source, hop->source_columns[k],
 												 hop->target, hop->target_columns[k]),
 						 EffColumnSql(next, hop->target, hop->target_columns[k]),
 						 EffRelationColumn(hop->target, hop->target_columns[k])->type);
@@ -112,7 +116,8 @@ EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *lin
 	}
 	if (!carried && subject->label->subject_where != NULL)
 		appendStringInfo(&join->where, "(%s) AND ",
-						 EffExpressionAnalyze(subject->rel, alias, subject->label->subject_where, NULL, "where")->sql);
+						 EffExpressionAnalyze(subject->rel, alias, subject->label->subject_where,
+											  NULL, "where")->sql);
 	join->keys = palloc(sizeof(char *) * subject->nkey);
 	for (int k = 0; k < subject->nkey; k++)
 		join->keys[k] = EffColumnSql(alias, holder, columns[k]);
@@ -130,7 +135,8 @@ EffScopeOwnerIs(Statement *st, MapTable *subject, TableLink *link, const OwnerJo
 {
 	ListCell   *lc;
 
-	EffScopeAppendKey(st, join->alias, join->holder, join->columns, subject, subject->key, subject->nkey, PARAM_CALL);
+	EffScopeAppendKey(st, join->alias, join->holder, join->columns, subject, subject->key,
+					  subject->nkey, PARAM_CALL);
 	foreach(lc, join->aliases)
 		if (strcmp(lfirst(lc), join->alias) != 0)
 			EffScopeAppendCarried(st, lfirst(lc), link, foreach_current_index(lc), &EffScopeCall);

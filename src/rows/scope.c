@@ -13,21 +13,29 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-static void join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-					   const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
+static void join_begin(Statement *st, const char *alias, EffRelation *rel,
+					   const AttrNumber *columns,
+					   const char *inner, EffRelation *target, const AttrNumber *target_columns,
+						   int n,
 					   bool by_key, bool by_row);
 static const Condition *subject_condition(Statement *st, const char *alias, MapTable *subject);
-static void append_subject(Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner);
+static void append_subject(Statement *st, const char *alias, MapTable *subject,
+						   const ScopeOwner *owner);
 static void append_link(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
 						const ScopeOwner *owner);
-static void append_key_of(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-						  MapTable *subject, const AttrNumber *target_columns, int n, const ScopeOwner *owner);
+static void append_key_of(Statement *st, const char *alias, EffRelation *rel,
+						  const AttrNumber *columns,
+						  MapTable *subject, const AttrNumber *target_columns, int n,
+							  const ScopeOwner *owner);
 static void append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
 					   const ScopeOwner *owner);
 static const char *key_param(Statement *st, EffParamKind kind, MapTable *subject, int place);
-static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffParamKind kind);
-static void append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-						  EffRelation *key_rel, const AttrNumber *key_columns, const char **params, int n);
+static void append_rows(Statement *st, const char *alias, const RowSet *rows, int part,
+						EffParamKind kind);
+static void append_tuples(Statement *st, const char *alias, EffRelation *rel,
+						  const AttrNumber *columns,
+						  EffRelation *key_rel, const AttrNumber *key_columns, const char **params,
+							  int n);
 static char *where_sql(Statement *st, const char *alias, EffRelation *rel, const char *where);
 static void append_where(Statement *st, const char *alias, EffRelation *rel, const char *where);
 static List *add_read(List *reads, Oid relid, AttrNumber attnum);
@@ -44,7 +52,8 @@ const ScopeOwner EffScopeRestricted = {.whose = SCOPE_RESTRICTED};
  * of whom the scope names.
  */
 const Condition *
-EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
+EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject,
+				const ScopeOwner *owner)
 {
 	ConditionMark mark = EffConditionBegin(st);
 
@@ -57,7 +66,8 @@ EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subjec
  * link belongs to whom the scope names, by that link.
  */
 const Condition *
-EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+			 const ScopeOwner *owner)
 {
 	ConditionMark mark = EffConditionBegin(st);
 
@@ -70,7 +80,8 @@ EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, in
  * whatever "where" says of the row or of those on the way.
  */
 const Condition *
-EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link, const ScopeOwner *owner)
+EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link,
+			  const ScopeOwner *owner)
 {
 	ConditionMark mark = EffConditionBegin(st);
 	ScopeOwner	regardless = *owner;
@@ -97,13 +108,15 @@ EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber
 static void
 append_subject(Statement *st, const char *alias, MapTable *subject, const ScopeOwner *owner)
 {
-	append_key_of(st, alias, subject->rel, subject->key, subject, subject->key, subject->nkey, owner);
+	append_key_of(st, alias, subject->rel, subject->key, subject, subject->key, subject->nkey,
+				  owner);
 	if (!owner->regardless)
 		append_where(st, alias, subject->rel, subject->label->subject_where);
 }
 
 static void
-append_link(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+append_link(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+			const ScopeOwner *owner)
 {
 	char	   *where;
 	Bitmapset  *columns = NULL;
@@ -127,8 +140,10 @@ EffScopeHasParents(TableLink *link)
 {
 	JoinHop    *hop = linitial(link->hops);
 
-	return hop->n == 1 && !hop->reverse && !(list_length(link->hops) == 1 && EffLinkCarriesKey(link)) &&
-		OidIsValid(get_array_type(EffBaseType(EffRelationColumn(hop->target, hop->target_columns[0])->type)));
+	return hop->n == 1 && !hop->reverse && !(list_length(link->hops) == 1 &&
+											 EffLinkCarriesKey(link)) &&
+		OidIsValid(get_array_type(EffBaseType(EffRelationColumn(hop->target,
+																hop->target_columns[0])->type)));
 }
 
 /*
@@ -155,7 +170,8 @@ EffScopeFindParents(DataMap *map, TableLink *link)
  * own table, by the keys of what its rows reference.
  */
 const Condition *
-EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents)
+EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLink *link,
+						 const ParentSet *parents)
 {
 	ConditionMark mark = EffConditionBegin(st);
 	JoinHop    *hop = linitial(link->hops);
@@ -164,7 +180,9 @@ EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLi
 
 	EffScopeAppendEqual(&st->text, EffScopeJoinSide(st, alias, hop->source, hop->source_columns[0],
 													hop->target, hop->target_columns[0]),
-						psprintf("ANY (%s)", EffStatementParam(st, PARAM_PARENTS, 0, parents, 0, parents->type)),
+						psprintf("ANY (%s)",
+								 EffStatementParam(st, PARAM_PARENTS, 0, parents, 0,
+												   parents->type)),
 						EffRelationColumn(hop->target, hop->target_columns[0])->type);
 	EffScopeAppendCarried(st, alias, link, 0, &EffScopeMine);
 	if (where != NULL)
@@ -175,7 +193,10 @@ EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLi
 	return EffConditionEnd(st, &mark);
 }
 
-/* EffScopeHasWhere returns whether a "where" leaves out rows that a link, or with NULL being a subject, reaches. */
+/*
+ * EffScopeHasWhere returns whether a "where" leaves out rows that a link, or with NULL
+ * being a subject, reaches.
+ */
 bool
 EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link)
 {
@@ -218,13 +239,15 @@ subject_condition(Statement *st, const char *alias, MapTable *subject)
 {
 	ConditionMark mark = EffConditionBegin(st);
 
-	appendStringInfo(&st->text, "(%s)", where_sql(st, alias, subject->rel, subject->label->subject_where));
+	appendStringInfo(&st->text, "(%s)", where_sql(st, alias, subject->rel,
+												  subject->label->subject_where));
 	return EffConditionEnd(st, &mark);
 }
 
 /* append_hop joins the i-th hop and what lies behind it. */
 static void
-append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+		   const ScopeOwner *owner)
 {
 	JoinHop    *hop = list_nth(link->hops, i);
 	char	   *inner;
@@ -234,14 +257,17 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 		append_key_of(st, alias, hop->source, hop->source_columns,
 					link->subject, hop->target_columns, hop->n, owner);
 	else if (owner->either && i == 0 && hop->n == 1 &&
-			 EffEqualitySchema(EffRelationColumn(hop->target, hop->target_columns[0])->type) == NULL)
+			 EffEqualitySchema(EffRelationColumn(hop->target,
+												 hop->target_columns[0])->type) == NULL)
 	{
 		/* an IN under an OR would be asked of every row of the table */
 		inner = EffStatementAlias(st);
 		appendStringInfo(&st->text, "%s = ANY (ARRAY(SELECT %s FROM %s%s %s WHERE ",
-						 EffScopeJoinSide(st, alias, hop->source, hop->source_columns[0], hop->target, hop->target_columns[0]),
+						 EffScopeJoinSide(st, alias, hop->source, hop->source_columns[0],
+										  hop->target, hop->target_columns[0]),
 						 EffStatementColumn(st, inner, hop->target, hop->target_columns[0]),
-						 EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse), hop->target->sql, inner);
+						 EffScopeOnly(hop->target, hop->fk != NULL && !hop->reverse),
+							 hop->target->sql, inner);
 		append_link(map, st, inner, link, i + 1, owner);
 		appendStringInfoString(&st->text, "))");
 		EffScopeAppendCarried(st, alias, link, i, owner);
@@ -250,7 +276,8 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
 	{
 		inner = EffStatementAlias(st);
 		join_begin(st, alias, hop->source, hop->source_columns,
-				   inner, hop->target, hop->target_columns, hop->n, hop->fk != NULL && !hop->reverse,
+				   inner, hop->target, hop->target_columns, hop->n, hop->fk != NULL &&
+					   !hop->reverse,
 				   owner->whose != SCOPE_MINE && owner->whose != SCOPE_CALL);
 		append_link(map, st, inner, link, i + 1, owner);
 		appendStringInfoChar(&st->text, ')');
@@ -264,7 +291,8 @@ append_hop(DataMap *map, Statement *st, const char *alias, TableLink *link, int 
  * nothing, but leads Citus to the one shard, without which it locks no row.
  */
 void
-EffScopeAppendCarried(Statement *st, const char *alias, TableLink *link, int i, const ScopeOwner *owner)
+EffScopeAppendCarried(Statement *st, const char *alias, TableLink *link, int i,
+					  const ScopeOwner *owner)
 {
 	MapTable   *subject = link->subject;
 
@@ -328,7 +356,8 @@ append_rows(Statement *st, const char *alias, const RowSet *rows, int part, EffP
 	if (rows->nkey == 1)
 	{
 		EffScopeAppendEqual(&st->text, EffStatementColumn(st, alias, rows->rel, rows->key[0]),
-					 psprintf("ANY (%s)", EffStatementParam(st, kind, 0, rows, part, EffBaseType(column->type))),
+					 psprintf("ANY (%s)", EffStatementParam(st, kind, 0, rows, part,
+															EffBaseType(column->type))),
 					 column->type);
 		return;
 	}
@@ -364,7 +393,8 @@ EffScopeJoin(Statement *st, const char *alias, EffRelation *rel, const AttrNumbe
  */
 static void
 join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-		   const char *inner, EffRelation *target, const AttrNumber *target_columns, int n, bool by_key,
+		   const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
+			   bool by_key,
 		   bool by_row)
 {
 	bool		foreign = by_row;
@@ -373,7 +403,8 @@ join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 		foreign |= EffEqualitySchema(EffRelationColumn(target, target_columns[i])->type) != NULL;
 	if (foreign)
 	{
-		appendStringInfo(&st->text, "EXISTS (SELECT FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
+		appendStringInfo(&st->text, "EXISTS (SELECT FROM %s%s %s WHERE ",
+						 EffScopeOnly(target, by_key), target->sql, inner);
 		for (int i = 0; i < n; i++)
 		{
 			EffScopeAppendEqual(&st->text, EffStatementColumn(st, inner, target, target_columns[i]),
@@ -390,8 +421,10 @@ join_begin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber 
 						 EffScopeJoinSide(st, alias, rel, columns[i], target, target_columns[i]));
 	appendStringInfo(&st->text, "%s IN (SELECT ", n > 1 ? ")" : "");
 	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffStatementColumn(st, inner, target, target_columns[i]));
-	appendStringInfo(&st->text, " FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql, inner);
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 EffStatementColumn(st, inner, target, target_columns[i]));
+	appendStringInfo(&st->text, " FROM %s%s %s WHERE ", EffScopeOnly(target, by_key), target->sql,
+					 inner);
 }
 
 /*
@@ -410,11 +443,15 @@ EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const Att
 	{
 		if (i > 0)
 			appendStringInfoString(&st->text, " AND ");
-		EffScopeAppendEqual(&st->text, EffScopeJoinSide(st, inner, source, source_columns[i], rel, columns[i]),
-					 EffStatementColumn(st, alias, rel, columns[i]), EffRelationColumn(rel, columns[i])->type);
+		EffScopeAppendEqual(&st->text, EffScopeJoinSide(st, inner, source, source_columns[i], rel,
+														columns[i]),
+					 EffStatementColumn(st, alias, rel, columns[i]),
+						 EffRelationColumn(rel, columns[i])->type);
 	}
-	if (list_member_oid(source->inheritors, rel->oid) || list_member_oid(rel->inheritors, source->oid))
-		appendStringInfo(&st->text, " AND (%s.tableoid, %s.ctid) <> (%s.tableoid, %s.ctid)", inner, inner, alias, alias);
+	if (list_member_oid(source->inheritors, rel->oid) ||
+		list_member_oid(rel->inheritors, source->oid))
+		appendStringInfo(&st->text, " AND (%s.tableoid, %s.ctid) <> (%s.tableoid, %s.ctid)", inner,
+						 inner, alias, alias);
 	appendStringInfoChar(&st->text, ')');
 	return EffConditionEnd(st, &mark);
 }
@@ -426,7 +463,8 @@ EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const Att
 const char *
 EffScopeOnly(EffRelation *target, bool by_key)
 {
-	return by_key && target->relkind != RELKIND_PARTITIONED_TABLE && list_length(target->inheritors) > 1 ? "ONLY " : "";
+	return by_key && target->relkind != RELKIND_PARTITIONED_TABLE &&
+		list_length(target->inheritors) > 1 ? "ONLY " : "";
 }
 
 /*
@@ -451,14 +489,16 @@ append_key_of(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 	if (owner->whose == SCOPE_ANY)
 	{
 		for (int i = 0; i < n; i++)
-			appendStringInfo(&st->text, "%s%s IS NOT NULL", i > 0 ? " AND " : "", EffStatementColumn(st, alias, rel, columns[i]));
+			appendStringInfo(&st->text, "%s%s IS NOT NULL", i > 0 ? " AND " : "",
+							 EffStatementColumn(st, alias, rel, columns[i]));
 		return;
 	}
 	appendStringInfoChar(&st->text, '(');
 	if (owner->whose == SCOPE_OTHERS)
 	{
 		for (int i = 0; i < n; i++)
-			appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffStatementColumn(st, alias, rel, columns[i]));
+			appendStringInfo(&st->text, "%s IS NOT NULL AND ",
+							 EffStatementColumn(st, alias, rel, columns[i]));
 		appendStringInfoChar(&st->text, '(');
 	}
 	EffScopeAppendKey(st, alias, rel, columns, subject, target_columns, n, PARAM_ERASED);
@@ -509,7 +549,10 @@ EffScopeReads(DataMap *map, MapTable *subject, TableLink *link)
 	return reads;
 }
 
-/* EffScopeAppendKey compares columns of a row with the subject's identifier, or with one of the arrays of identifiers. */
+/*
+ * EffScopeAppendKey compares columns of a row with the subject's identifier, or with one
+ * of the arrays of identifiers.
+ */
 void
 EffScopeAppendKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
 		   MapTable *subject, const AttrNumber *target_columns, int n, EffParamKind kind)
@@ -545,8 +588,10 @@ EffScopeAppendKey(Statement *st, const char *alias, EffRelation *rel, const Attr
 static const char *
 key_param(Statement *st, EffParamKind kind, MapTable *subject, int place)
 {
-	return EffStatementParam(st, kind, place, kind == PARAM_ERASED || kind == PARAM_RESTRICTED ? subject : NULL, 0,
-							 EffBaseType(EffRelationColumn(subject->rel, subject->key[place])->type));
+	return EffStatementParam(st, kind, place, kind == PARAM_ERASED || kind == PARAM_RESTRICTED ?
+							 subject : NULL, 0,
+							 EffBaseType(EffRelationColumn(subject->rel,
+														   subject->key[place])->type));
 }
 
 /*
@@ -564,8 +609,10 @@ append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 	if (!foreign)
 		appendStringInfoChar(&st->text, '(');
 	for (int i = 0; i < n && !foreign; i++)
-		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "", EffStatementColumn(st, alias, rel, columns[i]));
-	appendStringInfoString(&st->text, foreign ? "EXISTS (SELECT FROM ROWS FROM (" : ") IN (SELECT * FROM ROWS FROM (");
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 EffStatementColumn(st, alias, rel, columns[i]));
+	appendStringInfoString(&st->text, foreign ? "EXISTS (SELECT FROM ROWS FROM (" :
+						   ") IN (SELECT * FROM ROWS FROM (");
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&st->text, "%spg_catalog.unnest(%s)", i > 0 ? ", " : "", params[i]);
 	appendStringInfoString(&st->text, ") AS k");
@@ -574,15 +621,20 @@ append_tuples(Statement *st, const char *alias, EffRelation *rel, const AttrNumb
 	for (int i = 0; i < n && foreign; i++)
 	{
 		appendStringInfoString(&st->text, i > 0 ? " AND " : ") WHERE ");
-		EffScopeAppendEqual(&st->text, EffStatementColumn(st, alias, rel, columns[i]), psprintf("k.k%d", i + 1),
+		EffScopeAppendEqual(&st->text, EffStatementColumn(st, alias, rel, columns[i]),
+							psprintf("k.k%d", i + 1),
 					 EffRelationColumn(key_rel, key_columns[i])->type);
 	}
 	appendStringInfoChar(&st->text, ')');
 }
 
-/* EffScopeJoinSide: columns of two collations are compared by that of the target, as foreign keys are. */
+/*
+ * EffScopeJoinSide: columns of two collations are compared by that of the target, as
+ * foreign keys are.
+ */
 char *
-EffScopeJoinSide(Statement *st, const char *alias, EffRelation *rel, AttrNumber attnum, EffRelation *target, AttrNumber target_attnum)
+EffScopeJoinSide(Statement *st, const char *alias, EffRelation *rel, AttrNumber attnum,
+				 EffRelation *target, AttrNumber target_attnum)
 {
 	Oid			collation = EffRelationColumn(target, target_attnum)->collation;
 	char	   *sql = EffStatementColumn(st, alias, rel, attnum);
@@ -592,7 +644,10 @@ EffScopeJoinSide(Statement *st, const char *alias, EffRelation *rel, AttrNumber 
 	return psprintf("%s COLLATE %s", sql, EffCollationSql(collation));
 }
 
-/* EffScopeAppendEqual writes an equality, naming the operator's schema where it is not pg_catalog. */
+/*
+ * EffScopeAppendEqual writes an equality, naming the operator's schema where it is not
+ * pg_catalog.
+ */
 void
 EffScopeAppendEqual(StringInfo buf, const char *left, const char *right, Oid type)
 {

@@ -24,7 +24,8 @@ typedef struct ScopeRead
 /* Whose rows a condition is about */
 typedef enum ScopeWhose
 {
-	SCOPE_MINE,					/* the subject's; in a statement for the whole call, those of any of its subjects */
+	SCOPE_MINE,					/* the subject's; in a statement for the whole call, those of any
+								 * of its subjects */
 	SCOPE_CALL,					/* those of any subject of the call */
 	SCOPE_ANY,					/* anybody's */
 	SCOPE_OTHERS,				/* somebody's who is neither in the call nor erased */
@@ -47,15 +48,18 @@ extern const ScopeOwner EffScopeAny;
 extern const ScopeOwner EffScopeRestricted;
 
 /* rows of the subject table */
-extern const Condition *EffScopeSubject(DataMap *map, Statement *st, const char *alias, MapTable *subject,
+extern const Condition *EffScopeSubject(DataMap *map, Statement *st, const char *alias,
+										MapTable *subject,
 							const ScopeOwner *owner);
 
 /* rows of the table at the i-th hop of a link; 0 is the link's own table */
-extern const Condition *EffScopeLink(DataMap *map, Statement *st, const char *alias, TableLink *link, int i,
+extern const Condition *EffScopeLink(DataMap *map, Statement *st, const char *alias,
+									 TableLink *link, int i,
 						 const ScopeOwner *owner);
 
 /* the same for the link's own table, whatever "where" says, its own or on the way */
-extern const Condition *EffScopeReach(DataMap *map, Statement *st, const char *alias, TableLink *link,
+extern const Condition *EffScopeReach(DataMap *map, Statement *st, const char *alias,
+									  TableLink *link,
 						  const ScopeOwner *owner);
 
 /* Whether a "where" leaves out rows that a link, or with link NULL being a subject, reaches */
@@ -66,11 +70,14 @@ extern bool EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link);
  * somebody has by it, and those that nobody has but its "where" lets through.
  * Returns false, and appends nothing, where that is every row.
  */
-extern const Condition *EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link);
+extern const Condition *EffScopeOpen(DataMap *map, Statement *st, const char *alias,
+									 MapTable *subject, TableLink *link);
 
 /* rows whose key is in a part of a row set, this subject's or that of all of the call */
-extern const Condition *EffScopeRows(Statement *st, const char *alias, const RowSet *rows, int part);
-extern const Condition *EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows, int part);
+extern const Condition *EffScopeRows(Statement *st, const char *alias, const RowSet *rows,
+									 int part);
+extern const Condition *EffScopeCallRows(Statement *st, const char *alias, const RowSet *rows,
+										 int part);
 
 /*
  * The same rows by what they reference, found beforehand; and the statement that
@@ -78,14 +85,16 @@ extern const Condition *EffScopeCallRows(Statement *st, const char *alias, const
  */
 extern bool EffScopeHasParents(TableLink *link);
 extern Statement *EffScopeFindParents(DataMap *map, TableLink *link);
-extern const Condition *EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias, TableLink *link, const ParentSet *parents);
+extern const Condition *EffScopeByReferencedKeys(DataMap *map, Statement *st, const char *alias,
+												 TableLink *link, const ParentSet *parents);
 
 /*
  * Distinct identifiers of the subjects that a link of rows leads to: "SELECT
  * DISTINCT key FROM ... WHERE " with the link's conditions, ending open for a
  * condition on the rows of alias t.
  */
-extern void EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject, TableLink *link);
+extern void EffScopeOwners(DataMap *map, Statement *st, EffRelation *rel, MapTable *subject,
+						   TableLink *link);
 
 /* Whether EffScopeOwnerJoin() is a join that Citus makes, where it is */
 extern bool EffScopeJoins(TableLink *link);
@@ -102,20 +111,29 @@ typedef struct OwnerJoin
 	AttrNumber *columns;
 } OwnerJoin;
 
-extern OwnerJoin *EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject, TableLink *link);
-extern void EffScopeOwnerIs(Statement *st, MapTable *subject, TableLink *link, const OwnerJoin *join);
+extern OwnerJoin *EffScopeOwnerJoin(DataMap *map, Statement *st, MapTable *subject,
+									TableLink *link);
+extern void EffScopeOwnerIs(Statement *st, MapTable *subject, TableLink *link,
+							const OwnerJoin *join);
 
-/* alias.columns equal those of a row of another table that meets a condition; by_key: as a foreign key sees it */
-extern const Condition *EffScopeJoin(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
-									 const char *inner, EffRelation *target, const AttrNumber *target_columns, int n,
+/*
+ * alias.columns equal those of a row of another table that meets a condition; by_key: as
+ * a foreign key sees it
+ */
+extern const Condition *EffScopeJoin(Statement *st, const char *alias, EffRelation *rel,
+									 const AttrNumber *columns,
+									 const char *inner, EffRelation *target,
+										 const AttrNumber *target_columns, int n,
 									 bool by_key, const Condition *condition);
 extern const char *EffScopeOnly(EffRelation *target, bool by_key);
 
 /* rows of another table have these values, or reference them; the row itself does not count */
-extern const Condition *EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+extern const Condition *EffScopeReferenced(Statement *st, const char *alias, EffRelation *rel,
+										   const AttrNumber *columns,
 							   EffRelation *source, const AttrNumber *source_columns, int n);
 
-extern const Condition *EffScopeKey(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,
+extern const Condition *EffScopeKey(Statement *st, const char *alias, EffRelation *rel,
+									const AttrNumber *columns,
 						MapTable *subject, const AttrNumber *target_columns, int n,
 						const ScopeOwner *owner);
 

@@ -41,7 +41,8 @@ const char *
 EffStatementParam(Statement *st, EffParamKind kind, int index, const void *of,
 				  int part, Oid element_type)
 {
-	bool		single = kind == PARAM_KEY || kind == PARAM_SECRET || kind == PARAM_TOKEN || kind == PARAM_VALUE || kind == PARAM_CUTOFF || kind == PARAM_BATCH;
+	bool		single = kind == PARAM_KEY || kind == PARAM_SECRET || kind == PARAM_TOKEN ||
+		kind == PARAM_VALUE || kind == PARAM_CUTOFF || kind == PARAM_BATCH;
 	Oid			type = single ? element_type : get_array_type(element_type);
 	StatementParam *param;
 	ListCell   *lc;
@@ -118,7 +119,8 @@ EffStatementPrepare(Statement *st)
 	callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
 	PG_TRY();
 	{
-		st->plan = (is_lookup(st) ? EffPrepareLookup : EffPrepare) (st->text.data, list_length(st->params), types);
+		st->plan = (is_lookup(st) ? EffPrepareLookup : EffPrepare) (st->text.data,
+																	list_length(st->params), types);
 	}
 	PG_CATCH();
 	{

@@ -21,14 +21,17 @@ typedef enum EffParamKind
 {
 	PARAM_KEY,					/* the i-th key value of the subject */
 	PARAM_CALL,					/* the i-th key values of all subjects of the call */
-	PARAM_ERASED,				/* the i-th key values of subjects of a kind that are erased already */
+	PARAM_ERASED,				/* the i-th key values of subjects of a kind that are erased
+								 * already */
 	PARAM_SECRET,				/* the secret of the database, text */
 	PARAM_TOKEN,				/* that of a column of the subject's own row, text */
 	PARAM_ROWS,					/* the i-th key values of a part of a row set */
-	PARAM_CALL_ROWS,			/* the i-th key values of a part of a row set, of all subjects of the call */
+	PARAM_CALL_ROWS,			/* the i-th key values of a part of a row set, of all subjects of
+								 * the call */
 	PARAM_PARENTS,				/* the keys of a parent set */
 	PARAM_VALUE,				/* the i-th value to be written */
-	PARAM_RESTRICTED,			/* the i-th key values of subjects of a kind whose processing is restricted */
+	PARAM_RESTRICTED,			/* the i-th key values of subjects of a kind whose processing is
+								 * restricted */
 	PARAM_CUTOFF,				/* when a retention began that ends now; of the anchor's type */
 	PARAM_BATCH					/* the i-th array identifying the batch */
 } EffParamKind;
@@ -37,10 +40,13 @@ typedef struct StatementParam
 {
 	EffParamKind kind;
 	int			index;
-	const void *of;				/* MapTable of PARAM_ERASED and PARAM_RESTRICTED, RowSet of PARAM_ROWS,
-								 * ParentSet of PARAM_PARENTS, Surrogate of PARAM_TOKEN, RetentionPolicy of PARAM_CUTOFF */
+	const void *of;				/* MapTable of PARAM_ERASED and PARAM_RESTRICTED, RowSet of
+								 * PARAM_ROWS,
+								 * ParentSet of PARAM_PARENTS, Surrogate of PARAM_TOKEN, RetentionPolicy of PARAM_CUTOFF
+								 * */
 	int			part;			/* of PARAM_ROWS: RowSetPart */
-	Oid			type;			/* of the parameter, an array type but for the subject's key, the secret, values and cutoffs */
+	Oid			type;			/* of the parameter, an array type but for the subject's key, the
+								 * secret, values and cutoffs */
 } StatementParam;
 
 typedef struct Statement
@@ -55,7 +61,8 @@ typedef struct Statement
 	int			expected;		/* SPI_OK_* */
 	EffStatementPlace place;
 	SPIPlanPtr	plan;			/* prepared at the first run, freed with the context */
-	List	   *probes;			/* of KeyProbe: it reaches no row where none of them finds one; NIL where it is run */
+	List	   *probes;			/* of KeyProbe: it reaches no row where none of them finds one;
+								 * NIL where it is run */
 } Statement;
 
 /* A statement about one subject, and the same about all of a call */
@@ -110,7 +117,8 @@ extern const char *EffStatementParam(Statement *st, EffParamKind kind, int index
 extern char *EffStatementAlias(Statement *st);
 
 /* A column of a row as SQL; those of the row of alias t are noted in the statement */
-extern char *EffStatementColumn(Statement *st, const char *alias, EffRelation *rel, AttrNumber attnum);
+extern char *EffStatementColumn(Statement *st, const char *alias, EffRelation *rel,
+								AttrNumber attnum);
 
 /* Note columns that the text reads of the row of an alias, if that is t */
 extern void EffStatementReads(Statement *st, const char *alias, const Bitmapset *columns);

@@ -44,10 +44,12 @@ extern char *EffSurrogateSql(Surrogate *surrogate, Statement *st, const char *al
 
 /* the condition that the column still holds a value; NULL for generated columns */
 extern char *EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias);
-extern const Condition *EffSurrogateResidual(Surrogate *surrogate, Statement *st, const char *alias);
+extern const Condition *EffSurrogateResidual(Surrogate *surrogate, Statement *st,
+											 const char *alias);
 
 /* The value of PARAM_TOKEN for the subject with that identifier */
-extern char *EffSurrogateToken(const Surrogate *surrogate, const char *secret, const char *identifier);
+extern char *EffSurrogateToken(const Surrogate *surrogate, const char *secret,
+							   const char *identifier);
 
 /* Whether erasure replaces a column of a surviving row, or writes it by "set" */
 extern bool EffErasureChanges(MapTable *table, EffColumn *column);

@@ -155,12 +155,14 @@ EffTableCheckInTheWay(Surrogate *surrogate, List *places)
 
 		ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ,
 					ObjectIdGetDatum(place->rel->oid));
-		scan = systable_beginscan(pg_constraint, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+		scan = systable_beginscan(pg_constraint, ConstraintRelidTypidNameIndexId, true, NULL, 1,
+								  &key);
 		while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 		{
 			Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 			bool		isnull;
-			Datum		conbin = heap_getattr(tuple, Anum_pg_constraint_conbin, RelationGetDescr(pg_constraint), &isnull);
+			Datum		conbin = heap_getattr(tuple, Anum_pg_constraint_conbin,
+											  RelationGetDescr(pg_constraint), &isnull);
 
 			/* what a child has from its parent is looked at there */
 			if (form->contype == CONSTRAINT_CHECK && !isnull &&
@@ -190,12 +192,14 @@ EffDomainCheckInTheWay(Surrogate *surrogate, ColumnPlace *place)
 		SysScanDesc scan;
 		HeapTuple	tuple;
 
-		ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(type));
+		ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(type));
 		scan = systable_beginscan(pg_constraint, ConstraintTypidIndexId, true, NULL, 1, &key);
 		while (found == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
 		{
 			bool		isnull;
-			Datum		conbin = heap_getattr(tuple, Anum_pg_constraint_conbin, RelationGetDescr(pg_constraint), &isnull);
+			Datum		conbin = heap_getattr(tuple, Anum_pg_constraint_conbin,
+											  RelationGetDescr(pg_constraint), &isnull);
 
 			if (((Form_pg_constraint) GETSTRUCT(tuple))->contype == CONSTRAINT_CHECK && !isnull &&
 				check_may_fail(TextDatumGetCString(conbin), surrogate, place))
@@ -242,7 +246,8 @@ check_may_fail(const char *conbin, Surrogate *surrogate, ColumnPlace *place)
 		Node	   *result = eval_const_expressions(NULL, check_mutator(check, &walk));
 
 		may_fail = !(IsA(result, Const) &&
-					 (((Const *) result)->constisnull || DatumGetBool(((Const *) result)->constvalue)));
+					 (((Const *) result)->constisnull ||
+					  DatumGetBool(((Const *) result)->constvalue)));
 	}
 	PG_CATCH();
 	{

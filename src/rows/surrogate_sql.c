@@ -19,7 +19,8 @@ static char *token_sql(Surrogate *surrogate, Statement *st, const char *alias);
 static bool is_identifier(const Surrogate *surrogate);
 static char *token_place(const Surrogate *surrogate);
 static char *double_backslashes(const char *text);
-static char *key_text_sql(Statement *st, EffRelation *rel, AttrNumber attnum, const char *alias, bool *plain);
+static char *key_text_sql(Statement *st, EffRelation *rel, AttrNumber attnum, const char *alias,
+						  bool *plain);
 
 /*
  * EffSurrogateSql writes the surrogate as an expression.  Only immutable
@@ -35,7 +36,8 @@ EffSurrogateSql(Surrogate *surrogate, Statement *st, const char *alias)
 	switch (surrogate->kind)
 	{
 		case SURROGATE_EXPRESSION:
-			expression = EffExpressionAnalyze(surrogate->table->rel, alias, surrogate->column->label->surrogate,
+			expression = EffExpressionAnalyze(surrogate->table->rel, alias,
+											  surrogate->column->label->surrogate,
 											  column, "surrogate");
 			EffStatementReads(st, alias, expression->columns);
 			return psprintf("(%s)", expression->sql);
@@ -43,7 +45,8 @@ EffSurrogateSql(Surrogate *surrogate, Statement *st, const char *alias)
 			if (surrogate->length > 0 && surrogate->length < strlen(TOKEN_PREFIX) + TOKEN_DIGITS)
 				return psprintf("pg_catalog.left('" TOKEN_PREFIX "' || %s, %d)::%s",
 								token_sql(surrogate, st, alias), surrogate->length, type);
-			return psprintf("('" TOKEN_PREFIX "' || %s)::%s", token_sql(surrogate, st, alias), type);
+			return psprintf("('" TOKEN_PREFIX "' || %s)::%s", token_sql(surrogate, st, alias),
+							type);
 		case SURROGATE_UUID:
 			return psprintf("%s::%s", token_sql(surrogate, st, alias), type);
 		case SURROGATE_CONSTANT:
@@ -74,16 +77,20 @@ EffSurrogateResidualSql(Surrogate *surrogate, Statement *st, const char *alias)
 		return psprintf("%s IS NOT NULL", value);
 	sql = EffSurrogateSql(surrogate, st, alias);
 	if (!OidIsValid(lookup_type_cache(EffBaseType(column->type), TYPECACHE_EQ_OPR)->eq_opr))
-		return psprintf("(%s IS NOT NULL AND %s::text IS DISTINCT FROM %s::text)", value, value, sql);
+		return psprintf("(%s IS NOT NULL AND %s::text IS DISTINCT FROM %s::text)", value, value,
+						sql);
 	schema = EffEqualitySchema(column->type);
 	if (schema != NULL)
-		return psprintf("(%s IS NOT NULL AND (%s OPERATOR(%s.=) %s) IS NOT TRUE)", value, value, schema, sql);
+		return psprintf("(%s IS NOT NULL AND (%s OPERATOR(%s.=) %s) IS NOT TRUE)", value, value,
+						schema, sql);
 	if (surrogate->kind == SURROGATE_EXPRESSION)
 		return psprintf("(%s IS NOT NULL AND %s IS DISTINCT FROM %s%s)", value, value, sql,
 						collate_clause(surrogate));
-	if (surrogate->kind == SURROGATE_TEXT && (surrogate->length == 0 || surrogate->length >= strlen(TOKEN_PREFIX)))
+	if (surrogate->kind == SURROGATE_TEXT &&
+		(surrogate->length == 0 || surrogate->length >= strlen(TOKEN_PREFIX)))
 		/* most values are told from a token without making one */
-		return psprintf("(pg_catalog.left(%s::pg_catalog.text, %d) <> '" TOKEN_PREFIX "' OR %s <> %s)",
+		return psprintf("(pg_catalog.left(%s::pg_catalog.text, %d) <> '" TOKEN_PREFIX "' OR %s <> "
+						"%s)",
 						value, (int) strlen(TOKEN_PREFIX), value, sql);
 	return psprintf("%s <> %s", value, sql);
 }
@@ -147,15 +154,19 @@ token_sql(Surrogate *surrogate, Statement *st, const char *alias)
 		if (surrogate->nkey == 1)
 			appendStringInfo(&key, " || %s", part);
 		else
-			appendStringInfo(&key, " || %spg_catalog.quote_literal(%s)", i > 0 ? "',' || " : "", part);
+			appendStringInfo(&key, " || %spg_catalog.quote_literal(%s)", i > 0 ? "',' || " : "",
+							 part);
 	}
 	if (plain)
-		bytes = psprintf("(%s || %s%s)", secret, EffQuoteLiteral(double_backslashes(place)), key.data);
+		bytes = psprintf("(%s || %s%s)", secret, EffQuoteLiteral(double_backslashes(place)),
+						 key.data);
 	else
 		/* the columns of a key may have collations that do not go together */
 		bytes = psprintf("pg_catalog.replace((%s || %s%s) COLLATE pg_catalog.\"C\", %s, %s)",
-						 secret, EffQuoteLiteral(place), key.data, EffQuoteLiteral("\\"), EffQuoteLiteral("\\\\"));
-	return psprintf("pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(%s::bytea), 1, %d), 'hex')", bytes, TOKEN_DIGITS / 2);
+						 secret, EffQuoteLiteral(place), key.data, EffQuoteLiteral("\\"),
+							 EffQuoteLiteral("\\\\"));
+	return psprintf("pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(%s::bytea), 1, %d), "
+					"'hex')", bytes, TOKEN_DIGITS / 2);
 }
 
 /* is_identifier: the row's key is the subject's, and has one text only. */
@@ -189,7 +200,8 @@ EffSurrogateToken(const Surrogate *surrogate, const char *secret, const char *id
 static char *
 token_place(const Surrogate *surrogate)
 {
-	return psprintf("%s.%s:", surrogate->table->rel->sql, quote_identifier(surrogate->column->column->name));
+	return psprintf("%s.%s:", surrogate->table->rel->sql,
+					quote_identifier(surrogate->column->column->name));
 }
 
 static char *
@@ -223,12 +235,15 @@ key_text_sql(Statement *st, EffRelation *rel, AttrNumber attnum, const char *ali
 	char	   *name;
 
 	category = EffTypeCategory(base);
-	number = base == INT2OID || base == INT4OID || base == INT8OID || base == NUMERICOID || base == OIDOID;
+	number = base == INT2OID || base == INT4OID || base == INT8OID || base == NUMERICOID ||
+		base == OIDOID;
 	if (!number && base != UUIDOID)
 		*plain = false;
 	/* others that count as numbers are floating, money, or names like regclass */
-	if (category == TYPCATEGORY_STRING || category == TYPCATEGORY_ENUM || category == TYPCATEGORY_BOOLEAN ||
-		category == TYPCATEGORY_NETWORK || category == TYPCATEGORY_BITSTRING || base == UUIDOID || number ||
+	if (category == TYPCATEGORY_STRING || category == TYPCATEGORY_ENUM ||
+		category == TYPCATEGORY_BOOLEAN ||
+		category == TYPCATEGORY_NETWORK || category == TYPCATEGORY_BITSTRING || base == UUIDOID ||
+			number ||
 		(category == TYPCATEGORY_NUMERIC && base >= FirstNormalObjectId))
 		return psprintf("%s::text", EffStatementColumn(st, alias, rel, attnum));
 	EffTypeSend(base, &send);
