@@ -523,7 +523,8 @@ expiry_years(EffRelation *rel, MapColumn *column)
 													 CStringGetDatum(retention->duration),
 													 ObjectIdGetDatum(InvalidOid),
 														 Int32GetDatum(-1)));
-	years = 2 + duration->month / 12.0 + duration->day / 365.0 + duration->time / (double) USECS_PER_DAY / 365;
+	years = 2 + duration->month / 12.0 + duration->day / 365.0 +
+		duration->time / (double) USECS_PER_DAY / 365;
 	return years < 0 || years > LAST_YEAR ? -1 : years;
 }
 

@@ -79,7 +79,7 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 						 target->table->name),
 				 errhidestmt(true)));
 
-	/* rows shared with others let go of the subject by their own step */
+	/* rows shared with others are released by a step of their own */
 	linked = source != NULL && source->contested && detaches && !by_action &&
 		is_link_reference(source, fk);
 	operation = EffPlanAddOperation(build, !(table == NULL && by_action) && !detaches ?

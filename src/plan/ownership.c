@@ -347,7 +347,7 @@ add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *r
 }
 
 /*
- * add_reused adds the query for erased subjects that are used anew: a row of
+ * add_reused adds the query for erased subjects that are reused: a row of
  * a table that erasure deletes from exists, or one that it anonymizes in holds
  * something else than a surrogate.
  */

@@ -5,7 +5,7 @@
  *
  * Somebody in the call, or erased before, is no owner any more.  Who is erased
  * is found out at run time: the owners of the rows at hand are looked up in
- * the trail, and those whose own row has been used anew are taken out again.
+ * the trail, and those who are reused are taken out again.
  */
 #ifndef EFF_OWNERSHIP_H
 #define EFF_OWNERSHIP_H
@@ -14,8 +14,6 @@
 #include "map/map.h"
 #include "plan/plan.h"
 #include "rows/scope.h"
-
-
 
 /*
  * Conditions on rows of alias t of a contested table: owned by somebody else, or owned
@@ -27,7 +25,5 @@ extern const Condition *EffOwnershipErased(DataMap *map, Statement *st, MapTable
 
 /* Add the queries for the owners of a contested table's rows to the plan */
 extern void EffOwnershipQueries(DataMap *map, RequestPlan *plan, PlannedTable *planned);
-
-
 
 #endif							/* EFF_OWNERSHIP_H */

@@ -172,7 +172,6 @@ extern PlannedTable *EffPlanTable(RequestPlan *plan, Oid relid);
 /* Argument argno of a function as relation OIDs, NIL where it is NULL */
 extern List *EffPlanTablesArgument(FunctionCallInfo fcinfo, int argno);
 
-
 /* What finds and locks rows of a request; each adds to the plan */
 extern void EffPlanMakeSubjectLock(DataMap *map, RequestPlan *plan);
 extern void EffPlanMakeLocks(DataMap *map, RequestPlan *plan);

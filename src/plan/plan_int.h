@@ -114,21 +114,16 @@ extern void EffPlanMakeProbes(PlanBuild *build);
 extern void EffPlanProbeLocks(PlanBuild *build);
 extern void EffPlanProbeSteps(PlanBuild *build);
 
-
-extern PlannedTable *EffDecideTable(PlanBuild *build, MapTable *table);
-
+/* Which tables an erasure is about, and what becomes of their rows and columns */
 extern List *EffDecideTables(PlanBuild *build, List *tables);
-
+extern PlannedTable *EffDecideTable(PlanBuild *build, MapTable *table);
+extern PlannedTable *EffDecideOwnLinks(PlanBuild *build, List *links);
 extern void EffDecideChain(PlanBuild *build, PlannedTable *planned);
-
 extern void EffDecideSurrogates(PlanBuild *build, PlannedTable *planned);
 
-extern PlannedTable *EffDecideOwnLinks(PlanBuild *build, List *links);
-
+/* The operations in order; then what must be found before the first of them */
 extern void EffPlanOperations(PlanBuild *build);
-
 extern void EffPlanCheckWays(PlanBuild *build);
-
 extern void EffPlanFindConflictingReads(PlanBuild *build);
 
 #endif							/* EFF_PLAN_INT_H */

@@ -48,14 +48,13 @@ link_probes(PlanBuild *build, List *links)
 	foreach_ptr(TableLink, link, build->probing ? links : NIL)
 	{
 		JoinHop    *last = llast(link->hops);
+		KeyProbe   *probe;
 
 		if (!EffLinkCarriesKey(link))
 			return NIL;
-		probes = list_append_unique_ptr(probes,
-										add_probe(build->plan,
-												  EffProbeNew(link->subject, last->source,
-															  last->source_columns,
-																				  last->target_columns)));
+		probe = EffProbeNew(link->subject, last->source, last->source_columns,
+							last->target_columns);
+		probes = list_append_unique_ptr(probes, add_probe(build->plan, probe));
 	}
 	return probes;
 }

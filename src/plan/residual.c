@@ -114,7 +114,7 @@ EffPlanSubjectResidual(DataMap *map, MapTable *subject, Statement *st)
 		if (column->label->erasure == ERASURE_RETAIN || column->label->link != NULL)
 			continue;
 		surrogate = EffSurrogateChoose(map, subject, column);
-		/* what cannot be anonymized was never erased: the row is living */
+		/* what cannot be anonymized was never erased: any row holds a value */
 		sql = surrogate->error ? pstrdup("true") : EffSurrogateResidualSql(surrogate, st, "t");
 		if (sql != NULL)
 			appendStringInfo(&buf, "%s%s", buf.len > 0 ? " OR " : "", sql);

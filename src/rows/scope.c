@@ -469,7 +469,7 @@ EffScopeOnly(EffRelation *target, bool by_key)
 
 /*
  * append_key_of compares columns with identifiers.  NULLs, nobody's, are neither
- * living nor dead.
+ * erased nor others'.
  */
 static void
 append_key_of(Statement *st, const char *alias, EffRelation *rel, const AttrNumber *columns,

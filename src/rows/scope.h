@@ -140,7 +140,4 @@ extern const Condition *EffScopeKey(Statement *st, const char *alias, EffRelatio
 /* what a link's or a subject's condition reads, as a list of ScopeRead */
 extern List *EffScopeReads(DataMap *map, MapTable *subject, TableLink *link);
 
-
-
-
 #endif							/* EFF_SCOPE_H */

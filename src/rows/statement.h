@@ -42,7 +42,8 @@ typedef struct StatementParam
 	int			index;
 	const void *of;				/* MapTable of PARAM_ERASED and PARAM_RESTRICTED, RowSet of
 								 * PARAM_ROWS,
-								 * ParentSet of PARAM_PARENTS, Surrogate of PARAM_TOKEN, RetentionPolicy of PARAM_CUTOFF
+								 * ParentSet of PARAM_PARENTS, Surrogate of PARAM_TOKEN,
+								 * RetentionPolicy of PARAM_CUTOFF
 								 * */
 	int			part;			/* of PARAM_ROWS: RowSetPart */
 	Oid			type;			/* of the parameter, an array type but for the subject's key, the
@@ -124,10 +125,5 @@ extern char *EffStatementColumn(Statement *st, const char *alias, EffRelation *r
 extern void EffStatementReads(Statement *st, const char *alias, const Bitmapset *columns);
 
 extern void EffStatementPrepare(Statement *st);
-
-
-
-
-
 
 #endif							/* EFF_STATEMENT_H */
