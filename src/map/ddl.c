@@ -251,8 +251,8 @@ warn_of_broken_labels(List *relids)
 			continue;
 		ereport(WARNING,
 				(errcode(error->code),
-				 errmsg("table %s can no longer be used by effaced: %s",
-						table->name, error->message),
+				 errmsg("table \"%s\" can no longer be used by effaced: %s",
+						table->rel->relname, error->message),
 				 error->detail ? errdetail("%s", error->detail) : 0,
 				 error->hint ? errhint("%s", error->hint) : 0));
 	}

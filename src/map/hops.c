@@ -37,8 +37,8 @@ EffHopRequireSubject(TableLink *link, const char *what)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("%s of table %s ends at %s, which is not a subject table",
-					what, link->table->name, last->target->name),
+			 errmsg("%s of table \"%s\" ends at table \"%s\", which is not a subject table",
+					what, link->table->rel->relname, last->target->relname),
 			 errhint("Go on to a subject table, or mark this one: "
 					 "SECURITY LABEL FOR effaced ON TABLE %s IS '{\"path\": \"\"}';",
 					 last->target->sql)));

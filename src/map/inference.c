@@ -76,8 +76,8 @@ raise_no_chain(Inference *inference, TableLink *link)
 											   "\"target_columns\": [\"id\"]}]"));
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
-				 errmsg("no chain of foreign keys leads from table %s to a subject table",
-						link->table->name),
+				 errmsg("no chain of foreign keys leads from table \"%s\" to a subject table",
+						link->table->rel->relname),
 				 errhint("%s", hint.data)));
 	}
 	appendStringInfoString(&hint, "Choose one:");
@@ -91,8 +91,8 @@ raise_no_chain(Inference *inference, TableLink *link)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_SUBJECT),
-			 errmsg("several chains of foreign keys lead from table %s to a subject table",
-					link->table->name),
+			 errmsg("several chains of foreign keys lead from table \"%s\" to a subject table",
+					link->table->rel->relname),
 			 errhint("%s", hint.data)));
 }
 

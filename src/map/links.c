@@ -115,8 +115,8 @@ resolve_hops(DataMap *map, TableLink *link)
 		if (hop->target == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("hop of table %s leads to the unknown table \"%s\"",
-							link->table->name, label->target_table),
+					 errmsg("hop of table \"%s\" leads to the unknown table \"%s\"",
+							link->table->rel->relname, label->target_table),
 					 errhint("Write target_table as quote_identifier does, "
 							 "with its schema unless it is public.")));
 		hop->n = list_length(label->source_columns);
@@ -130,16 +130,17 @@ resolve_hops(DataMap *map, TableLink *link)
 			if (source == NULL || column == NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("hop of table %s names the unknown column %s.%s", link->table->name,
-								source == NULL ? hop->source->name : hop->target->name,
-								quote_identifier(source == NULL ? lfirst(s) : lfirst(t))),
+						 errmsg("hop of table \"%s\" names the unknown column \"%s\" of table \"%s\"",
+								link->table->rel->relname,
+								(char *) (source == NULL ? lfirst(s) : lfirst(t)),
+								source == NULL ? hop->source->relname : hop->target->relname),
 						 errhint("Columns: %s.",
 								 all_columns(source == NULL ? hop->source : hop->target))));
 			if (!comparable(source, column))
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_SUBJECT),
-						 errmsg("hop of table %s joins %s.%s and %s.%s, which have no common =",
-								link->table->name,
+						 errmsg("hop of table \"%s\" joins %s.%s and %s.%s, which have no common =",
+								link->table->rel->relname,
 								hop->source->name, quote_identifier(source->name),
 								hop->target->name, quote_identifier(column->name)),
 						 errhint("Join columns of the same type.")));
@@ -239,8 +240,8 @@ match_segment(DataMap *map, EffRelation *from, PathSegment *segment)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("segment \"%s\" of a path fits no foreign key of table %s",
-					segment->text, from->name),
+			 errmsg("segment \"%s\" of a path fits no foreign key of table \"%s\"",
+					segment->text, from->relname),
 			 errhint("%s", describe_candidates(map, from))));
 }
 
@@ -279,8 +280,8 @@ match_reverse(DataMap *map, EffRelation *from, PathSegment *segment)
 		return fk;
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("segment \"%s\" of a path fits no foreign key onto table %s",
-					segment->text, from->name),
+			 errmsg("segment \"%s\" of a path fits no foreign key onto table \"%s\"",
+					segment->text, from->relname),
 			 errhint("%s", describe_candidates(map, from))));
 }
 
@@ -301,8 +302,8 @@ single_match(EffRelation *from, PathSegment *segment, List *matches)
 						 quote_identifier(((ForeignKey *) lfirst(lc))->name));
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("segment \"%s\" of a path fits several foreign keys of table %s",
-					segment->text, from->name),
+			 errmsg("segment \"%s\" of a path fits several foreign keys of table \"%s\"",
+					segment->text, from->relname),
 			 errhint("Name the constraint instead, one of: %s.", names.data)));
 }
 

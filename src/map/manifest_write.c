@@ -156,7 +156,8 @@ EffManifestWriteSpec(StringInfo buf, ColumnLabel *label)
 	EffJsonMember(buf, "link", label->link);
 	EffJsonMember(buf, "ref", label->ref);
 	EffJsonKey(buf, "trace");
-	appendStringInfoString(buf, label->trace == TRACE_BY_CATEGORY ? "null" : label->trace == TRACE_ALWAYS ? "true" : "false");
+	appendStringInfoString(buf, label->trace == TRACE_BY_CATEGORY ? "null" :
+						   label->trace == TRACE_ALWAYS ? "true" : "false");
 	appendStringInfoChar(buf, '}');
 }
 

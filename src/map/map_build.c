@@ -196,8 +196,8 @@ refuse_labels_of_children(DataMap *map, MapTable *parent)
 		if (child == NULL || child == parent)
 			continue;
 		set_error(child,
-				  psprintf("table %s has labels, and so has its parent %s",
-						   child->name, parent->name),
+				  psprintf("table \"%s\" has labels, and so has its parent \"%s\"",
+						   child->rel->relname, parent->rel->relname),
 				  "Labels on a parent count for its children.",
 				  psprintf("SECURITY LABEL FOR effaced ON TABLE %s IS NULL; "
 						   "likewise for its columns.", child->rel->sql));
@@ -216,8 +216,9 @@ check_link_name(MapTable *table, List *links, MapColumn *column)
 		if (link->name != NULL && strcmp(link->name, name) == 0)
 			return;
 	set_error(table,
-			  psprintf("label key \"link\" of %s.%s names the unknown link \"%s\"",
-					   table->name, quote_identifier(column->column->name), name),
+			  psprintf("label key \"link\" of column \"%s\" of table \"%s\" "
+					   "names the unknown link \"%s\"",
+					   column->column->name, table->rel->relname, name),
 			  NULL, "Name one of the links of the table's label.");
 }
 
@@ -235,8 +236,10 @@ check_anchor(MapTable *table, MapColumn *column)
 	if (anchor != NULL && EffTypeIsAnchor(anchor->type))
 		return;
 	set_error(table,
-			  psprintf("label key \"anchor\" of %s.%s names the %s column \"%s\"",
-					   table->name, name, anchor == NULL ? "unknown" : EffTypeName(anchor->type),
+			  psprintf("label key \"anchor\" of column \"%s\" of table \"%s\" "
+					   "names the %s column \"%s\"",
+					   column->column->name, table->rel->relname,
+					   anchor == NULL ? "unknown" : EffTypeName(anchor->type),
 					   retention->anchor),
 			  NULL,
 			  psprintf("Write the label anew: SECURITY LABEL FOR effaced ON COLUMN %s.%s IS '...';",
@@ -250,11 +253,12 @@ check_names(MapTable *table, const char *key, List *names)
 	foreach_ptr(char, name, names)
 		if (EffRelationColumnByName(table->rel, name) == NULL)
 			set_error(table,
-					  psprintf("label key \"%s\" of %s names the unknown column \"%s\"",
-							   key, table->name, name),
+					  psprintf("label key \"%s\" of table \"%s\" names the unknown column \"%s\"",
+							   key, table->rel->relname, name),
 					  NULL,
 					  psprintf("Write the label anew: "
-							   "SECURITY LABEL FOR effaced ON TABLE %s IS '...';", table->rel->sql));
+							   "SECURITY LABEL FOR effaced ON TABLE %s IS '...';",
+							   table->rel->sql));
 }
 
 /* check_kinds requires every kind of subject to be one table's. */
@@ -303,7 +307,8 @@ set_subject_key(MapTable *table)
 	{
 		primary = EffRelationPrimaryKey(table->rel);
 		if (primary == NULL)
-			set_error(table, psprintf("subject table %s has no primary key", table->name), NULL,
+			set_error(table, psprintf("subject table \"%s\" has no primary key", table->rel->relname),
+					  NULL,
 					  "Name its identifier columns with the label key \"subject_id_columns\".");
 		else
 		{

@@ -160,12 +160,12 @@ check_relation(EffRelation *rel, AttrNumber attnum)
 		rel->relkind != RELKIND_FOREIGN_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("%s is not a table and takes no label", rel->name),
+				 errmsg("\"%s\" is not a table and takes no label", rel->relname),
 				 errhint("Label the tables that it reads.")));
 	if (attnum < 0 || (attnum > 0 && EffRelationFindColumn(rel, attnum) == NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("system columns of %s take no label", rel->name),
+				 errmsg("system columns of table \"%s\" take no label", rel->relname),
 				 errhint("Label a column of the table's own.")));
 	foreach_oid(oid, EffAncestors(rel->oid))
 		if (EffLabelsOf(oid) != NIL)
@@ -199,8 +199,8 @@ check_column_label(EffRelation *rel, AttrNumber attnum, const char *json)
 		if (!EffTypeIsAnchor(anchor->type))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"anchor\" names column %s.%s of type %s",
-							rel->name, quote_identifier(anchor->name), EffTypeName(anchor->type)),
+					 errmsg("label key \"anchor\" names column \"%s\" of table \"%s\", of type %s",
+							anchor->name, rel->relname, EffTypeName(anchor->type)),
 					 errhint("Allowed: a column of type date, timestamp or timestamptz.")));
 	}
 	if (label->surrogate != NULL)
@@ -208,8 +208,9 @@ check_column_label(EffRelation *rel, AttrNumber attnum, const char *json)
 		if (column->generated)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"surrogate\" does not go with the generated column %s.%s",
-							rel->name, quote_identifier(column->name)),
+					 errmsg("label key \"surrogate\" does not go with "
+							"the generated column \"%s\" of table \"%s\"",
+							column->name, rel->relname),
 					 errhint("Label the columns that it is generated from.")));
 		(void) EffExpressionAnalyze(rel, "t", label->surrogate, column, "surrogate");
 	}
@@ -236,8 +237,8 @@ check_table_label(EffRelation *rel, const char *json)
 		if (rel->relkind == RELKIND_FOREIGN_TABLE && link->path != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"path\" does not go with the foreign table %s, "
-							"which has no foreign keys", rel->name),
+					 errmsg("label key \"path\" does not go with the foreign table \"%s\", "
+							"which has no foreign keys", rel->relname),
 					 errhint("Write the joins as \"hops\".")));
 	}
 	foreach(lc, label->set)
@@ -278,8 +279,9 @@ check_names(EffRelation *rel, List *names, const char *key)
 				attnums[i] = rel->columns[i].attnum;
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("label key \"%s\" names column \"%s\", which table %s does not have",
-							key, (char *) lfirst(lc), rel->name),
+					 errmsg("label key \"%s\" names column \"%s\", "
+							"which table \"%s\" does not have",
+							key, (char *) lfirst(lc), rel->relname),
 					 errhint("Columns: %s.", EffJoinNames(rel, attnums, rel->ncolumns))));
 		}
 }

@@ -154,7 +154,7 @@ EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
 	if (identifier->is_null)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
-				 errmsg("subject identifier for table %s is NULL", subject->name),
+				 errmsg("subject identifier for table \"%s\" is NULL", subject->rel->relname),
 				 errhint("Give the values of (%s).",
 						 EffJoinNames(subject->rel, subject->key, subject->nkey))));
 	if (n == 0 && subject->nkey == 1)
@@ -168,10 +168,10 @@ EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 parts == NULL ?
-				 errmsg("subject identifier for table %s is malformed", subject->name) :
-				 errmsg_plural("subject identifier for table %s has %d value instead of %d",
-							   "subject identifier for table %s has %d values instead of %d",
-							   n, subject->name, n, subject->nkey),
+				 errmsg("subject identifier for table \"%s\" is malformed", subject->rel->relname) :
+				 errmsg_plural("subject identifier for table \"%s\" has %d value instead of %d",
+							   "subject identifier for table \"%s\" has %d values instead of %d",
+							   n, subject->rel->relname, n, subject->nkey),
 				 errhint("Give the values of (%s), as text[] or joined by effaced_subject_id().",
 						 EffJoinNames(subject->rel, subject->key, subject->nkey)),
 				 errhidestmt(true)));
@@ -401,7 +401,8 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 	if (!fits)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
-				 errmsg("subject identifier does not fit the key of table %s", subject->name),
+				 errmsg("subject identifier does not fit the key of table \"%s\"",
+						subject->rel->relname),
 				 errdetail("Column %s is of type %s.", quote_identifier(column->name),
 						   EffTypeNameWithTypmod(column->type, column->typmod)),
 				 errhint("Give a value of that type."),
