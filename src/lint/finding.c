@@ -240,7 +240,7 @@ EffLintPersonalSeverity(LintRun *run, Oid relid)
 	if (run->connected == NULL)
 		return SEVERITY_WARNING;
 	/* a partitioned table may have its keys on the partitions */
-	foreach_oid(oid, find_all_inheritors(relid, NoLock, NULL))
+	foreach_oid(oid, EffInheritors(relid))
 		if (hash_search(run->connected, &oid, HASH_FIND, NULL) != NULL)
 			return SEVERITY_WARNING;
 	return SEVERITY_INFO;

@@ -73,7 +73,7 @@ EffRelationLoad(Oid relid)
 		pstrdup(quote_identifier(rel->relname)) : rel->sql;
 	load_columns(rel, natts);
 	rel->indexes = EffIndexesLoad(relid, &rel->fingerprint);
-	rel->inheritors = find_all_inheritors(relid, NoLock, NULL);
+	rel->inheritors = EffInheritors(relid);
 	foreach_oid(oid, rel->inheritors)
 		load_triggers(rel, oid);
 	if (has_checks)
@@ -355,9 +355,12 @@ Node *
 EffGenerationExpression(EffRelation *rel, AttrNumber attnum)
 {
 	Relation	relation = EffRelationOpen(rel);
-	Node	   *node = attnum > RelationGetNumberOfAttributes(relation) ? NULL :
-		build_column_default(relation, attnum);
+	Node	   *node = NULL;
 
+	if (attnum <= RelationGetNumberOfAttributes(relation) &&
+		TupleDescAttr(RelationGetDescr(relation), attnum - 1)->attgenerated != '\0' &&
+		!TupleDescAttr(RelationGetDescr(relation), attnum - 1)->attisdropped)
+		node = build_column_default(relation, attnum);
 	table_close(relation, AccessShareLock);
 	if (node == NULL)
 		EffGoneColumn(rel->relname, attnum);
@@ -381,4 +384,25 @@ EffGeneratedFrom(EffRelation *rel, EffColumn *column)
 		if (member + FirstLowInvalidHeapAttributeNumber > 0)
 			attnums = bms_add_member(attnums, member + FirstLowInvalidHeapAttributeNumber);
 	return attnums;
+}
+
+/*
+ * EffInheritors lists a relation and all its children, of which the list has
+ * none that has just been dropped; the server's find_all_inheritors() raises an
+ * internal error there.
+ */
+List *
+EffInheritors(Oid relid)
+{
+	List	   *result = list_make1_oid(relid);
+
+	/* the list grows while it is gone over */
+	for (int i = 0; i < list_length(result); i++)
+	{
+		Oid			parent = list_nth_oid(result, i);
+
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(parent)))
+			result = list_concat_unique_oid(result, find_inheritance_children(parent, NoLock));
+	}
+	return result;
 }

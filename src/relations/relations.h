@@ -123,6 +123,7 @@ extern Bitmapset *EffGeneratedFrom(EffRelation *rel, EffColumn *column);
 
 /* Every inheritance parent, as a list of Oid */
 extern List *EffAncestors(Oid relid);
+extern List *EffInheritors(Oid relid);	/* of Oid: itself and all its children */
 
 /* index.c */
 extern List *EffIndexesLoad(Oid relid, uint64 *fingerprint);
