@@ -84,14 +84,16 @@ SELECT effaced_erase('96') -> 'subject_found';
 RESET ROLE;
 SELECT actor = session_user, event_type FROM effaced_audit_events WHERE subject_ref = '96';
 -- only the event words are accepted
-INSERT INTO effaced_audit_events (event_type) VALUES ('erasure_imagined');
+INSERT INTO effaced.effaced_audit_events (event_type) VALUES ('erasure_imagined');
 \echo :LAST_ERROR_SQLSTATE
-SELECT count(*) AS words, count(*) FILTER (WHERE NOT effaced_is_event_type(word)) AS refused FROM unnest('{
+SELECT count(*) AS words, count(*) FILTER (WHERE NOT effaced.effaced_is_event_type(word)) AS refused FROM unnest('{
 	consent_granted, consent_withdrawn, export_requested, export_completed, erasure_requested, erasure_local_completed,
 	erasure_expiry_scheduled, erasure_step_succeeded, erasure_step_failed, erasure_verified, erasure_verification_failed, erasure_completed,
 	erasure_requeued, erasure_replayed, manifest_snapshot, rectification_requested, rectification_local_completed, rectification_step_succeeded,
-	rectification_step_failed, rectification_completed, restriction_placed, restriction_lifted, retention_expired, retention_enforced}'::text[]) word;
-SELECT word FROM unnest('{Erasure_completed, erasure, "", erasure_completedx, NULL}'::text[]) word WHERE effaced_is_event_type(word) IS NOT FALSE;
+	rectification_step_failed, rectification_completed, restriction_placed, restriction_lifted, retention_expired, retention_enforced,
+	request_opened, request_identified, request_extended, request_answered, hold_placed, hold_released, erasure_refused,
+	erasure_scheduled, erasure_cancelled, restriction_step_succeeded, restriction_step_failed, labels_admitted, labels_expelled, trail_pruned}'::text[]) word;
+SELECT word FROM unnest('{Erasure_completed, erasure, "", erasure_completedx, NULL}'::text[]) word WHERE effaced.effaced_is_event_type(word) IS NOT FALSE;
 
 -- 4. No value anywhere: names, counts and SQLSTATEs only
 SELECT count(*) FROM effaced_audit_events WHERE effaced_audit_events::text ~* 'secret';
@@ -99,17 +101,20 @@ SELECT count(*) FROM effaced_audit_events WHERE effaced_audit_events::text ~* 's
 -- 5. Append-only for everybody, superusers and replication included
 CREATE FUNCTION change() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT try(s) FROM unnest(ARRAY[
-        'UPDATE effaced_audit_events SET subject_ref = ''x''',
-        'UPDATE effaced_audit_events SET payload = ''{}'' WHERE false',
-        'DELETE FROM effaced_audit_events',
-        'DELETE FROM effaced_audit_events WHERE seq = 1',
-        'TRUNCATE effaced_audit_events',
-        'TRUNCATE effaced_audit_events RESTART IDENTITY CASCADE',
-        'INSERT INTO effaced_audit_events (seq, event_type) OVERRIDING SYSTEM VALUE SELECT seq, event_type FROM effaced_audit_events LIMIT 1
+        'UPDATE effaced.effaced_audit_events SET subject_ref = ''x''',
+        'UPDATE effaced.effaced_audit_events SET payload = ''{}'' WHERE false',
+        'DELETE FROM effaced.effaced_audit_events',
+        'DELETE FROM effaced.effaced_audit_events WHERE seq = 1',
+        'TRUNCATE effaced.effaced_audit_events',
+        'TRUNCATE effaced.effaced_audit_events RESTART IDENTITY CASCADE',
+        'INSERT INTO effaced.effaced_audit_events (seq, event_type) OVERRIDING SYSTEM VALUE SELECT seq, event_type FROM effaced_audit_events LIMIT 1
             ON CONFLICT (seq) DO UPDATE SET subject_ref = ''x''',
-        'MERGE INTO effaced_audit_events e USING effaced_audit_events o ON e.seq = o.seq WHEN MATCHED THEN DELETE',
-        'MERGE INTO effaced_audit_events e USING effaced_audit_events o ON e.seq = o.seq WHEN MATCHED THEN UPDATE SET actor = ''x''',
-        'WITH gone AS (DELETE FROM effaced_audit_events RETURNING 1) SELECT * FROM gone',
+        'MERGE INTO effaced.effaced_audit_events e USING effaced_audit_events o ON e.seq = o.seq WHEN MATCHED THEN DELETE',
+        'MERGE INTO effaced.effaced_audit_events e USING effaced_audit_events o ON e.seq = o.seq WHEN MATCHED THEN UPDATE SET actor = ''x''',
+        'WITH gone AS (DELETE FROM effaced.effaced_audit_events RETURNING 1) SELECT * FROM gone',
+        'INSERT INTO effaced_audit_events (event_type) VALUES (''erasure_completed'')',
+        'UPDATE effaced_audit_events SET actor = ''x''',
+        'DELETE FROM effaced_audit_events WHERE false',
         'UPDATE trail_simple SET actor = ''x''',
         'DELETE FROM trail_simple']) s $$;
 CREATE VIEW trail_simple AS SELECT * FROM effaced_audit_events;
@@ -119,17 +124,19 @@ SELECT change();
 SET session_replication_role = local;
 SELECT change();
 RESET session_replication_role;
-GRANT ALL ON effaced_audit_events, trail_simple TO regress_effaced_clerk;
+GRANT USAGE ON SCHEMA effaced TO regress_effaced_clerk;
+GRANT ALL ON effaced.effaced_audit_events, effaced_audit_events, trail_simple TO regress_effaced_clerk;
 SET ROLE regress_effaced_clerk;
-DELETE FROM effaced_audit_events;
+DELETE FROM effaced.effaced_audit_events;
 \echo :LAST_ERROR_SQLSTATE
-UPDATE effaced_audit_events SET actor = 'x';
+UPDATE effaced.effaced_audit_events SET actor = 'x';
 \echo :LAST_ERROR_SQLSTATE
-TRUNCATE effaced_audit_events;
+TRUNCATE effaced.effaced_audit_events;
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
-REVOKE ALL ON effaced_audit_events, trail_simple FROM regress_effaced_clerk;
-SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'effaced_audit_events'::regclass AND NOT tgisinternal;
+REVOKE ALL ON effaced.effaced_audit_events, effaced_audit_events, trail_simple FROM regress_effaced_clerk;
+REVOKE USAGE ON SCHEMA effaced FROM regress_effaced_clerk;
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'effaced.effaced_audit_events'::regclass AND NOT tgisinternal;
 -- a failed attempt changed nothing
 SELECT count(*) >= :events, bool_and(subject_ref IS DISTINCT FROM 'x' AND actor <> 'x') FROM effaced_audit_events;
 
@@ -144,9 +151,9 @@ SELECT c.oid::regclass, privilege FROM pg_class c JOIN pg_depend d ON d.objid = 
 SET ROLE regress_effaced_public;
 SELECT * FROM effaced_audit_events;
 \echo :LAST_ERROR_SQLSTATE
-SELECT * FROM effaced_secret;
+SELECT * FROM effaced.effaced_secret;
 \echo :LAST_ERROR_SQLSTATE
-INSERT INTO effaced_audit_events (event_type) VALUES ('erasure_completed');
+INSERT INTO effaced.effaced_audit_events (event_type) VALUES ('erasure_completed');
 \echo :LAST_ERROR_SQLSTATE
 SELECT effaced_erase('1');
 \echo :LAST_ERROR_SQLSTATE

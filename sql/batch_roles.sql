@@ -24,11 +24,11 @@ CREATE ROLE regress_clerk;
 CREATE ROLE regress_officer;
 CREATE ROLE regress_runner;
 GRANT USAGE ON SCHEMA app TO regress_clerk, regress_officer, regress_runner;
-SELECT effaced_grant_deletion('regress_clerk', 'prepare');
-SELECT effaced_grant_deletion('regress_officer', 'review');
-SELECT effaced_grant_deletion('regress_runner', 'apply');
-SELECT effaced_grant_deletion('regress_runner', 'anything');
-SELECT effaced_grant_deletion(NULL, 'apply');
+SELECT effaced_grant('regress_clerk', 'prepare');
+SELECT effaced_grant('regress_officer', 'review');
+SELECT effaced_grant('regress_runner', 'apply');
+SELECT effaced_grant('regress_runner', 'anything');
+SELECT effaced_grant(NULL, 'apply');
 \echo :LAST_ERROR_SQLSTATE
 -- Of your tables: what the producers read, and what an erasure writes.
 GRANT EXECUTE ON FUNCTION verdicts TO regress_clerk, regress_runner;
@@ -45,9 +45,9 @@ CALL effaced_apply_batch(1);
 \echo :LAST_ERROR_SQLSTATE
 SELECT count(*) FROM effaced_deletion_records;
 \echo :LAST_ERROR_SQLSTATE
-UPDATE effaced_deletion_batch_rows SET reviewed_status = 'accepted';
+UPDATE effaced.effaced_deletion_batch_rows SET reviewed_status = 'accepted';
 \echo :LAST_ERROR_SQLSTATE
-UPDATE effaced_producers SET eligibility = 'evil(text[])';
+UPDATE effaced.effaced_producers SET eligibility = 'evil(text[])';
 \echo :LAST_ERROR_SQLSTATE
 RESET SESSION AUTHORIZATION;
 
@@ -92,7 +92,7 @@ CREATE FUNCTION pg_temp.apply() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL e
 SELECT pg_temp.apply();
 \echo :LAST_ERROR_SQLSTATE
 DO $$ BEGIN CALL effaced_apply_batch(1); EXCEPTION WHEN SQLSTATE 'ZE005' THEN RAISE NOTICE '%', SQLERRM; END $$;
-SELECT effaced_require_own_transactions('p');
+SELECT effaced.effaced_require_own_transactions('p');
 \echo :LAST_ERROR_SQLSTATE
 SET default_transaction_isolation = 'repeatable read';
 CALL effaced_apply_batch(1);
@@ -126,7 +126,7 @@ SELECT DISTINCT actor FROM effaced_audit_events;
 SELECT effaced_restrict('5', reason => 'disputes the bill') IS NOT NULL AS restricted, effaced_restrict('6', 'marketing') IS NOT NULL AS restricted;
 CALL effaced_apply_batch(3);
 SELECT total, applied, failed, rejected, remaining FROM effaced_batch_progress(3);
-SELECT id, skipped FROM effaced_deletion_record_rows WHERE deletion_batch_id = 3 ORDER BY id;
+SELECT id, skipped FROM effaced.effaced_deletion_record_rows WHERE deletion_batch_id = 3 ORDER BY id;
 SELECT effaced_lift_restriction('6', 'marketing') IS NOT NULL AS lifted;
 CALL effaced_apply_batch(3);
 SELECT string_agg(id::text, ' ' ORDER BY id) AS logins FROM login;
@@ -150,7 +150,7 @@ RESET SESSION AUTHORIZATION;
 SET effaced.four_eyes = off;
 SELECT effaced_review_batch((effaced_create_deletion_batches('later'))[1], 'accepted');
 CALL effaced_apply_batch(4);
-UPDATE effaced_deletion_record_rows SET deletion_scheduled_at = now() WHERE id BETWEEN 7 AND 9;
+UPDATE effaced.effaced_deletion_record_rows SET deletion_scheduled_at = now() WHERE id BETWEEN 7 AND 9;
 -- What would fail at the commit only, fails the record, and the rest goes on.
 CREATE FUNCTION app.object() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'P0042'; END $$;
 CREATE CONSTRAINT TRIGGER object AFTER UPDATE ON customer DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.id = 2) EXECUTE FUNCTION app.object();
@@ -166,7 +166,7 @@ CALL effaced_apply_batch(4);
 SELECT id, name ~ '^anon' AS anonymized FROM customer ORDER BY id;
 
 -- A plan that cannot be carried out is told before anything is recorded.
-UPDATE effaced_deletion_record_rows SET deletion_scheduled_at = now() WHERE deletion_batch_id = 4;
+UPDATE effaced.effaced_deletion_record_rows SET deletion_scheduled_at = now() WHERE deletion_batch_id = 4;
 CREATE TABLE app.trace (id int PRIMARY KEY, login_ip text, page text);
 SECURITY LABEL FOR effaced ON TABLE trace IS '{"hops": [{"source_columns": ["login_ip"], "target_table": "app.login", "target_columns": ["ip"]},
 	{"source_columns": ["customer_id"], "target_table": "app.customer", "target_columns": ["id"]}]}';

@@ -8,17 +8,17 @@ SECURITY LABEL FOR effaced ON COLUMN person.name IS '{"category": "identity"}';
 
 SELECT * FROM effaced_enable_citus();
 \echo :LAST_ERROR_SQLSTATE
-SELECT to_regclass('effaced_citus_commit');
+SELECT to_regclass('effaced.effaced_citus_commit');
 
 -- Tables named like those of Citus are nobody's but their owner's.
 CREATE TABLE pg_dist_local_group (groupid int);
 INSERT INTO pg_dist_local_group VALUES (1);
 CREATE TABLE pg_dist_partition (logicalrelid regclass, partmethod "char", partkey text, colocationid int, repmodel "char");
-CREATE TABLE effaced_citus_commit (nothing boolean);
-INSERT INTO effaced_citus_commit VALUES (true);
-INSERT INTO pg_dist_partition (logicalrelid, partmethod, colocationid, repmodel) VALUES ('person', 'h', 1, 's'), ('effaced_citus_commit', 'n', 0, 's');
+CREATE TABLE effaced.effaced_citus_commit (nothing boolean);
+INSERT INTO effaced.effaced_citus_commit VALUES (true);
+INSERT INTO pg_dist_partition (logicalrelid, partmethod, colocationid, repmodel) VALUES ('person', 'h', 1, 's'), ('effaced.effaced_citus_commit', 'n', 0, 's');
 SELECT effaced_erase(1) -> 'deleted' AS deleted;
-SELECT count(*) FROM effaced_citus_commit;
+SELECT count(*) FROM effaced.effaced_citus_commit;
 SELECT effaced_enable_citus();
 
 -- Text joined to a value of another type is written with immutable functions, which
@@ -34,7 +34,7 @@ SELECT name, name = 'Member ' || id || code || ' of ' || joined || (2 || '.') AS
 SELECT effaced_verify(1, 'member') -> 'verified' AS verified;
 
 -- Tables of pg_catalog, as only a superuser makes them, are all that is asked for of Citus.
-DROP TABLE pg_dist_local_group, pg_dist_partition, effaced_citus_commit;
+DROP TABLE pg_dist_local_group, pg_dist_partition, effaced.effaced_citus_commit;
 SET client_min_messages = warning;
 SET allow_system_table_mods = on;
 CREATE TABLE IF NOT EXISTS pg_catalog.pg_dist_local_group (groupid int);

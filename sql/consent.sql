@@ -51,10 +51,10 @@ SELECT e.event_type, e.subject, e.subject_ref, e.payload, e.occurred_at = r.reco
 SELECT count(*) FROM effaced_audit_events e WHERE e::text LIKE '%SECRET%';
 
 -- 4. A tie counts as withdrawn.
-INSERT INTO effaced_consent_records (subject, subject_ref, purpose, granted, recorded_at) VALUES
+INSERT INTO effaced.effaced_consent_records (subject, subject_ref, purpose, granted, recorded_at) VALUES
   ('customer', '9', 'ads', true, '2026-01-01'), ('customer', '9', 'ads', false, '2026-02-02'), ('customer', '9', 'ads', true, '2026-02-02');
 SELECT effaced_consent_status('9', 'ads');
-INSERT INTO effaced_consent_records (subject, subject_ref, purpose, granted, recorded_at) VALUES ('customer', '9', 'ads', true, '2026-02-03');
+INSERT INTO effaced.effaced_consent_records (subject, subject_ref, purpose, granted, recorded_at) VALUES ('customer', '9', 'ads', true, '2026-02-03');
 SELECT effaced_consent_status('9', 'ads');
 
 -- 5. What is no purpose, and no identifier.
@@ -67,11 +67,11 @@ SELECT try($$SELECT effaced_consent_history('SECRET')$$);
 SELECT count(*) FROM effaced_consent_records;
 
 -- 6. Nobody changes a record.
-SELECT try($$UPDATE effaced_consent_records SET granted = true$$);
-SELECT try($$DELETE FROM effaced_consent_records$$);
-SELECT try($$TRUNCATE effaced_consent_records$$);
+SELECT try($$UPDATE effaced.effaced_consent_records SET granted = true$$);
+SELECT try($$DELETE FROM effaced.effaced_consent_records$$);
+SELECT try($$TRUNCATE effaced.effaced_consent_records$$);
 SET session_replication_role = replica;
-SELECT try($$DELETE FROM effaced_consent_records$$);
+SELECT try($$DELETE FROM effaced.effaced_consent_records$$);
 RESET session_replication_role;
 
 -- 7. Several kinds of subjects, composite keys, hostile names.

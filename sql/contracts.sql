@@ -236,7 +236,7 @@ CALL effaced_apply_batch(:batch);
 \echo :LAST_ERROR_SQLSTATE
 -- The kind of subject went with the name: records of persons are not people's.
 SELECT effaced_register_anchor('person', 'people');
-UPDATE effaced_buckets SET subject = 'public.people' WHERE bucket_type = 'b';
+UPDATE effaced.effaced_buckets SET subject = 'public.people' WHERE bucket_type = 'b';
 CALL effaced_apply_batch(:batch);
 \echo :LAST_ERROR_SQLSTATE
 ALTER TABLE people RENAME TO person;

@@ -43,7 +43,7 @@ INSERT INTO visit VALUES (1, 2024, 1, 7, '2024-02-29', 'cold', 'W', 80.50, true)
 	(1, 2025, 1, NULL, '2025-01-01', NULL, NULL, NULL, NULL);
 
 -- A patient: her own row, and her visits whole. NULLs are left out, types are kept.
-SELECT * FROM effaced_export_records(1, 'patient');
+SELECT * FROM effaced_export_records('1', 'patient');
 -- A doctor: his own row, and both visits without fee and paid.
 SELECT source, row_key, field, value FROM effaced_export_records('7', 'doctor');
 SELECT count(*) FROM effaced_export_records('8', 'doctor') WHERE source = 'visit';
@@ -56,24 +56,24 @@ SELECT effaced_export('99', subject => 'patient') - 'generated_at' AS unknown;
 SELECT event_type, subject, subject_ref, payload FROM effaced_audit_events ORDER BY seq;
 
 -- Terms end by the calendar, in UTC, whatever the session says; values are the same.
-CREATE TABLE first AS SELECT * FROM effaced_export_records(1, 'patient');
+CREATE TABLE first AS SELECT * FROM effaced_export_records('1', 'patient');
 SET timezone = 'Asia/Kathmandu';
 SET datestyle = 'German';
 SET extra_float_digits = -3;
-SELECT count(*) AS differing FROM (SELECT * FROM effaced_export_records(1, 'patient') EXCEPT TABLE first) d;
+SELECT count(*) AS differing FROM (SELECT * FROM effaced_export_records('1', 'patient') EXCEPT TABLE first) d;
 RESET ALL;
 SET client_min_messages = warning;
 
 -- Rows are streamed: the function is inlined, and no node of the plan keeps them.
 EXPLAIN (COSTS OFF) SELECT * FROM effaced_export_records('1', 'patient');
-EXPLAIN (COSTS OFF) SELECT value FROM effaced_export_records(1, 'patient') WHERE field = 'name';
+EXPLAIN (COSTS OFF) SELECT value FROM effaced_export_records('1', 'patient') WHERE field = 'name';
 
 -- What an erasure has replaced is nobody's data any more; what is kept is exported.
 SELECT effaced_erase('1', subject => 'patient') -> 'anonymized' AS anonymized;
-SELECT source, field, value, retention_reason, expires_at FROM effaced_export_records(1, 'patient');
+SELECT source, field, value, retention_reason, expires_at FROM effaced_export_records('1', 'patient');
 -- Who comes back is exported again.
 UPDATE patient SET name = 'Ada again' WHERE id = 1;
-SELECT source, field, value FROM effaced_export_records(1, 'patient') WHERE category = 'identity';
+SELECT source, field, value FROM effaced_export_records('1', 'patient') WHERE category = 'identity';
 
 -- An owner who is an accessor too sees the row whole; a value tied to another's link is that other's.
 CREATE TABLE account (id int PRIMARY KEY, name text);

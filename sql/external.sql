@@ -63,7 +63,7 @@ SELECT try($$SELECT effaced_rectify(1, '[{"category": "contact", "value": "SECRE
 SELECT mail FROM customer WHERE id = 1;
 
 -- 2. One that cannot be done: the values are gone, and it is not complete, but the next one is.
-TRUNCATE effaced_outbox, told;
+TRUNCATE effaced.effaced_outbox, told;
 SELECT correct(2, '2@new', 'refuse');
 CALL effaced_run_outbox();
 TABLE entries;
@@ -84,17 +84,17 @@ SELECT bool_and(effaced_outbox_fail(entry_id, 'gone', false)) FROM effaced_outbo
 SELECT event, id FROM news();
 
 -- 3. Corrections of one reference go in their order: an old value never comes last.
-TRUNCATE effaced_outbox, told;
+TRUNCATE effaced.effaced_outbox, told;
 SELECT correct(4, '4@first'), correct(4, '4@second'), correct(5, '5@first');
 SELECT subject_id, payload -> 0 -> 'value' FROM effaced_outbox_claim();
 SELECT bool_and(effaced_outbox_fail(entry_id, 'timeout')) FROM effaced_outbox WHERE status = 'in_flight';
 SELECT count(*) FROM effaced_outbox_claim();
-UPDATE effaced_outbox SET next_attempt_at = now();
+UPDATE effaced.effaced_outbox SET next_attempt_at = now();
 CALL effaced_run_outbox();
 SELECT what -> 'value', what #> '{corrections,0,value}' FROM told ORDER BY seq;
 
 -- 4. An erasure ends what is open: nobody writes the data anew.
-TRUNCATE effaced_outbox, told;
+TRUNCATE effaced.effaced_outbox, told;
 SELECT correct(6, '6@new', 'x'), correct(7, '7@new');
 SELECT event FROM news() WHERE event ~ 'step';
 SELECT resolver AS in_flight, entry_id FROM effaced_outbox_claim('crm', 1, '1 hour') \gset
@@ -113,7 +113,7 @@ UPDATE customer SET mail = '6@back', stripe = 'cus_66' WHERE id = 6;
 SELECT correct(6, '6@again', 'x');
 -- a system that a correction never reached knows the subject as before, and is told of both;
 -- one that it did reach is not. Who that was is forgotten with the corrections.
-TRUNCATE effaced_outbox, told;
+TRUNCATE effaced.effaced_outbox, told;
 INSERT INTO customer (id, mail, stripe) VALUES (10, '10@old', 'cus_10');
 SELECT effaced_register_resolver('s3');
 SELECT count(effaced_rectify(10, '[{"category": "financial", "value": "cus_10new"}]', '[{"kind": "crm", "value": "10"}, {"kind": "s3", "value": "10"}]'));
@@ -124,10 +124,10 @@ SELECT resolver, ref ->> 'value' AS ref, operation, status, last_error FROM effa
 SELECT payload -> 'enqueued' AS enqueued FROM effaced_audit_events WHERE event_type = 'erasure_local_completed' AND subject_ref = '10';
 -- once
 SELECT effaced_erase(10) -> 'enqueued';
-DELETE FROM effaced_resolvers WHERE name = 's3';
+DELETE FROM effaced.effaced_resolvers WHERE name = 's3';
 
 -- 5. Shared rows: a reference that two living owners have is for neither to correct.
-TRUNCATE effaced_outbox, told;
+TRUNCATE effaced.effaced_outbox, told;
 CREATE TABLE member (id int PRIMARY KEY, name text);
 CREATE TABLE account (id int PRIMARY KEY, a int REFERENCES member, b int REFERENCES member, a_crm text, shared_crm text);
 SECURITY LABEL FOR effaced ON TABLE member IS '{"path": ""}';
@@ -164,6 +164,6 @@ SELECT page ~ '8@old' AND page ~ 'stripe/notes' AND page ~ 'nice' FROM effaced_e
 SELECT effaced_register_resolver('crm', export => 'export(jsonb)');
 SELECT r -> 'value' FROM jsonb_array_elements(effaced_export(2, subject => 'member') -> 'records') r WHERE r ->> 'field' = 'card' ORDER BY 1;
 -- a label that names a system that is not registered
-DELETE FROM effaced_resolvers WHERE name = 'crm';
+DELETE FROM effaced.effaced_resolvers WHERE name = 'crm';
 SELECT try($$SELECT effaced_export(2, subject => 'member')$$);
 SELECT try($$SELECT effaced_rectify(2, '[]', subject => 'member')$$);

@@ -32,7 +32,7 @@ SELECT code, relation FROM effaced_lint('{public}') WHERE code ~ '^(anchor|produ
 -- What can be said in a statement is.
 SELECT hint FROM effaced_lint() WHERE code = 'anchor_table_gone' AND message ~ 'account' \gexec
 SELECT hint FROM effaced_lint() WHERE code = 'anchor_without_link' AND message ~ 'anchor .account' \gexec
-UPDATE effaced_producers SET eligibility = 'public.steady(text[])';
+UPDATE effaced.effaced_producers SET eligibility = 'public.steady(text[])';
 SELECT code, relation, message FROM effaced_lint() WHERE code ~ '^(anchor|producer)_';
 SELECT effaced_register_anchor('nobody''s', 'attic');
 SELECT effaced_register_anchor('journal', 'account');

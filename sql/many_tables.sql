@@ -188,7 +188,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION attempt, found TO regress_dpo;
 GRANT SELECT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO regress_dpo;
-REVOKE ALL ON effaced_audit_events, effaced_secret FROM regress_dpo;
+REVOKE ALL ON effaced_audit_events, effaced.effaced_secret FROM regress_dpo;
 INSERT INTO t2 VALUES (80, 80, 'a note'), (81, 81, 'a note'), (82, 82, 'a note');
 BEGIN;
 SET LOCAL ROLE regress_dpo;

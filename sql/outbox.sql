@@ -101,7 +101,7 @@ SELECT attempts FROM effaced_outbox_claim(lease => '0');
 SELECT effaced_outbox_succeed(entry(4, 'stripe'));
 
 -- 3. Failures: twice the time for each, and an end
-TRUNCATE effaced_outbox;
+TRUNCATE effaced.effaced_outbox;
 SELECT erase(5, 'stripe');
 SELECT * FROM news();
 SELECT attempts FROM effaced_outbox_claim();
@@ -111,7 +111,7 @@ SELECT * FROM effaced_outbox_claim();
 CREATE PROCEDURE fail_again(times int) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1 .. times LOOP
-		UPDATE effaced_outbox SET next_attempt_at = now() WHERE status = 'failed';
+		UPDATE effaced.effaced_outbox SET next_attempt_at = now() WHERE status = 'failed';
 		PERFORM effaced_outbox_fail(entry_id, 'HTTP/503') FROM effaced_outbox_claim();
 		RAISE INFO '%', (SELECT e FROM entries e);
 	END LOOP;
@@ -131,12 +131,12 @@ SET client_min_messages = notice;
 SELECT effaced_outbox_fail(entry(7, 'stripe'), 'no such customer: SECRET');
 SET client_min_messages = warning;
 SELECT last_error FROM effaced_outbox WHERE subject_id = '7';
-UPDATE effaced_outbox SET next_attempt_at = now() WHERE subject_id = '7';
+UPDATE effaced.effaced_outbox SET next_attempt_at = now() WHERE subject_id = '7';
 SELECT attempts FROM effaced_outbox_claim();
 SELECT effaced_outbox_fail(entry(7, 'stripe'), NULL);
 SELECT last_error FROM effaced_outbox WHERE subject_id = '7';
 -- whoever never comes back has an end too
-TRUNCATE effaced_outbox;
+TRUNCATE effaced.effaced_outbox;
 SET effaced.outbox_max_attempts = 3;
 SELECT erase(8, 'stripe');
 SELECT attempts FROM effaced_outbox_claim(lease => '0');
@@ -150,7 +150,7 @@ SELECT * FROM news();
 SET effaced.outbox_max_attempts = 1000;
 SET effaced.outbox_backoff = '1 min';
 SET effaced.outbox_max_backoff = '3 min';
-SELECT a, round(extract(epoch FROM effaced_outbox_retry_at(a) - clock_timestamp())) FROM unnest('{1,2,3,4,999,1000}'::int[]) a;
+SELECT a, round(extract(epoch FROM effaced.effaced_outbox_retry_at(a) - clock_timestamp())) FROM unnest('{1,2,3,4,999,1000}'::int[]) a;
 SELECT left(try('SET effaced.outbox_max_attempts = 0'), 5), left(try($$SET effaced.outbox_backoff = '-1 s'$$), 5);
 RESET effaced.outbox_max_attempts;
 RESET effaced.outbox_backoff;
@@ -178,10 +178,10 @@ SELECT status, attempts, next_attempt_at = expires_at, expires_at = '2999-01-01'
 SELECT resolver FROM effaced_outbox_claim();
 SELECT effaced_outbox_schedule(entry(10, 'archive'), '2999-01-02');
 -- then it is looked at again, parked again, and verified
-UPDATE effaced_outbox SET next_attempt_at = now() WHERE subject_id = '10';
+UPDATE effaced.effaced_outbox SET next_attempt_at = now() WHERE subject_id = '10';
 SELECT attempts FROM effaced_outbox_claim();
 SELECT effaced_outbox_schedule(entry(10, 'archive'), '2999-06-01');
-UPDATE effaced_outbox SET next_attempt_at = now() WHERE subject_id = '10';
+UPDATE effaced.effaced_outbox SET next_attempt_at = now() WHERE subject_id = '10';
 SELECT attempts FROM effaced_outbox_claim();
 SELECT effaced_outbox_succeed(entry(10, 'archive'), already_absent => true);
 SELECT * FROM news();
@@ -197,7 +197,7 @@ SELECT status, attempts, last_error FROM effaced_outbox WHERE subject_id = '11';
 SELECT event, count(*) FROM news() GROUP BY event ORDER BY event;
 
 -- 6. Erased again while something is left: completed when that is done, once.
-TRUNCATE effaced_outbox;
+TRUNCATE effaced.effaced_outbox;
 SELECT erase(12, 'stripe');
 SELECT effaced_erase(12) -> 'enqueued';
 SELECT effaced_erase_many('{12,13}') -> 'enqueued';
@@ -228,7 +228,7 @@ CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'ref
 SELECT erase(16, 'stripe');
 SELECT attempts FROM effaced_outbox_claim();
 SELECT count(*) FROM news();
-CREATE TRIGGER refuse BEFORE INSERT ON effaced_audit_events EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE INSERT ON effaced.effaced_audit_events EXECUTE FUNCTION refuse();
 SELECT try($$SELECT effaced_outbox_succeed(entry(16, 'stripe'))$$);
 SELECT try($$SELECT effaced_outbox_fail(entry(16, 'stripe'), 'E')$$);
 SELECT try($$SELECT effaced_outbox_fail(entry(16, 'stripe'), 'E', false)$$);
@@ -238,7 +238,7 @@ SELECT try($$SELECT erase(17, 'stripe')$$);
 SELECT count(*) FROM effaced_outbox WHERE subject_id = '17';
 DROP TRIGGER refuse ON effaced_audit_events;
 -- nor without its entries
-CREATE TRIGGER refuse BEFORE INSERT ON effaced_outbox EXECUTE FUNCTION refuse();
+CREATE TRIGGER refuse BEFORE INSERT ON effaced.effaced_outbox EXECUTE FUNCTION refuse();
 SELECT try($$SELECT erase(17, 'stripe')$$);
 DROP TRIGGER refuse ON effaced_outbox;
 SELECT name FROM person WHERE id = 17;
@@ -252,11 +252,11 @@ SELECT try('SELECT effaced_outbox_claim(lease => NULL)');
 SELECT try($$SELECT effaced_outbox_claim('paypal')$$);
 
 -- 9. The table keeps to its rules, whoever writes to it.
-SELECT try($$UPDATE effaced_outbox SET status = 'done'$$) ~ 'check constraint';
-SELECT try($$UPDATE effaced_outbox SET ref = '{"kind": "stripe", "value": "SECRET"}' WHERE status = 'succeeded'$$) ~ 'check constraint';
-SELECT try($$UPDATE effaced_outbox SET payload = '[]'$$) ~ 'check constraint';
-SELECT try($$UPDATE effaced_outbox SET last_error = 'no such customer'$$) ~ 'check constraint';
-SELECT try($$UPDATE effaced_outbox SET attempts = -1$$) ~ 'check constraint';
+SELECT try($$UPDATE effaced.effaced_outbox SET status = 'done'$$) ~ 'check constraint';
+SELECT try($$UPDATE effaced.effaced_outbox SET ref = '{"kind": "stripe", "value": "SECRET"}' WHERE status = 'succeeded'$$) ~ 'check constraint';
+SELECT try($$UPDATE effaced.effaced_outbox SET payload = '[]'$$) ~ 'check constraint';
+SELECT try($$UPDATE effaced.effaced_outbox SET last_error = 'no such customer'$$) ~ 'check constraint';
+SELECT try($$UPDATE effaced.effaced_outbox SET attempts = -1$$) ~ 'check constraint';
 
 -- 10. Whoever may call a function needs no privilege on the tables.
 CREATE ROLE regress_worker;
@@ -264,14 +264,14 @@ SET ROLE regress_worker;
 SELECT try('SELECT effaced_outbox_claim()');
 SELECT try('CALL effaced_run_outbox()');
 SELECT try('TABLE effaced_outbox');
-SELECT try('TABLE effaced_outbox_home');
+SELECT try('TABLE effaced.effaced_outbox_home');
 SELECT try('TABLE effaced_resolvers');
 RESET ROLE;
 SELECT count(*) FROM pg_proc WHERE proname ~ '^effaced_(outbox|run_outbox|register)' AND has_function_privilege('regress_worker', oid, 'EXECUTE');
 GRANT EXECUTE ON FUNCTION effaced_outbox_claim, effaced_outbox_succeed, effaced_outbox_fail, effaced_outbox_schedule,
 	effaced_outbox_requeue, effaced_outbox_abandoned, effaced_outbox_status_counts, effaced_erase(anynonarray, jsonb, regclass, regclass[]) TO regress_worker;
 GRANT SELECT, UPDATE, DELETE ON person TO regress_worker;
-UPDATE effaced_outbox SET status = 'failed', next_attempt_at = now() WHERE subject_id = '16';
+UPDATE effaced.effaced_outbox SET status = 'failed', next_attempt_at = now() WHERE subject_id = '16';
 SET ROLE regress_worker;
 SELECT erase(18, 'stripe');
 SELECT subject_id, CASE subject_id WHEN '16' THEN effaced_outbox_succeed(entry_id) ELSE effaced_outbox_fail(entry_id, 'E', false) END FROM effaced_outbox_claim();

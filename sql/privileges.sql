@@ -37,9 +37,9 @@ INSERT INTO likes SELECT i, i, 'heart' FROM generate_series(1, 8) i;
 -- effaced keeps.
 SELECT effaced_erase('1') - 'subject_id' AS result;
 SELECT effaced_verify('1') -> 'verified' AS verified;
-SELECT count(*) FROM effaced_secret;
+SELECT count(*) FROM effaced.effaced_secret;
 \echo :LAST_ERROR_SQLSTATE
-INSERT INTO effaced_audit_events (event_type) VALUES ('erasure_completed');
+INSERT INTO effaced.effaced_audit_events (event_type) VALUES ('erasure_completed');
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
 SELECT event_type, actor = session_user AS logged_in_as FROM effaced_audit_events ORDER BY seq;

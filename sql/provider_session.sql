@@ -64,7 +64,7 @@ SELECT effaced_erase('1') -> 'subject_found';
 SELECT * FROM users ORDER BY id;
 SELECT count(*) FROM effaced_audit_events;
 \echo :LAST_ERROR_SQLSTATE
-SELECT secret FROM effaced_secret;
+SELECT secret FROM effaced.effaced_secret;
 \echo :LAST_ERROR_SQLSTATE
 
 -- The extension goes and comes again: labels would stay behind, so they are removed first.

@@ -43,7 +43,7 @@ SELECT try($$SELECT effaced_register_resolver('bad', export => 'rows(jsonb)')$$)
 SELECT try($$SELECT effaced_register_resolver('bad', erase => 'command(jsonb)')$$);
 SELECT try($$SELECT effaced_register_resolver('bad', erase => 'correct(jsonb,jsonb)')$$);
 SELECT try($$SELECT effaced_register_resolver('bad', rectify => '"my app"."erase it"(jsonb)')$$);
-DELETE FROM effaced_resolvers WHERE name LIKE 'ß%';
+DELETE FROM effaced.effaced_resolvers WHERE name LIKE 'ß%';
 SELECT name FROM effaced_resolvers ORDER BY name;
 
 -- 2. References that a request is given
@@ -107,7 +107,7 @@ SELECT jsonb_array_length(effaced_erase(8, '[{"kind": "stripe", "value": "cus_8"
 SELECT completes FROM effaced_outbox WHERE subject_id = '8';
 
 -- 3. Columns that hold references: read before they are erased.
-TRUNCATE effaced_outbox;
+TRUNCATE effaced.effaced_outbox;
 DROP TABLE person;
 CREATE TYPE tier AS ENUM ('a', 'b');
 CREATE TABLE customer (id int PRIMARY KEY, name text, stripe text, crm int, since date);
@@ -150,7 +150,7 @@ SELECT e -> 'enqueued' FROM effaced_erase(5, tables => '{device}') e;
 SELECT resolver, ref ->> 'value' FROM entries WHERE subject_id = '5';
 
 -- 4. Rows with several owners: a reference goes with its link, or with the last owner.
-TRUNCATE effaced_outbox;
+TRUNCATE effaced.effaced_outbox;
 DROP TABLE invoice, device, customer;
 CREATE TABLE member (id int PRIMARY KEY, name text);
 CREATE TABLE chat (id int PRIMARY KEY, a int REFERENCES member, b int REFERENCES member, a_account text, room text);
@@ -164,6 +164,6 @@ INSERT INTO chat VALUES (10, 1, 2, 'ada@crm', 'room 10'), (11, 1, NULL, 'ada2@cr
 -- Ada's own room goes, the one that she shares with Ben stays; her accounts both go
 SELECT effaced_erase(1) -> 'skipped_resolvers';
 SELECT subject_id, resolver, ref ->> 'value' FROM entries ORDER BY 1, 2, 3;
-TRUNCATE effaced_outbox;
+TRUNCATE effaced.effaced_outbox;
 SELECT effaced_erase_many('{2,3}') -> 'skipped_resolvers';
 SELECT subject_id, resolver, ref ->> 'value' FROM entries ORDER BY 1, 2, 3;

@@ -45,7 +45,7 @@ SELECT e.event_type, e.subject, e.subject_ref, e.payload, e.occurred_at = r.reco
 SELECT count(*) FROM effaced_audit_events e WHERE e::text LIKE '%SECRET%';
 
 -- 3. A tie counts as restricted.
-INSERT INTO effaced_restriction_records (subject, subject_ref, purpose, restricted, recorded_at) VALUES
+INSERT INTO effaced.effaced_restriction_records (subject, subject_ref, purpose, restricted, recorded_at) VALUES
   ('customer', '9', 'ads', false, '2026-02-02'), ('customer', '9', 'ads', true, '2026-02-02'), ('customer', '9', 'ads', false, '2026-02-02'),
   ('customer', '9', NULL, true, '2026-01-01'), ('customer', '9', NULL, false, '2026-01-02');
 SELECT effaced_restriction_status('9'), effaced_restriction_status('9', 'ads'), effaced_restriction_status('9', 'stats');
@@ -59,9 +59,9 @@ SELECT try($$SELECT effaced_restrict('SECRET', 'ads')$$);
 SELECT try($$SELECT effaced_restriction_status('SECRET')$$);
 
 -- 5. Nobody changes a record.
-SELECT try($$UPDATE effaced_restriction_records SET restricted = false$$);
-SELECT try($$DELETE FROM effaced_restriction_records$$);
-SELECT try($$TRUNCATE effaced_restriction_records$$);
+SELECT try($$UPDATE effaced.effaced_restriction_records SET restricted = false$$);
+SELECT try($$DELETE FROM effaced.effaced_restriction_records$$);
+SELECT try($$TRUNCATE effaced.effaced_restriction_records$$);
 
 -- 6. Privileges: EXECUTE is enough.
 CREATE ROLE regress_desk;

@@ -48,7 +48,7 @@ SELECT status, entries FROM effaced_outbox_status_counts();
 CALL effaced_run_outbox(1);
 SELECT who, status, last_error FROM entries WHERE attempts > 0 AND who <> '-';
 SET search_path = crm, public;
-UPDATE effaced_outbox SET next_attempt_at = '2020-01-01' WHERE status = 'failed';
+UPDATE effaced.effaced_outbox SET next_attempt_at = '2020-01-01' WHERE status = 'failed';
 CALL effaced_run_outbox();
 TABLE entries;
 -- what a function has done stays if it returned, and only then
@@ -61,25 +61,25 @@ SELECT sum(attempts) FROM effaced_outbox;
 
 -- 2. Again and again, until it ends: a failure is tried again, ZE006 was not.
 SET effaced.outbox_backoff = 0;
-UPDATE effaced_outbox SET next_attempt_at = now() WHERE status = 'failed';
+UPDATE effaced.effaced_outbox SET next_attempt_at = now() WHERE status = 'failed';
 CALL effaced_run_outbox(1000);
 SELECT status, entries FROM effaced_outbox_status_counts();
 SELECT who, attempts, last_error FROM entries WHERE status = 'abandoned';
 RESET effaced.outbox_backoff;
 
 -- 3. Retention only, from beginning to end
-TRUNCATE effaced_outbox, crm.asked, crm.child;
+TRUNCATE effaced.effaced_outbox, crm.asked, crm.child;
 SELECT erase('archived', '{"already_absent": false, "expires_at": "2999-01-01T12:00:00Z"}', 'archive');
 CALL effaced_run_outbox();
 SELECT status, attempts, expires_at FROM entries;
-UPDATE effaced_outbox SET next_attempt_at = now(), ref = ref || '{"extra": {"already_absent": true}}';
+UPDATE effaced.effaced_outbox SET next_attempt_at = now(), ref = ref || '{"extra": {"already_absent": true}}';
 SELECT max(seq) AS seq FROM effaced_audit_events \gset
 CALL effaced_run_outbox();
 SELECT status, attempts FROM entries;
 SELECT event_type FROM effaced_audit_events WHERE seq > :seq ORDER BY seq;
 
 -- 4. A function that is gone, and one whose caller may not call it
-TRUNCATE effaced_outbox;
+TRUNCATE effaced.effaced_outbox;
 SELECT erase('a', '{}'), erase('b', '{}', 'archive');
 ALTER FUNCTION crm.erase(jsonb) RENAME TO erase_customer;
 CREATE ROLE regress_runner;
@@ -94,7 +94,7 @@ RESET ROLE;
 SELECT resolver, status, last_error FROM entries;
 GRANT EXECUTE ON FUNCTION crm.erase_customer(jsonb) TO regress_runner;
 GRANT ALL ON crm.asked TO regress_runner;
-UPDATE effaced_outbox SET next_attempt_at = now() WHERE resolver = 'archive';
+UPDATE effaced.effaced_outbox SET next_attempt_at = now() WHERE resolver = 'archive';
 -- it is the same function, with its caller's privileges; everything else needs none
 SELECT effaced_register_resolver('archive', erase => 'crm.erase_customer(jsonb)');
 SET ROLE regress_runner;
@@ -103,7 +103,7 @@ RESET ROLE;
 SELECT resolver, status, last_error FROM entries;
 ALTER FUNCTION crm.erase_customer(jsonb) RENAME TO erase;
 -- what a function sets is not for the next one, nor for the report
-TRUNCATE effaced_outbox, crm.asked, crm.child;
+TRUNCATE effaced.effaced_outbox, crm.asked, crm.child;
 CREATE FUNCTION crm.set(ref jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
 	SET search_path = pg_catalog;
@@ -119,7 +119,7 @@ SELECT current_user = session_user, current_setting('search_path');
 SELECT effaced_register_resolver('outside');
 
 -- 5. The record of the outcome fails: nothing has happened, but for the attempt.
-TRUNCATE effaced_outbox, crm.asked, crm.child;
+TRUNCATE effaced.effaced_outbox, crm.asked, crm.child;
 SELECT erase('unrecorded', '{}');
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON public.effaced_audit_events EXECUTE FUNCTION refuse();
@@ -142,13 +142,13 @@ CALL effaced_run_outbox(0);
 \echo :LAST_ERROR_SQLSTATE
 CALL effaced_run_outbox(NULL);
 \echo :LAST_ERROR_SQLSTATE
-UPDATE effaced_outbox SET next_attempt_at = now();
+UPDATE effaced.effaced_outbox SET next_attempt_at = now();
 DO $$ BEGIN CALL public.effaced_run_outbox(); END $$;
 SELECT who, status, attempts FROM entries;
 
 -- 7. In a copy of the database nothing is carried out, until it is adopted.
 SELECT erase('live', '{}');
-UPDATE effaced_outbox_home SET identity = '1234567890/5';
+UPDATE effaced.effaced_outbox_home SET identity = '1234567890/5';
 \set VERBOSITY terse
 CALL effaced_run_outbox();
 \echo :LAST_ERROR_SQLSTATE

@@ -37,17 +37,17 @@ SELECT effaced_erase(1) -> 'deleted';
 TABLE news;
 
 -- 2. Triggers of each kind, from the next call on, until they are gone
-CREATE TRIGGER see_row AFTER INSERT ON effaced_audit_events FOR EACH ROW EXECUTE FUNCTION see();
+CREATE TRIGGER see_row AFTER INSERT ON effaced.effaced_audit_events FOR EACH ROW EXECUTE FUNCTION see();
 SELECT effaced_erase(2) -> 'deleted';
 TABLE sight;
 DROP TRIGGER see_row ON effaced_audit_events;
-CREATE TRIGGER see_row BEFORE INSERT ON effaced_audit_events FOR EACH ROW EXECUTE FUNCTION see();
+CREATE TRIGGER see_row BEFORE INSERT ON effaced.effaced_audit_events FOR EACH ROW EXECUTE FUNCTION see();
 SELECT effaced_erase(3) -> 'deleted';
 DROP TRIGGER see_row ON effaced_audit_events;
-CREATE TRIGGER see_all BEFORE INSERT ON effaced_audit_events EXECUTE FUNCTION see();
+CREATE TRIGGER see_all BEFORE INSERT ON effaced.effaced_audit_events EXECUTE FUNCTION see();
 SELECT effaced_erase(4) -> 'deleted';
 DROP TRIGGER see_all ON effaced_audit_events;
-CREATE TRIGGER see_all AFTER INSERT ON effaced_audit_events EXECUTE FUNCTION see();
+CREATE TRIGGER see_all AFTER INSERT ON effaced.effaced_audit_events EXECUTE FUNCTION see();
 SELECT effaced_erase(5) -> 'deleted';
 DROP TRIGGER see_all ON effaced_audit_events;
 SELECT effaced_erase(6) -> 'deleted';
@@ -57,13 +57,13 @@ TRUNCATE seen;
 
 -- 3. One that was never committed
 BEGIN;
-CREATE TRIGGER see_all AFTER INSERT ON effaced_audit_events EXECUTE FUNCTION see();
+CREATE TRIGGER see_all AFTER INSERT ON effaced.effaced_audit_events EXECUTE FUNCTION see();
 SELECT effaced_erase(7) -> 'deleted';
 TABLE sight;
 ROLLBACK;
 BEGIN;
 SAVEPOINT s;
-CREATE TRIGGER see_all AFTER INSERT ON effaced_audit_events EXECUTE FUNCTION see();
+CREATE TRIGGER see_all AFTER INSERT ON effaced.effaced_audit_events EXECUTE FUNCTION see();
 ROLLBACK TO s;
 SELECT effaced_erase(7) -> 'deleted';
 COMMIT;
@@ -77,20 +77,20 @@ SELECT effaced_erase(9) -> 'deleted';
 TABLE sight;
 
 -- 5. Checks
-ALTER TABLE effaced_audit_events ADD CONSTRAINT nobody_10 CHECK (subject_ref <> '10');
+ALTER TABLE effaced.effaced_audit_events ADD CONSTRAINT nobody_10 CHECK (subject_ref <> '10');
 SELECT effaced_erase(10);
 \echo :LAST_ERROR_SQLSTATE
 SELECT name FROM person WHERE id = 10;
 SELECT effaced_erase(11) -> 'deleted';
-ALTER TABLE effaced_audit_events DROP CONSTRAINT nobody_10;
+ALTER TABLE effaced.effaced_audit_events DROP CONSTRAINT nobody_10;
 SELECT effaced_erase(10) -> 'deleted';
 -- one that got the name of its own
-ALTER TABLE effaced_audit_events DROP CONSTRAINT effaced_audit_events_event_type_check;
-ALTER TABLE effaced_audit_events ADD CONSTRAINT effaced_audit_events_event_type_check CHECK (subject_ref <> '16');
+ALTER TABLE effaced.effaced_audit_events DROP CONSTRAINT effaced_audit_events_event_type_check;
+ALTER TABLE effaced.effaced_audit_events ADD CONSTRAINT effaced_audit_events_event_type_check CHECK (subject_ref <> '16');
 SELECT effaced_erase(16);
 \echo :LAST_ERROR_SQLSTATE
-ALTER TABLE effaced_audit_events DROP CONSTRAINT effaced_audit_events_event_type_check;
-ALTER TABLE effaced_audit_events ADD CHECK (effaced_is_event_type(event_type));
+ALTER TABLE effaced.effaced_audit_events DROP CONSTRAINT effaced_audit_events_event_type_check;
+ALTER TABLE effaced.effaced_audit_events ADD CHECK (effaced.effaced_is_event_type(event_type));
 -- and that of a partition; from 17 on, a table that numbers itself becomes none
 CREATE TABLE archive (LIKE effaced_audit_events) PARTITION BY LIST (subject_ref);
 DO $$
@@ -107,16 +107,16 @@ EXCEPTION
 END $$;
 DROP TABLE archive;
 SELECT effaced_erase(16) -> 'deleted';
-ALTER TABLE effaced_audit_events ALTER subject_ref SET NOT NULL;
+ALTER TABLE effaced.effaced_audit_events ALTER subject_ref SET NOT NULL;
 SELECT effaced_manifest_snapshot();
 \echo :LAST_ERROR_SQLSTATE
-ALTER TABLE effaced_audit_events ALTER subject_ref DROP NOT NULL;
+ALTER TABLE effaced.effaced_audit_events ALTER subject_ref DROP NOT NULL;
 SELECT effaced_manifest_snapshot() IS NOT NULL;
 SELECT event_type, subject, subject_ref, payload = effaced_manifest() FROM effaced_audit_events WHERE subject_ref IS NULL;
 
 -- 6. Indexes: expressions, parts, uniqueness
-CREATE INDEX by_word ON effaced_audit_events (upper(event_type));
-CREATE INDEX of_completed ON effaced_audit_events (occurred_at) WHERE event_type = 'erasure_completed';
+CREATE INDEX by_word ON effaced.effaced_audit_events (upper(event_type));
+CREATE INDEX of_completed ON effaced.effaced_audit_events (occurred_at) WHERE event_type = 'erasure_completed';
 CREATE UNIQUE INDEX by_id ON effaced_audit_events (event_id);
 SELECT effaced_erase(12) -> 'deleted';
 SELECT effaced_erase_many(ARRAY(SELECT g::text FROM generate_series(101, 290) g)) ->> 'subjects';
@@ -141,7 +141,7 @@ SELECT setval('effaced_audit_events_seq_seq', 1, false);
 SELECT effaced_erase(13);
 \echo :LAST_ERROR_SQLSTATE
 SELECT name FROM person WHERE id = 13;
-ALTER TABLE effaced_audit_events ALTER seq SET INCREMENT 10 RESTART WITH 5000;
+ALTER TABLE effaced.effaced_audit_events ALTER seq SET INCREMENT 10 RESTART WITH 5000;
 SELECT effaced_erase(13) -> 'deleted';
 SELECT min(seq), max(seq) FROM effaced_audit_events WHERE subject_ref = '13';
 
@@ -168,33 +168,33 @@ GRANT EXECUTE ON FUNCTION effaced_erase(text, jsonb, regclass, regclass[]) TO re
 GRANT SELECT, DELETE, UPDATE ON person, post TO regress_effaced_trail;
 SET ROLE regress_effaced_trail;
 SELECT effaced_erase('21') -> 'deleted';
-INSERT INTO effaced_audit_events (event_type) VALUES ('erasure_completed');
+INSERT INTO effaced.effaced_audit_events (event_type) VALUES ('erasure_completed');
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
-ALTER TABLE effaced_audit_events ENABLE ROW LEVEL SECURITY;
+ALTER TABLE effaced.effaced_audit_events ENABLE ROW LEVEL SECURITY;
 SET ROLE regress_effaced_trail;
 SELECT effaced_erase('22') -> 'deleted';
 RESET ROLE;
 SELECT subject_ref, well FROM news WHERE subject_ref IN ('21', '22') ORDER BY 1;
 -- a policy that holds for the owner too is not evaded
-CREATE POLICY all_but_23 ON effaced_audit_events WITH CHECK (subject_ref <> '23');
-ALTER TABLE effaced_audit_events FORCE ROW LEVEL SECURITY;
-GRANT EXECUTE ON FUNCTION effaced_is_event_type(text) TO regress_effaced_trail;
-ALTER TABLE effaced_audit_events OWNER TO regress_effaced_trail;
+CREATE POLICY all_but_23 ON effaced.effaced_audit_events WITH CHECK (subject_ref <> '23');
+ALTER TABLE effaced.effaced_audit_events FORCE ROW LEVEL SECURITY;
+GRANT EXECUTE ON FUNCTION effaced.effaced_is_event_type(text) TO regress_effaced_trail;
+ALTER TABLE effaced.effaced_audit_events OWNER TO regress_effaced_trail;
 SELECT effaced_erase(23) -> 'deleted';
 \echo :LAST_ERROR_SQLSTATE
 SELECT name FROM person WHERE id = 23;
-ALTER TABLE effaced_audit_events NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE effaced.effaced_audit_events NO FORCE ROW LEVEL SECURITY;
 SELECT effaced_erase(23) -> 'deleted';
-ALTER TABLE effaced_audit_events OWNER TO CURRENT_USER;
+ALTER TABLE effaced.effaced_audit_events OWNER TO CURRENT_USER;
 DROP POLICY all_but_23 ON effaced_audit_events;
-ALTER TABLE effaced_audit_events DISABLE ROW LEVEL SECURITY;
+ALTER TABLE effaced.effaced_audit_events DISABLE ROW LEVEL SECURITY;
 
 -- 10. A column more, also after it is gone
-ALTER TABLE effaced_audit_events ADD ticket text NOT NULL DEFAULT 'T-1';
+ALTER TABLE effaced.effaced_audit_events ADD ticket text NOT NULL DEFAULT 'T-1';
 SELECT effaced_erase(14) -> 'deleted';
 SELECT DISTINCT ticket FROM effaced_audit_events WHERE subject_ref = '14';
-ALTER TABLE effaced_audit_events DROP ticket;
+ALTER TABLE effaced.effaced_audit_events DROP ticket;
 SELECT effaced_erase(15) -> 'deleted';
 SELECT count(*), count(DISTINCT events) FROM news WHERE subject_ref::int < 30 AND well;
 SELECT count(*) FROM effaced_audit_events e WHERE e::text LIKE '%SECRET%';

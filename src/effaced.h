@@ -10,6 +10,7 @@
 #include "compat.h"
 
 #define EFF_PROVIDER "effaced"
+#define EFF_OWN_SCHEMA "effaced"
 #define EFF_COMMENT_TAG "@effaced"
 
 /* Changes of labels are told through this table, which nothing else changes */

@@ -14,6 +14,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/pg_extension.h"
+#include "catalog/namespace.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -60,7 +61,7 @@ EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datum *values, con
 	}
 	if (own->plan == NULL)
 	{
-		own->plan = EffPrepare(psprintf(own->sql, EffExtensionSchemaSql()), nargs, types);
+		own->plan = EffPrepare(own->sql, nargs, types);
 		own->relation = relation;
 	}
 	return EffSpiExecute(own->plan, values, nulls, false, 0, expected, place);
@@ -105,7 +106,7 @@ EffExtensionSchema(void)
 		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
 	systable_endscan(scan);
 	table_close(pg_extension, AccessShareLock);
-	extension_table = get_relname_relid(EFF_SENTINEL, schema);
+	extension_table = get_relname_relid(EFF_SENTINEL, get_namespace_oid(EFF_OWN_SCHEMA, true));
 	if (OidIsValid(extension_table))
 		extension_schema = schema;
 	return schema;
@@ -121,12 +122,24 @@ EffExtensionSchemaSql(void)
 }
 
 /*
+ * EffOwnSchema returns the schema that the extension has made for its own
+ * objects; ERROR ZE005 where the extension is not installed.  Nobody but its
+ * owner can put or rename anything there, so that names in it may be relied on.
+ */
+Oid
+EffOwnSchema(void)
+{
+	(void) EffExtensionSchema();
+	return get_namespace_oid(EFF_OWN_SCHEMA, false);
+}
+
+/*
  * EffOwnRelation finds one of effaced's own tables.
  */
 Oid
 EffOwnRelation(const char *relname)
 {
-	Oid			relid = get_relname_relid(relname, EffExtensionSchema());
+	Oid			relid = get_relname_relid(relname, EffOwnSchema());
 
 	if (!OidIsValid(relid))
 		ereport(ERROR,

@@ -11,7 +11,7 @@
 /* A statement over effaced's own tables, prepared once per session */
 typedef struct EffOwnStatement
 {
-	const char *sql;			/* %s stands for the schema */
+	const char *sql;			
 	SPIPlanPtr	plan;
 	Oid			relation;		/* of the trail for which it was prepared */
 } EffOwnStatement;
@@ -27,6 +27,7 @@ extern uint64 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datu
 /* The schema that CREATE EXTENSION put effaced into, and its name, quoted; ERROR ZE005 without */
 extern Oid	EffExtensionSchema(void);
 extern const char *EffExtensionSchemaSql(void);
+extern Oid	EffOwnSchema(void);
 
 /* One of effaced's own tables; whether it holds no row of any transaction */
 extern Oid	EffOwnRelation(const char *relname);

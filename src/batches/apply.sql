@@ -1,6 +1,6 @@
 -- Applying a batch: record by record, each in a transaction of its own.
 
-CREATE TABLE @extschema@.effaced_batch_runs (
+CREATE TABLE effaced.effaced_batch_runs (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     batch_id      bigint NOT NULL,
     started_by    text NOT NULL DEFAULT SESSION_USER,
@@ -15,16 +15,17 @@ CREATE TABLE @extschema@.effaced_batch_runs (
     backend_start timestamptz NOT NULL,
     statement_at  timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp()
 );
-CREATE INDEX effaced_batch_runs_batch ON @extschema@.effaced_batch_runs (batch_id);
-COMMENT ON TABLE @extschema@.effaced_batch_runs IS
+CREATE INDEX effaced_batch_runs_batch ON effaced.effaced_batch_runs (batch_id);
+COMMENT ON TABLE effaced.effaced_batch_runs IS
     'Runs of effaced_apply_batch(): who applied which batch, and how far it came';
-COMMENT ON COLUMN @extschema@.effaced_batch_runs.started_by IS 'Role that the session logged in as';
-COMMENT ON COLUMN @extschema@.effaced_batch_runs.last_at IS 'When the last record was done';
-COMMENT ON COLUMN @extschema@.effaced_batch_runs.finished_at IS 'NULL while it runs, and where it was interrupted';
-COMMENT ON COLUMN @extschema@.effaced_batch_runs.statement_at IS
+COMMENT ON COLUMN effaced.effaced_batch_runs.started_by IS 'Role that the session logged in as';
+COMMENT ON COLUMN effaced.effaced_batch_runs.last_at IS 'When the last record was done';
+COMMENT ON COLUMN effaced.effaced_batch_runs.finished_at IS 'NULL while it runs, and where it was interrupted';
+COMMENT ON COLUMN effaced.effaced_batch_runs.statement_at IS
     'With backend_pid and backend_start: the statement that the run is, by which pg_stat_activity tells whether it still runs';
+SELECT effaced.effaced_publish('effaced_batch_runs');
 
-CREATE FUNCTION @extschema@.effaced_is_running(run @extschema@.effaced_batch_runs) RETURNS boolean
+CREATE FUNCTION effaced.effaced_is_running(run effaced.effaced_batch_runs) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     -- what cannot be seen counts as running
     SELECT $1.finished_at IS NULL AND EXISTS (
@@ -32,10 +33,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WHERE a.backend_start = $1.backend_start
           AND coalesce(a.state = 'disabled' OR a.state <> 'idle' AND a.query_start = $1.statement_at, true))
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_is_running(@extschema@.effaced_batch_runs) IS
+COMMENT ON FUNCTION effaced.effaced_is_running(effaced.effaced_batch_runs) IS
     'Whether a run of effaced_apply_batch() goes on now; one that was interrupted does not';
 
-CREATE FUNCTION @extschema@.effaced_begin_batch_run(batch_id bigint,
+CREATE FUNCTION effaced.effaced_begin_batch_run(batch_id bigint,
                                                     OUT run_id bigint, OUT bucket_type text, OUT subject regclass,
                                                     OUT some_subject_id text, OUT steps text[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -46,9 +47,9 @@ DECLARE
     lost record;
     known_by text;
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
+    PERFORM effaced.effaced_refuse_worker();
     SELECT b.bucket_type, b.reviewed_status INTO bucket_type, status
-    FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1;
+    FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = $1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'deletion batch % does not exist', coalesce($1::text, 'NULL') USING ERRCODE = 'ZE005',
               HINT = 'SELECT id FROM effaced_deletion_batches;';
@@ -58,7 +59,7 @@ BEGIN
               HINT = 'SET default_transaction_isolation = ''read committed'';';
     END IF;
     -- whoever purges the bucket waits until the run can be seen
-    PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = effaced_begin_batch_run.bucket_type FOR KEY SHARE;
+    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = effaced_begin_batch_run.bucket_type FOR KEY SHARE;
     IF status <> 'accepted' THEN
         RAISE WARNING 'deletion batch % is not accepted, nothing was erased', $1
             USING DETAIL = format('Its review is: %s.', status),
@@ -66,19 +67,19 @@ BEGIN
         RETURN;
     END IF;
 
-    subject := @extschema@.effaced_bucket_subject(bucket_type);
-    kind := @extschema@.effaced_subject_kind(subject);
+    subject := effaced.effaced_bucket_subject(bucket_type);
+    kind := effaced.effaced_subject_kind(subject);
     SELECT count(*), min(p.subject_id COLLATE "C") INTO waiting, some_subject_id
-    FROM @extschema@.effaced_deletion_record_rows AS r
-    JOIN @extschema@.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id
+    FROM effaced.effaced_deletion_record_rows AS r
+    JOIN effaced.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id
     WHERE r.deletion_batch_id = $1 AND r.accepted_for_deletion AND r.deletion_applied_at IS NULL
       AND r.deletion_scheduled_at <= clock_timestamp();
     IF waiting = 0 THEN
         RAISE NOTICE 'deletion batch % has no record that is accepted, due and not applied', $1;
         RETURN;
     END IF;
-    IF EXISTS (SELECT FROM @extschema@.effaced_deletion_record_rows AS r
-               JOIN @extschema@.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id
+    IF EXISTS (SELECT FROM effaced.effaced_deletion_record_rows AS r
+               JOIN effaced.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id
                WHERE r.deletion_batch_id = $1 AND p.subject <> kind) THEN
         RAISE EXCEPTION 'deletion batch % is about subjects of another kind than %', $1, quote_literal(kind)
             USING ERRCODE = 'ZE005',
@@ -88,9 +89,9 @@ BEGIN
 
     -- as OIDs, which read the same under any search_path
     steps := ARRAY(SELECT (SELECT array_agg(DISTINCT t.relation::oid)::text
-                           FROM @extschema@.effaced_owned_tables(effaced_begin_batch_run.bucket_type) AS t
+                           FROM effaced.effaced_owned_tables(effaced_begin_batch_run.bucket_type) AS t
                            WHERE t.producer = o.producer)
-                   FROM @extschema@.effaced_producer_order(effaced_begin_batch_run.bucket_type) AS o
+                   FROM effaced.effaced_producer_order(effaced_begin_batch_run.bucket_type) AS o
                    ORDER BY o.ordinal);
     steps := array_remove(steps, NULL);
     IF steps = '{}' THEN
@@ -99,7 +100,7 @@ BEGIN
     END IF;
     SELECT string_agg(DISTINCT quote_literal(c.anchor), ', ') AS anchors, string_agg(DISTINCT quote_literal(r.producer), ', ') AS producers
     INTO lost
-    FROM @extschema@.effaced_producer_contracts AS c, LATERAL @extschema@.effaced_reference_reads(c.anchor) AS r
+    FROM effaced.effaced_producer_contracts AS c, LATERAL effaced.effaced_reference_reads(c.anchor) AS r
     WHERE c.bucket_type = effaced_begin_batch_run.bucket_type AND c.contract = 'owns';
     IF lost.producers IS NOT NULL THEN
         RAISE WARNING 'data lost elsewhere: %', lost.producers
@@ -108,8 +109,8 @@ BEGIN
 
     -- an erasure of some tables asks no external system, and then nobody knows any more whom to ask for
     SELECT string_agg(DISTINCT format('%s.%I', t.relation, c.value ->> 'name'), ', ') INTO known_by
-    FROM @extschema@.effaced_owned_tables(effaced_begin_batch_run.bucket_type) AS t,
-         jsonb_array_elements(@extschema@.effaced_manifest() -> 'tables') AS m,
+    FROM effaced.effaced_owned_tables(effaced_begin_batch_run.bucket_type) AS t,
+         jsonb_array_elements(effaced.effaced_manifest() -> 'tables') AS m,
          jsonb_array_elements(m.value -> 'columns') AS c
     WHERE c.value #>> '{spec,ref}' IS NOT NULL
       AND t.relation = to_regclass(CASE WHEN cardinality(parse_ident(m.value ->> 'name')) = 1 THEN 'public.' ELSE '' END || (m.value ->> 'name'));
@@ -118,15 +119,15 @@ BEGIN
             USING HINT = 'Erase there before, by effaced_erase() as a whole, or leave their tables out of the anchors.';
     END IF;
 
-    INSERT INTO @extschema@.effaced_batch_runs AS r (batch_id, backend_start)
+    INSERT INTO effaced.effaced_batch_runs AS r (batch_id, backend_start)
     SELECT $1, a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a
     RETURNING r.id INTO run_id;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_begin_batch_run(bigint) IS
+COMMENT ON FUNCTION effaced.effaced_begin_batch_run(bigint) IS
     'First part of effaced_apply_batch(): checks the batch, and opens a run of it unless there is nothing to do';
 
-CREATE FUNCTION @extschema@.effaced_deletion_steps(subject_id text, subject regclass, steps text[]) RETURNS text[]
+CREATE FUNCTION effaced.effaced_deletion_steps(subject_id text, subject regclass, steps text[]) RETURNS text[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     step text;
@@ -134,21 +135,21 @@ DECLARE
 BEGIN
     BEGIN
         FOREACH step IN ARRAY $3 LOOP
-            PERFORM p.step FROM @extschema@.effaced_plan($1, $2, step::regclass[]) AS p;
+            PERFORM p.step FROM effaced.effaced_plan($1, $2, step::regclass[]) AS p;
         END LOOP;
         RETURN $3;
     EXCEPTION WHEN SQLSTATE 'ZE003' THEN
         -- one producer's tables would cut the way to another's: they go in one plan
         together := ARRAY(SELECT DISTINCT t FROM unnest($3) AS s, unnest(s::oid[]) AS t);
     END;
-    PERFORM p.step FROM @extschema@.effaced_plan($1, $2, together) AS p;
+    PERFORM p.step FROM effaced.effaced_plan($1, $2, together) AS p;
     RETURN ARRAY[together::oid[]::text];
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_deletion_steps(text, regclass, text[]) IS
+COMMENT ON FUNCTION effaced.effaced_deletion_steps(text, regclass, text[]) IS
     'Part of effaced_apply_batch(): the sets of tables that are erased one after the other, or the error that all records would fail with';
 
-CREATE FUNCTION @extschema@.effaced_claim_record(run_id bigint, after bigint,
+CREATE FUNCTION effaced.effaced_claim_record(run_id bigint, after bigint,
                                                  OUT record_id bigint, OUT subject_id text, OUT held boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -157,15 +158,15 @@ DECLARE
 BEGIN
     -- batches before records, as everywhere; a review waits from here on, or is heeded
     SELECT b.id INTO batch
-    FROM @extschema@.effaced_batch_runs AS u
-    JOIN @extschema@.effaced_deletion_batch_rows AS b ON b.id = u.batch_id
+    FROM effaced.effaced_batch_runs AS u
+    JOIN effaced.effaced_deletion_batch_rows AS b ON b.id = u.batch_id
     WHERE u.id = $1 AND b.reviewed_status = 'accepted'
     FOR SHARE OF b;
     IF NOT FOUND THEN
         RETURN;
     END IF;
     SELECT r.id, r.compliance_profile_id INTO record_id, profile
-    FROM @extschema@.effaced_deletion_record_rows AS r
+    FROM effaced.effaced_deletion_record_rows AS r
     WHERE r.deletion_batch_id = batch.id AND r.id > $2
       AND r.accepted_for_deletion AND r.deletion_applied_at IS NULL AND r.deletion_scheduled_at <= clock_timestamp()
     ORDER BY r.id LIMIT 1
@@ -174,55 +175,55 @@ BEGIN
         RETURN;
     END IF;
     -- the ledger writes subjects as profiles do; any purpose counts
-    SELECT p.subject_id, EXISTS (SELECT FROM @extschema@.effaced_restrictions AS h
+    SELECT p.subject_id, EXISTS (SELECT FROM effaced.effaced_restrictions AS h
                                  WHERE h.subject = p.subject AND h.subject_ref = p.subject_id)
-    INTO subject_id, held FROM @extschema@.effaced_compliance_profiles AS p WHERE p.id = profile;
+    INTO subject_id, held FROM effaced.effaced_compliance_profiles AS p WHERE p.id = profile;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_claim_record(bigint, bigint) IS
+COMMENT ON FUNCTION effaced.effaced_claim_record(bigint, bigint) IS
     'Part of effaced_apply_batch(): locks the next record that is to be erased and that no other session has';
 
-CREATE FUNCTION @extschema@.effaced_lock_subject(subject_id text, subject regclass, tables regclass[]) RETURNS void
+CREATE FUNCTION effaced.effaced_lock_subject(subject_id text, subject regclass, tables regclass[]) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_lock_subject(text, regclass, regclass[]) IS
+COMMENT ON FUNCTION effaced.effaced_lock_subject(text, regclass, regclass[]) IS
     'Part of effaced_apply_batch(): locks the subject''s row, so that producers are asked about what is erased';
 
-CREATE FUNCTION @extschema@.effaced_settle_record(run_id bigint, record_id bigint, outcome text, sqlstate text)
+CREATE FUNCTION effaced.effaced_settle_record(run_id bigint, record_id bigint, outcome text, sqlstate text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     done timestamptz := clock_timestamp();
 BEGIN
-    UPDATE @extschema@.effaced_deletion_record_rows AS r
+    UPDATE effaced.effaced_deletion_record_rows AS r
     SET deletion_applied_at = CASE WHEN $3 = 'applied' THEN done END,
         deletion_error = CASE WHEN $3 = 'failed' THEN $4 END,
         skipped = CASE WHEN $3 IN ('restricted', 'not_ready_yet') THEN $3 END,
         updated_at = done
-    FROM @extschema@.effaced_batch_runs AS u
+    FROM effaced.effaced_batch_runs AS u
     WHERE r.id = $2 AND r.deletion_batch_id = u.batch_id AND u.id = $1 AND r.deletion_applied_at IS NULL;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'deletion record % is not one that the run has claimed', $2 USING ERRCODE = 'ZE005',
               HINT = 'CALL effaced_apply_batch(batch_id);';
     END IF;
-    UPDATE @extschema@.effaced_batch_runs AS u
+    UPDATE effaced.effaced_batch_runs AS u
     SET applied = u.applied + ($3 = 'applied')::int, failed = u.failed + ($3 = 'failed')::int,
         restricted = u.restricted + ($3 = 'restricted')::int, not_ready_yet = u.not_ready_yet + ($3 = 'not_ready_yet')::int,
         last_at = done
     WHERE u.id = $1;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_settle_record(bigint, bigint, text, text) IS
+COMMENT ON FUNCTION effaced.effaced_settle_record(bigint, bigint, text, text) IS
     'Part of effaced_apply_batch(): records what became of a record';
 
-CREATE FUNCTION @extschema@.effaced_end_batch_run(run_id bigint) RETURNS void
+CREATE FUNCTION effaced.effaced_end_batch_run(run_id bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    run @extschema@.effaced_batch_runs;
+    run effaced.effaced_batch_runs;
     status text;
     told text;
 BEGIN
-    UPDATE @extschema@.effaced_batch_runs AS u SET finished_at = clock_timestamp() WHERE u.id = $1 RETURNING u.* INTO run;
-    SELECT b.reviewed_status INTO status FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = run.batch_id;
+    UPDATE effaced.effaced_batch_runs AS u SET finished_at = clock_timestamp() WHERE u.id = $1 RETURNING u.* INTO run;
+    SELECT b.reviewed_status INTO status FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = run.batch_id;
     told := format('deletion batch %s: %s applied, %s failed, %s skipped', run.batch_id, run.applied, run.failed, run.restricted + run.not_ready_yet);
     IF run.restricted + run.not_ready_yet > 0 THEN
         told := told || format(' (%s under a restriction, %s not ready any more)', run.restricted, run.not_ready_yet);
@@ -238,7 +239,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_end_batch_run(bigint) IS
+COMMENT ON FUNCTION effaced.effaced_end_batch_run(bigint) IS
     'Last part of effaced_apply_batch(): closes the run and tells what it did';
 
 -- No SET clause, since it commits: every name is qualified.  The erasure and the
@@ -254,15 +255,15 @@ DECLARE
     outcome text;
     state text;
 BEGIN
-    PERFORM @extschema@.effaced_require_own_transactions('effaced_apply_batch');
-    SELECT b.* INTO run FROM @extschema@.effaced_begin_batch_run($1) AS b;
+    PERFORM effaced.effaced_require_own_transactions('effaced_apply_batch');
+    SELECT b.* INTO run FROM effaced.effaced_begin_batch_run($1) AS b;
     IF run.run_id IS NULL THEN
         RETURN;
     END IF;
-    run.steps := @extschema@.effaced_deletion_steps(run.some_subject_id, run.subject, run.steps);
+    run.steps := effaced.effaced_deletion_steps(run.some_subject_id, run.subject, run.steps);
     COMMIT;
     LOOP
-        SELECT c.* INTO due FROM @extschema@.effaced_claim_record(run.run_id, last) AS c;
+        SELECT c.* INTO due FROM effaced.effaced_claim_record(run.run_id, last) AS c;
         EXIT WHEN due.record_id IS NULL;
         last := due.record_id;
         state := NULL;
@@ -270,16 +271,16 @@ BEGIN
             outcome := 'restricted';
         ELSE
             BEGIN
-                PERFORM @extschema@.effaced_lock_subject(due.subject_id, run.subject, run.steps[1]::pg_catalog.regclass[]);
+                PERFORM effaced.effaced_lock_subject(due.subject_id, run.subject, run.steps[1]::pg_catalog.regclass[]);
                 SELECT a.verdict INTO outcome
-                FROM @extschema@.effaced_ask_producers(run.bucket_type, ARRAY[due.subject_id]) AS a
+                FROM effaced.effaced_ask_producers(run.bucket_type, ARRAY[due.subject_id]) AS a
                 WHERE a.verdict OPERATOR(pg_catalog.=) 'ready_for_deletion';
                 IF outcome IS NULL THEN
                     outcome := 'not_ready_yet';
                 ELSE
                     outcome := 'applied';
                     FOREACH step IN ARRAY run.steps LOOP
-                        PERFORM @extschema@.effaced_erase(due.subject_id, subject => run.subject, tables => step::pg_catalog.regclass[]);
+                        PERFORM effaced.effaced_erase(due.subject_id, '[]', run.subject, step::pg_catalog.regclass[]);
                     END LOOP;
                     -- what is left for the commit could no longer be caught there
                     SET CONSTRAINTS ALL IMMEDIATE;
@@ -289,10 +290,10 @@ BEGIN
                 state := SQLSTATE;
             END;
         END IF;
-        PERFORM @extschema@.effaced_settle_record(run.run_id, due.record_id, outcome, state);
+        PERFORM effaced.effaced_settle_record(run.run_id, due.record_id, outcome, state);
         COMMIT;
     END LOOP;
-    PERFORM @extschema@.effaced_end_batch_run(run.run_id);
+    PERFORM effaced.effaced_end_batch_run(run.run_id);
 END
 $$;
 COMMENT ON PROCEDURE @extschema@.effaced_apply_batch(bigint) IS
@@ -306,7 +307,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     running boolean;
 BEGIN
-    IF NOT EXISTS (SELECT FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1) THEN
+    IF NOT EXISTS (SELECT FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = $1) THEN
         RAISE EXCEPTION 'deletion batch % does not exist', coalesce($1::text, 'NULL') USING ERRCODE = 'ZE005',
               HINT = 'SELECT id FROM effaced_deletion_batches;';
     END IF;
@@ -314,19 +315,19 @@ BEGIN
            count(*) FILTER (WHERE r.deletion_error IS NOT NULL AND r.accepted_for_deletion IS NOT FALSE),
            count(*) FILTER (WHERE r.accepted_for_deletion IS FALSE)
     INTO total, applied, failed, rejected
-    FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.deletion_batch_id = $1;
+    FROM effaced.effaced_deletion_record_rows AS r WHERE r.deletion_batch_id = $1;
     remaining := total - applied - failed - rejected;
 
-    SELECT coalesce(bool_or(@extschema@.effaced_is_running(u)), false) INTO running
-    FROM @extschema@.effaced_batch_runs AS u WHERE u.batch_id = $1;
+    SELECT coalesce(bool_or(effaced.effaced_is_running(u)), false) INTO running
+    FROM effaced.effaced_batch_runs AS u WHERE u.batch_id = $1;
     -- the runs that go on, or else the last one
     SELECT min(u.started_at),
            sum(u.applied + u.failed + u.restricted + u.not_ready_yet)
                / nullif(extract(epoch FROM CASE WHEN running THEN clock_timestamp() ELSE max(u.last_at) END - min(u.started_at)), 0)
     INTO started_at, rate
-    FROM @extschema@.effaced_batch_runs AS u
-    WHERE CASE WHEN running THEN u.batch_id = $1 AND @extschema@.effaced_is_running(u)
-               ELSE u.id = (SELECT max(l.id) FROM @extschema@.effaced_batch_runs AS l WHERE l.batch_id = $1) END;
+    FROM effaced.effaced_batch_runs AS u
+    WHERE CASE WHEN running THEN u.batch_id = $1 AND effaced.effaced_is_running(u)
+               ELSE u.id = (SELECT max(l.id) FROM effaced.effaced_batch_runs AS l WHERE l.batch_id = $1) END;
     IF running AND rate > 0 THEN
         eta := clock_timestamp() + make_interval(secs => remaining / rate);
     END IF;
@@ -335,39 +336,5 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_batch_progress(bigint) IS
     'How far a batch is, also while another session applies it: records per second, and when it will be done';
 
--- The procedure and what asks the producers run as their caller, who so needs
--- EXECUTE on their parts as well.
-CREATE FUNCTION @extschema@.effaced_grant_deletion(role regrole, duty text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    asking text[] := '{effaced_ask_producers, effaced_ask_producer, effaced_subject_ref, effaced_eligibility_calls,
-                       effaced_weigh_verdicts, effaced_bucket, effaced_bucket_subject}';
-    routines text[] := CASE $2
-        WHEN 'prepare' THEN asking || '{effaced_create_deletion_records, effaced_create_deletion_batches, effaced_bucket_eligibility,
-                                        effaced_producer_order, effaced_open_bucket, effaced_candidates, effaced_subject_ids,
-                                        effaced_record_subjects, effaced_unreviewed_batches, effaced_alert_unreviewed_batches}'::text[]
-        WHEN 'review' THEN '{effaced_review_batch, effaced_review_record, effaced_unreviewed_batches, effaced_batch_progress}'
-        WHEN 'apply' THEN asking || '{effaced_apply_batch, effaced_require_own_transactions, effaced_begin_batch_run, effaced_deletion_steps,
-                                      effaced_claim_record, effaced_lock_subject, effaced_settle_record, effaced_end_batch_run, effaced_batch_progress,
-                                      "effaced_plan(text, regclass, regclass[])", "effaced_erase(text, jsonb, regclass, regclass[])"}'::text[]
-        END;
-    routine text;
-BEGIN
-    IF $1 IS NULL OR routines IS NULL THEN
-        RAISE EXCEPTION 'a role and its duty must be named' USING ERRCODE = 'ZE005',
-              HINT = 'Duties: prepare, review, apply.';
-    END IF;
-    FOREACH routine IN ARRAY routines LOOP
-        EXECUTE format('GRANT EXECUTE ON ROUTINE @extschema@.%s TO %s', routine, $1);
-    END LOOP;
-    EXECUTE format('GRANT SELECT ON @extschema@.effaced_buckets, @extschema@.effaced_anchors, @extschema@.effaced_anchor_tables, @extschema@.effaced_producers, @extschema@.effaced_producer_contracts TO %s', $1);
-    IF $2 = 'review' THEN
-        EXECUTE format('GRANT SELECT ON @extschema@.effaced_deletion_batches, @extschema@.effaced_deletion_records, @extschema@.effaced_compliance_profiles TO %s', $1);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.effaced_grant_deletion(regrole, text) IS
-    'Grants a role what it needs of effaced to prepare, review or apply deletion batches; not what it needs on your tables';
-
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_batch_runs', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_batch_runs_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_batch_runs', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_batch_runs_id_seq', '');

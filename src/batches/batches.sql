@@ -5,14 +5,24 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_subject_kind(regclass) IS
     'The kind of subject that a table holds, as its label names it';
 
+CREATE FUNCTION effaced.effaced_subject_kind(subject regclass) RETURNS text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_subject_kind(regclass) IS
+    'The same, for functions that must not look it up by name in a schema of others';
+
 CREATE FUNCTION @extschema@.effaced_subject_ids(subject regclass DEFAULT NULL) RETURNS SETOF text
 LANGUAGE c STABLE ROWS 10000 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_subject_ids(regclass) IS
     'The canonical identifiers of all subjects in a subject table';
 
-CREATE FUNCTION @extschema@.effaced_subject_ref(subject_id text, subject regclass DEFAULT NULL) RETURNS text
+CREATE FUNCTION effaced.effaced_subject_ids(subject regclass) RETURNS SETOF text
+LANGUAGE c STABLE ROWS 10000 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_subject_ids(regclass) IS
+    'The same, for functions that must not look it up by name in a schema of others';
+
+CREATE FUNCTION effaced.effaced_subject_ref(subject_id text, subject regclass DEFAULT NULL) RETURNS text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_subject_ref(text, regclass) IS
+COMMENT ON FUNCTION effaced.effaced_subject_ref(text, regclass) IS
     'The canonical identifier of a subject, as it is recorded';
 
 -- Deletion at scale: which kinds of data there are, who owns them, who decides.
@@ -25,38 +35,41 @@ COMMENT ON FUNCTION @extschema@.effaced_subject_ref(text, regclass) IS
 -- order their rows have to come, and pg_restore -j would fail.  The functions below
 -- are all that writes here, and check.
 
-CREATE TABLE @extschema@.effaced_buckets (
+CREATE TABLE effaced.effaced_buckets (
     bucket_type    text PRIMARY KEY CHECK (length(bucket_type) BETWEEN 1 AND 255),
     subject        text NOT NULL,
     max_batch_size int NOT NULL CHECK (max_batch_size > 0),
     alert_after    interval NOT NULL CHECK (alert_after >= '0'),
     created_at     timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE @extschema@.effaced_buckets IS
+COMMENT ON TABLE effaced.effaced_buckets IS
     'Data buckets: kinds of data that are deleted by rules of their own';
-COMMENT ON COLUMN @extschema@.effaced_buckets.bucket_type IS 'Name of the kind';
-COMMENT ON COLUMN @extschema@.effaced_buckets.subject IS 'Subject table whose rows are the candidates';
-COMMENT ON COLUMN @extschema@.effaced_buckets.max_batch_size IS 'Records in a batch, at most';
-COMMENT ON COLUMN @extschema@.effaced_buckets.alert_after IS 'How long a batch may wait for its review';
-COMMENT ON COLUMN @extschema@.effaced_buckets.created_at IS 'When it was registered';
+COMMENT ON COLUMN effaced.effaced_buckets.bucket_type IS 'Name of the kind';
+COMMENT ON COLUMN effaced.effaced_buckets.subject IS 'Subject table whose rows are the candidates';
+COMMENT ON COLUMN effaced.effaced_buckets.max_batch_size IS 'Records in a batch, at most';
+COMMENT ON COLUMN effaced.effaced_buckets.alert_after IS 'How long a batch may wait for its review';
+COMMENT ON COLUMN effaced.effaced_buckets.created_at IS 'When it was registered';
+SELECT effaced.effaced_publish('effaced_buckets');
 
-CREATE TABLE @extschema@.effaced_anchors (
+CREATE TABLE effaced.effaced_anchors (
     anchor     text PRIMARY KEY CHECK (length(anchor) BETWEEN 1 AND 255),
     relations  text[] NOT NULL CHECK (cardinality(relations) > 0 AND array_position(relations, NULL) IS NULL),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE @extschema@.effaced_anchors IS
+COMMENT ON TABLE effaced.effaced_anchors IS
     'Deletion anchors: tables, or logical groups of tables, that take part in the order of deletion';
-COMMENT ON COLUMN @extschema@.effaced_anchors.anchor IS 'Name of the group';
-COMMENT ON COLUMN @extschema@.effaced_anchors.relations IS 'Its tables, quoted and with their schemas';
-COMMENT ON COLUMN @extschema@.effaced_anchors.created_at IS 'When it was registered';
+COMMENT ON COLUMN effaced.effaced_anchors.anchor IS 'Name of the group';
+COMMENT ON COLUMN effaced.effaced_anchors.relations IS 'Its tables, quoted and with their schemas';
+COMMENT ON COLUMN effaced.effaced_anchors.created_at IS 'When it was registered';
+SELECT effaced.effaced_publish('effaced_anchors');
 
-CREATE VIEW @extschema@.effaced_anchor_tables AS
+CREATE VIEW effaced.effaced_anchor_tables AS
     SELECT a.anchor, t.relation
-    FROM @extschema@.effaced_anchors AS a, pg_catalog.unnest(a.relations) AS t (relation);
-COMMENT ON VIEW @extschema@.effaced_anchor_tables IS 'The tables of each anchor';
+    FROM effaced.effaced_anchors AS a, pg_catalog.unnest(a.relations) AS t (relation);
+COMMENT ON VIEW effaced.effaced_anchor_tables IS 'The tables of each anchor';
+SELECT effaced.effaced_publish('effaced_anchor_tables');
 
-CREATE TABLE @extschema@.effaced_producers (
+CREATE TABLE effaced.effaced_producers (
     bucket_type            text NOT NULL,
     producer               text NOT NULL CHECK (length(producer) BETWEEN 1 AND 255),
     eligibility            text NOT NULL,
@@ -66,72 +79,74 @@ CREATE TABLE @extschema@.effaced_producers (
     created_at             timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (bucket_type, producer)
 );
-COMMENT ON TABLE @extschema@.effaced_producers IS
+COMMENT ON TABLE effaced.effaced_producers IS
     'Producers: who owns part of the data of a bucket and knows whether it may go; and their contracts';
-COMMENT ON COLUMN @extschema@.effaced_producers.bucket_type IS 'Bucket';
-COMMENT ON COLUMN @extschema@.effaced_producers.producer IS 'Name of the producer';
-COMMENT ON COLUMN @extschema@.effaced_producers.eligibility IS 'Function that gives the verdicts, with its argument types';
-COMMENT ON COLUMN @extschema@.effaced_producers.owns IS 'Anchors that it deletes';
-COMMENT ON COLUMN @extschema@.effaced_producers.reads_as_discriminator IS 'Anchors that it reads to decide, before their owner deletes them';
-COMMENT ON COLUMN @extschema@.effaced_producers.reads_as_reference IS 'Anchors that it reads to display; deleting them is a warning';
-COMMENT ON COLUMN @extschema@.effaced_producers.created_at IS 'When it was registered';
+COMMENT ON COLUMN effaced.effaced_producers.bucket_type IS 'Bucket';
+COMMENT ON COLUMN effaced.effaced_producers.producer IS 'Name of the producer';
+COMMENT ON COLUMN effaced.effaced_producers.eligibility IS 'Function that gives the verdicts, with its argument types';
+COMMENT ON COLUMN effaced.effaced_producers.owns IS 'Anchors that it deletes';
+COMMENT ON COLUMN effaced.effaced_producers.reads_as_discriminator IS 'Anchors that it reads to decide, before their owner deletes them';
+COMMENT ON COLUMN effaced.effaced_producers.reads_as_reference IS 'Anchors that it reads to display; deleting them is a warning';
+COMMENT ON COLUMN effaced.effaced_producers.created_at IS 'When it was registered';
+SELECT effaced.effaced_publish('effaced_producers');
 
-CREATE VIEW @extschema@.effaced_producer_contracts AS
+CREATE VIEW effaced.effaced_producer_contracts AS
     SELECT p.bucket_type, p.producer, c.contract, a.anchor
-    FROM @extschema@.effaced_producers AS p,
+    FROM effaced.effaced_producers AS p,
          LATERAL (VALUES ('owns', p.owns), ('reads_as_discriminator', p.reads_as_discriminator),
                          ('reads_as_reference', p.reads_as_reference)) AS c (contract, anchors),
          pg_catalog.unnest(c.anchors) AS a (anchor);
-COMMENT ON VIEW @extschema@.effaced_producer_contracts IS
+COMMENT ON VIEW effaced.effaced_producer_contracts IS
     'Deletion contracts: which anchors a producer deletes, reads to decide, and reads to display';
+SELECT effaced.effaced_publish('effaced_producer_contracts');
 
 -- Settings and errors
 
-CREATE FUNCTION @extschema@.effaced_four_eyes() RETURNS boolean
+CREATE FUNCTION effaced.effaced_four_eyes() RETURNS boolean
 LANGUAGE c STABLE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_four_eyes() IS
+COMMENT ON FUNCTION effaced.effaced_four_eyes() IS
     'The setting effaced.four_eyes: who has created a batch may not review it';
 
-CREATE FUNCTION @extschema@.effaced_alert_resolver() RETURNS text
+CREATE FUNCTION effaced.effaced_alert_resolver() RETURNS text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_alert_resolver() IS
+COMMENT ON FUNCTION effaced.effaced_alert_resolver() IS
     'The setting effaced.alert_resolver, NULL where it is empty';
 
-CREATE FUNCTION @extschema@.effaced_refuse(message text, detail text, hint text) RETURNS void
+CREATE FUNCTION effaced.effaced_refuse(message text, detail text, hint text) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_refuse(text, text, text) IS
+COMMENT ON FUNCTION effaced.effaced_refuse(text, text, text) IS
     'Raises ZE005 and keeps the statement out of the log';
 
-CREATE FUNCTION @extschema@.effaced_require_own_transactions(procedure text) RETURNS void
+CREATE FUNCTION effaced.effaced_require_own_transactions(procedure text) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_require_own_transactions(text) IS
+COMMENT ON FUNCTION effaced.effaced_require_own_transactions(text) IS
     'Raises ZE005 where the procedure that calls it may not commit';
 
 -- Registration
 
-CREATE FUNCTION @extschema@.effaced_bucket(bucket_type text) RETURNS @extschema@.effaced_buckets
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION effaced.effaced_bucket(bucket_type text) RETURNS effaced.effaced_buckets
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bucket @extschema@.effaced_buckets;
+    bucket effaced.effaced_buckets;
 BEGIN
-    SELECT b.* INTO bucket FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1;
+    SELECT b.* INTO bucket FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'bucket type % is not registered', coalesce(quote_literal($1), 'NULL')
             USING ERRCODE = 'ZE005',
                   HINT = coalesce((SELECT format('Registered: %s.', string_agg(quote_literal(b.bucket_type), ', ' ORDER BY b.bucket_type))
-                                   FROM @extschema@.effaced_buckets AS b),
+                                   FROM effaced.effaced_buckets AS b),
                                   'SELECT effaced_register_bucket(bucket_type, subject);');
     END IF;
     RETURN bucket;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_bucket(text) IS
+COMMENT ON FUNCTION effaced.effaced_bucket(text) IS
     'The registration of a bucket, or ZE005';
 
-CREATE FUNCTION @extschema@.effaced_bucket_subject(bucket_type text) RETURNS regclass
+CREATE FUNCTION effaced.effaced_bucket_subject(bucket_type text) RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bucket @extschema@.effaced_buckets := @extschema@.effaced_bucket($1);
+    bucket effaced.effaced_buckets := effaced.effaced_bucket($1);
 BEGIN
     IF to_regclass(bucket.subject) IS NULL THEN
         RAISE EXCEPTION 'subject table % of bucket type % does not exist', bucket.subject, quote_literal($1)
@@ -141,7 +156,7 @@ BEGIN
     RETURN to_regclass(bucket.subject);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_bucket_subject(text) IS
+COMMENT ON FUNCTION effaced.effaced_bucket_subject(text) IS
     'The subject table of a bucket, or ZE005';
 
 CREATE FUNCTION @extschema@.effaced_register_bucket(bucket_type text, subject regclass, max_batch_size int DEFAULT 500,
@@ -164,16 +179,16 @@ BEGIN
               HINT = 'Leave the argument out for 7 days.';
     END IF;
     -- ZE002 where it is no subject table
-    PERFORM @extschema@.effaced_subject_kind($2);
+    PERFORM effaced.effaced_subject_kind($2);
 
-    SELECT b.subject INTO before FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;
-    IF before <> $2::text AND EXISTS (SELECT FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.bucket_type = $1) THEN
+    SELECT b.subject INTO before FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;
+    IF before <> $2::text AND EXISTS (SELECT FROM effaced.effaced_deletion_record_rows AS r WHERE r.bucket_type = $1) THEN
         RAISE EXCEPTION 'bucket type % has records of subjects of %', quote_literal($1), before
             USING ERRCODE = 'ZE005',
                   DETAIL = 'With another subject table their identifiers would be other people''s.',
                   HINT = format('SELECT * FROM effaced_purge_compliance_data(%L);', $1);
     END IF;
-    INSERT INTO @extschema@.effaced_buckets AS b (bucket_type, subject, max_batch_size, alert_after)
+    INSERT INTO effaced.effaced_buckets AS b (bucket_type, subject, max_batch_size, alert_after)
     VALUES ($1, $2::text, $3, $4)
     ON CONFLICT ON CONSTRAINT effaced_buckets_pkey DO UPDATE
         SET subject = excluded.subject, max_batch_size = excluded.max_batch_size, alert_after = excluded.alert_after;
@@ -185,7 +200,7 @@ COMMENT ON FUNCTION @extschema@.effaced_register_bucket(text, regclass, int, int
 CREATE FUNCTION @extschema@.effaced_register_anchor(anchor text, VARIADIC tables regclass[])
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
+    PERFORM effaced.effaced_refuse_worker();
     IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'anchor must have 1 to 255 characters' USING ERRCODE = 'ZE005',
               HINT = 'Name what the tables hold, such as ''enrollment''.';
@@ -193,7 +208,7 @@ BEGIN
         RAISE EXCEPTION 'anchor % must have at least one table and no NULL', quote_literal($1) USING ERRCODE = 'ZE005',
               HINT = format('SELECT effaced_register_anchor(%L, ''schema.table'');', $1);
     END IF;
-    INSERT INTO @extschema@.effaced_anchors (anchor, relations)
+    INSERT INTO effaced.effaced_anchors (anchor, relations)
     VALUES ($1, ARRAY(SELECT DISTINCT t.relation::text FROM unnest($2) AS t (relation) ORDER BY 1))
     ON CONFLICT ON CONSTRAINT effaced_anchors_pkey DO UPDATE SET relations = excluded.relations;
 END
@@ -201,7 +216,7 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_register_anchor(text, regclass[]) IS
     'Registers a table or a group of tables under a name that contracts use, or changes its tables';
 
-CREATE FUNCTION @extschema@.effaced_check_eligibility(eligibility regprocedure) RETURNS void
+CREATE FUNCTION effaced.effaced_check_eligibility(eligibility regprocedure) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     found boolean;
@@ -227,7 +242,7 @@ BEGIN
               HINT = 'CREATE FUNCTION name(candidates text[]) RETURNS TABLE (subject_id text, verdict text) ...';
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_check_eligibility(regprocedure) IS
+COMMENT ON FUNCTION effaced.effaced_check_eligibility(regprocedure) IS
     'Raises ZE005 where a function is not one that gives verdicts';
 
 CREATE FUNCTION @extschema@.effaced_register_producer(producer text, bucket_type text, eligibility regprocedure,
@@ -235,22 +250,22 @@ CREATE FUNCTION @extschema@.effaced_register_producer(producer text, bucket_type
                                                       reads_as_reference text[] DEFAULT '{}')
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bucket @extschema@.effaced_buckets;
+    bucket effaced.effaced_buckets;
     named text[] := array_cat(array_cat($4, $5), $6);
     problem record;
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
+    PERFORM effaced.effaced_refuse_worker();
     IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'producer must have 1 to 255 characters' USING ERRCODE = 'ZE005',
               HINT = 'Name who owns the data, such as ''payroll''.';
     END IF;
-    bucket := @extschema@.effaced_bucket($2);
+    bucket := effaced.effaced_bucket($2);
     -- nobody else registers in this bucket meanwhile
-    PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $2 FOR NO KEY UPDATE;
-    PERFORM @extschema@.effaced_check_eligibility($3);
+    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $2 FOR NO KEY UPDATE;
+    PERFORM effaced.effaced_check_eligibility($3);
 
     SELECT n.anchor INTO problem FROM unnest(named) AS n (anchor)
-    WHERE n.anchor IS NULL OR NOT EXISTS (SELECT FROM @extschema@.effaced_anchors AS a WHERE a.anchor = n.anchor)
+    WHERE n.anchor IS NULL OR NOT EXISTS (SELECT FROM effaced.effaced_anchors AS a WHERE a.anchor = n.anchor)
     ORDER BY n.anchor LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'anchor % is not registered', coalesce(quote_literal(problem.anchor), 'NULL') USING ERRCODE = 'ZE005',
@@ -258,7 +273,7 @@ BEGIN
                               'Name registered anchors.');
     END IF;
     SELECT c.anchor, c.producer INTO problem
-    FROM @extschema@.effaced_producer_contracts AS c
+    FROM effaced.effaced_producer_contracts AS c
     WHERE c.bucket_type = $2 AND c.producer <> $1 AND c.contract = 'owns' AND c.anchor = ANY ($4)
     ORDER BY c.anchor LIMIT 1;
     IF FOUND THEN
@@ -268,7 +283,7 @@ BEGIN
                   HINT = 'Let one of them own it and the other read it, or register the tables as two anchors.';
     END IF;
 
-    INSERT INTO @extschema@.effaced_producers (bucket_type, producer, eligibility, owns, reads_as_discriminator, reads_as_reference)
+    INSERT INTO effaced.effaced_producers (bucket_type, producer, eligibility, owns, reads_as_discriminator, reads_as_reference)
     VALUES ($2, $1, $3::text, ARRAY(SELECT DISTINCT a FROM unnest($4) AS a ORDER BY a),
             ARRAY(SELECT DISTINCT a FROM unnest($5) AS a ORDER BY a), ARRAY(SELECT DISTINCT a FROM unnest($6) AS a ORDER BY a))
     ON CONFLICT ON CONSTRAINT effaced_producers_pkey DO UPDATE
@@ -279,6 +294,6 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_register_producer(text, text, regprocedure, text[], text[], text[]) IS
     'Registers who owns part of a bucket''s data, the function that says whether it may go, and the contract; or changes them';
 
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_buckets', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_anchors', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_producers', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_buckets', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_anchors', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_producers', '');

@@ -1,15 +1,15 @@
 -- In which order producers delete: each before those that own what it reads to
 -- decide, and rows before the rows that they reference.
 
-CREATE FUNCTION @extschema@.effaced_owned_tables(bucket_type text)
+CREATE FUNCTION effaced.effaced_owned_tables(bucket_type text)
 RETURNS TABLE (producer text, anchor text, relation regclass)
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone record;
 BEGIN
     SELECT c.anchor, c.producer INTO gone
-    FROM @extschema@.effaced_producer_contracts AS c
-    WHERE c.bucket_type = $1 AND NOT EXISTS (SELECT FROM @extschema@.effaced_anchors AS a WHERE a.anchor = c.anchor)
+    FROM effaced.effaced_producer_contracts AS c
+    WHERE c.bucket_type = $1 AND NOT EXISTS (SELECT FROM effaced.effaced_anchors AS a WHERE a.anchor = c.anchor)
     ORDER BY c.anchor LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'anchor % of producer % is not registered', quote_literal(gone.anchor), quote_literal(gone.producer)
@@ -17,8 +17,8 @@ BEGIN
                   HINT = format('SELECT effaced_register_anchor(%L, ''schema.table'');', gone.anchor);
     END IF;
     SELECT t.anchor, t.relation INTO gone
-    FROM @extschema@.effaced_producer_contracts AS c
-    JOIN @extschema@.effaced_anchor_tables AS t ON t.anchor = c.anchor
+    FROM effaced.effaced_producer_contracts AS c
+    JOIN effaced.effaced_anchor_tables AS t ON t.anchor = c.anchor
     WHERE c.bucket_type = $1 AND c.contract = 'owns' AND to_regclass(t.relation) IS NULL
     ORDER BY t.anchor, t.relation LIMIT 1;
     IF FOUND THEN
@@ -28,20 +28,20 @@ BEGIN
     END IF;
     RETURN QUERY
         SELECT c.producer, t.anchor, to_regclass(t.relation)
-        FROM @extschema@.effaced_producer_contracts AS c
-        JOIN @extschema@.effaced_anchor_tables AS t ON t.anchor = c.anchor
+        FROM effaced.effaced_producer_contracts AS c
+        JOIN effaced.effaced_anchor_tables AS t ON t.anchor = c.anchor
         WHERE c.bucket_type = $1 AND c.contract = 'owns';
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_owned_tables(text) IS
+COMMENT ON FUNCTION effaced.effaced_owned_tables(text) IS
     'The tables that the producers of a bucket delete from, or ZE005 where one is gone';
 
 -- (Without jit: the tables are few, whatever the planner guesses.)
-CREATE FUNCTION @extschema@.effaced_producer_edges(bucket_type text)
+CREATE FUNCTION effaced.effaced_producer_edges(bucket_type text)
 RETURNS TABLE (earlier text, later text, by_contract boolean, reason text)
 LANGUAGE sql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH RECURSIVE owned AS (
-        SELECT o.producer, o.relation::oid AS relation FROM @extschema@.effaced_owned_tables($1) AS o
+        SELECT o.producer, o.relation::oid AS relation FROM effaced.effaced_owned_tables($1) AS o
         UNION
         SELECT o.producer, i.inhrelid FROM owned AS o JOIN pg_inherits AS i ON i.inhparent = o.relation
     ), keys AS MATERIALIZED (
@@ -54,7 +54,7 @@ LANGUAGE sql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off 
         -- names in JSON leave out schema public
         SELECT DISTINCT to_regclass(CASE WHEN cardinality(parse_ident(j.source_table)) = 1 THEN 'public.' ELSE '' END || j.source_table)::oid AS source,
                         to_regclass(CASE WHEN cardinality(parse_ident(j.target_table)) = 1 THEN 'public.' ELSE '' END || j.target_table)::oid AS target
-        FROM @extschema@.effaced_subject_graph(@extschema@.effaced_bucket_subject($1)) AS g,
+        FROM effaced.effaced_subject_graph(effaced.effaced_bucket_subject($1)) AS g,
              jsonb_to_recordset(g.hops) AS j (source_table text, target_table text)
         WHERE g.role = 'owner'
     ), joins AS (
@@ -68,8 +68,8 @@ LANGUAGE sql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off 
     )
     SELECT r.producer, o.producer, true,
            format('%L reads anchor %L, which %L owns', r.producer, o.anchor, o.producer)
-    FROM @extschema@.effaced_producer_contracts AS r
-    JOIN @extschema@.effaced_producer_contracts AS o ON o.bucket_type = r.bucket_type AND o.anchor = r.anchor
+    FROM effaced.effaced_producer_contracts AS r
+    JOIN effaced.effaced_producer_contracts AS o ON o.bucket_type = r.bucket_type AND o.anchor = r.anchor
     WHERE r.bucket_type = $1 AND r.contract = 'reads_as_discriminator' AND o.contract = 'owns' AND r.producer <> o.producer
     UNION ALL
     SELECT DISTINCT a.producer, b.producer, false, j.reason
@@ -81,10 +81,10 @@ LANGUAGE sql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off 
       AND (b.producer, j.referencing) NOT IN (SELECT producer, relation FROM owned)
       AND (a.producer, j.referenced) NOT IN (SELECT producer, relation FROM owned)
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_producer_edges(text) IS
+COMMENT ON FUNCTION effaced.effaced_producer_edges(text) IS
     'Which producers of a bucket delete before which, and why';
 
-CREATE FUNCTION @extschema@.effaced_sort_producers(producers text[], earlier text[], later text[],
+CREATE FUNCTION effaced.effaced_sort_producers(producers text[], earlier text[], later text[],
                                                    OUT sorted text[], OUT cycle text[])
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -116,33 +116,33 @@ BEGIN
     cycle := next || cycle[1 : array_position(cycle, next)];
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_sort_producers(text[], text[], text[]) IS
+COMMENT ON FUNCTION effaced.effaced_sort_producers(text[], text[], text[]) IS
     'Sorts names so that each comes after those that are to come earlier; where that cannot be, a cycle of them';
 
-CREATE FUNCTION @extschema@.effaced_producer_order(bucket_type text)
+CREATE FUNCTION effaced.effaced_producer_order(bucket_type text)
 RETURNS TABLE (ordinal int, producer text)
-LANGUAGE plpgsql STABLE ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bucket @extschema@.effaced_buckets := @extschema@.effaced_bucket($1);
-    producers text[] := ARRAY(SELECT p.producer FROM @extschema@.effaced_producers AS p WHERE p.bucket_type = $1);
+    bucket effaced.effaced_buckets := effaced.effaced_bucket($1);
+    producers text[] := ARRAY(SELECT p.producer FROM effaced.effaced_producers AS p WHERE p.bucket_type = $1);
     contracts record;
     edges record;
     result record;
 BEGIN
     SELECT coalesce(array_agg(e.earlier), '{}') AS earlier, coalesce(array_agg(e.later), '{}') AS later,
            coalesce(array_agg(e.reason), '{}') AS reason
-    INTO edges FROM @extschema@.effaced_producer_edges($1) AS e;
+    INTO edges FROM effaced.effaced_producer_edges($1) AS e;
     SELECT coalesce(array_agg(e.earlier), '{}') AS earlier, coalesce(array_agg(e.later), '{}') AS later
-    INTO contracts FROM @extschema@.effaced_producer_edges($1) AS e WHERE e.by_contract;
+    INTO contracts FROM effaced.effaced_producer_edges($1) AS e WHERE e.by_contract;
 
-    SELECT s.* INTO result FROM @extschema@.effaced_sort_producers(producers, contracts.earlier, contracts.later) AS s;
+    SELECT s.* INTO result FROM effaced.effaced_sort_producers(producers, contracts.earlier, contracts.later) AS s;
     IF result.cycle IS NOT NULL THEN
         RAISE EXCEPTION 'contracts of bucket type % form a cycle: %', quote_literal($1), array_to_string(result.cycle, ' -> ')
             USING ERRCODE = 'ZE005',
                   DETAIL = 'Each reads, to decide, what the next one deletes.',
                   HINT = 'Let one of them name what it reads in reads_as_reference, or give the anchors to one owner.';
     END IF;
-    SELECT s.* INTO result FROM @extschema@.effaced_sort_producers(producers, edges.earlier, edges.later) AS s;
+    SELECT s.* INTO result FROM effaced.effaced_sort_producers(producers, edges.earlier, edges.later) AS s;
     IF result.cycle IS NOT NULL THEN
         RAISE EXCEPTION 'contracts of bucket type % contradict the foreign keys: %', quote_literal($1), array_to_string(result.cycle, ' -> ')
             USING ERRCODE = 'ZE005',
@@ -157,26 +157,44 @@ BEGIN
     RETURN QUERY SELECT s.place::int, s.name FROM unnest(result.sorted) WITH ORDINALITY AS s (name, place);
 END
 $$;
+COMMENT ON FUNCTION effaced.effaced_producer_order(text) IS
+    'What the function of that name in the schema of the extension does';
+
+CREATE FUNCTION @extschema@.effaced_producer_order(bucket_type text)
+RETURNS TABLE (ordinal int, producer text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM effaced.effaced_producer_order(bucket_type);
+END;
 COMMENT ON FUNCTION @extschema@.effaced_producer_order(text) IS
     'The producers of a bucket in the order in which they delete, or ZE005 naming those that wait for each other';
 
-CREATE FUNCTION @extschema@.effaced_reference_reads(anchor text)
+CREATE FUNCTION effaced.effaced_reference_reads(anchor text)
 RETURNS TABLE (producer text)
-LANGUAGE plpgsql STABLE ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM @extschema@.effaced_anchors AS a WHERE a.anchor = $1) THEN
+    IF NOT EXISTS (SELECT FROM effaced.effaced_anchors AS a WHERE a.anchor = $1) THEN
         RAISE EXCEPTION 'anchor % is not registered', coalesce(quote_literal($1), 'NULL') USING ERRCODE = 'ZE005',
               HINT = 'SELECT anchor FROM effaced_anchors;';
     END IF;
     RETURN QUERY
         SELECT DISTINCT c.producer COLLATE "C"
-        FROM @extschema@.effaced_producer_contracts AS c
+        FROM effaced.effaced_producer_contracts AS c
         WHERE c.anchor = $1 AND c.contract = 'reads_as_reference'
-          AND NOT EXISTS (SELECT FROM @extschema@.effaced_producer_contracts AS o
+          AND NOT EXISTS (SELECT FROM effaced.effaced_producer_contracts AS o
                           WHERE o.anchor = c.anchor AND o.contract = 'owns'
                             AND o.bucket_type = c.bucket_type AND o.producer = c.producer)
         ORDER BY 1;
 END
 $$;
+COMMENT ON FUNCTION effaced.effaced_reference_reads(text) IS
+    'What the function of that name in the schema of the extension does';
+
+CREATE FUNCTION @extschema@.effaced_reference_reads(anchor text)
+RETURNS TABLE (producer text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM effaced.effaced_reference_reads(anchor);
+END;
 COMMENT ON FUNCTION @extschema@.effaced_reference_reads(text) IS
     'The producers that display an anchor''s data and lose it when it is deleted';

@@ -4,41 +4,41 @@ CREATE FUNCTION @extschema@.effaced_review_batch(batch_id bigint, status text, r
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    batch @extschema@.effaced_deletion_batch_rows;
+    batch effaced.effaced_deletion_batch_rows;
     changed timestamptz := clock_timestamp();
     problem text;
     detail text;
     hint text;
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
+    PERFORM effaced.effaced_refuse_worker();
     -- waits for the record that is being erased
-    SELECT b.* INTO batch FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = $1 FOR NO KEY UPDATE;
+    SELECT b.* INTO batch FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = $1 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         problem := format('deletion batch %s does not exist', coalesce($1::text, 'NULL'));
         hint := 'SELECT id FROM effaced_deletion_batches;';
     ELSIF $2 IS NULL OR $2 NOT IN ('pending', 'accepted', 'rejected') THEN
         problem := 'a review has no such status';
         hint := 'Allowed: pending, accepted, rejected.';
-    ELSIF @extschema@.effaced_four_eyes() AND batch.created_by = session_user THEN
+    ELSIF effaced.effaced_four_eyes() AND batch.created_by = session_user THEN
         problem := format('deletion batch %s was created by the role that reviews it', $1);
         detail := format('Role %I has to leave the review to another, which logs in by itself.', session_user);
         hint := 'A superuser can lift this: SET effaced.four_eyes = off;';
-    ELSIF EXISTS (SELECT FROM @extschema@.effaced_deletion_record_rows AS r
+    ELSIF EXISTS (SELECT FROM effaced.effaced_deletion_record_rows AS r
                   WHERE r.deletion_batch_id = $1 AND r.deletion_applied_at IS NOT NULL) THEN
         problem := format('deletion batch %s is applied, its review cannot be changed', $1);
         detail := 'Records of it are erased already.';
         hint := 'Reject single records that are left: SELECT effaced_review_record(record_id, false);';
     END IF;
     IF problem IS NOT NULL THEN
-        PERFORM @extschema@.effaced_refuse(problem, detail, hint);
+        PERFORM effaced.effaced_refuse(problem, detail, hint);
     END IF;
-    UPDATE @extschema@.effaced_deletion_batch_rows AS b
+    UPDATE effaced.effaced_deletion_batch_rows AS b
     SET reviewed_status = $2, reviewed_reason = $3, updated_at = changed,
         reviewed_at = CASE WHEN $2 <> 'pending' THEN changed END,
         reviewed_by = CASE WHEN $2 <> 'pending' THEN session_user END
     WHERE b.id = $1;
     -- what was reviewed by itself stays as it was decided
-    UPDATE @extschema@.effaced_deletion_record_rows AS r
+    UPDATE effaced.effaced_deletion_record_rows AS r
     SET accepted_for_deletion = CASE $2 WHEN 'accepted' THEN true WHEN 'rejected' THEN false END, updated_at = changed
     WHERE r.deletion_batch_id = $1 AND NOT r.is_manually_reviewed;
 END
@@ -50,25 +50,25 @@ CREATE FUNCTION @extschema@.effaced_review_record(record_id bigint, accepted boo
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    record @extschema@.effaced_deletion_record_rows;
+    record effaced.effaced_deletion_record_rows;
     creator text;
     problem text;
     detail text;
     hint text;
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
+    PERFORM effaced.effaced_refuse_worker();
     -- batches are locked before their records, here as everywhere
-    SELECT b.created_by INTO creator FROM @extschema@.effaced_deletion_batch_rows AS b
-    WHERE b.id = (SELECT r.deletion_batch_id FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.id = $1)
+    SELECT b.created_by INTO creator FROM effaced.effaced_deletion_batch_rows AS b
+    WHERE b.id = (SELECT r.deletion_batch_id FROM effaced.effaced_deletion_record_rows AS r WHERE r.id = $1)
     FOR SHARE;
-    SELECT r.* INTO record FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.id = $1 FOR NO KEY UPDATE;
+    SELECT r.* INTO record FROM effaced.effaced_deletion_record_rows AS r WHERE r.id = $1 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         problem := format('deletion record %s does not exist', coalesce($1::text, 'NULL'));
         hint := 'SELECT id FROM effaced_deletion_records;';
     ELSIF $2 IS NULL THEN
         problem := 'accepted must not be NULL';
         hint := 'Say true or false.';
-    ELSIF @extschema@.effaced_four_eyes() AND creator = session_user THEN
+    ELSIF effaced.effaced_four_eyes() AND creator = session_user THEN
         problem := format('deletion record %s is in a batch that was created by the role that reviews it', $1);
         detail := format('Role %I has to leave the review to another, which logs in by itself.', session_user);
         hint := 'A superuser can lift this: SET effaced.four_eyes = off;';
@@ -77,9 +77,9 @@ BEGIN
         hint := 'Review records before their batch is applied.';
     END IF;
     IF problem IS NOT NULL THEN
-        PERFORM @extschema@.effaced_refuse(problem, detail, hint);
+        PERFORM effaced.effaced_refuse(problem, detail, hint);
     END IF;
-    UPDATE @extschema@.effaced_deletion_record_rows AS r
+    UPDATE effaced.effaced_deletion_record_rows AS r
     SET accepted_for_deletion = $2, is_manually_reviewed = true, reviewed_at = clock_timestamp(),
         reviewed_by = session_user, reviewed_reason = $3, updated_at = clock_timestamp()
     WHERE r.id = $1;
@@ -88,40 +88,49 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_review_record(bigint, boolean, text) IS
     'Decides about one record by itself, whatever is decided about its batch';
 
-CREATE FUNCTION @extschema@.effaced_unreviewed_batches(older_than interval DEFAULT NULL)
+CREATE FUNCTION effaced.effaced_unreviewed_batches(older_than interval DEFAULT NULL)
 RETURNS TABLE (bucket_type text, batches bigint, records bigint, oldest timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT b.bucket_type, count(*), sum(c.records)::bigint, min(b.created_at)
-    FROM @extschema@.effaced_deletion_batch_rows AS b,
-         LATERAL (SELECT count(*) AS records FROM @extschema@.effaced_deletion_record_rows AS r
+    FROM effaced.effaced_deletion_batch_rows AS b,
+         LATERAL (SELECT count(*) AS records FROM effaced.effaced_deletion_record_rows AS r
                   WHERE r.deletion_batch_id = b.id) AS c
     WHERE b.reviewed_status = 'pending' AND ($1 IS NULL OR b.created_at < clock_timestamp() - $1)
     GROUP BY b.bucket_type
     ORDER BY b.bucket_type COLLATE "C"
 $$;
+COMMENT ON FUNCTION effaced.effaced_unreviewed_batches(interval) IS
+    'What the function of that name in the schema of the extension does';
+
+CREATE FUNCTION @extschema@.effaced_unreviewed_batches(older_than interval DEFAULT NULL)
+RETURNS TABLE (bucket_type text, batches bigint, records bigint, oldest timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM effaced.effaced_unreviewed_batches(older_than);
+END;
 COMMENT ON FUNCTION @extschema@.effaced_unreviewed_batches(interval) IS
     'The batches that wait for a review, longer than an interval where one is given';
 
-CREATE FUNCTION @extschema@.effaced_enqueue_alert(alert jsonb) RETURNS uuid
+CREATE FUNCTION effaced.effaced_enqueue_alert(alert jsonb) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    resolver text := @extschema@.effaced_alert_resolver();
+    resolver text := effaced.effaced_alert_resolver();
     bucket_type text := alert ->> 'bucket_type';
 BEGIN
     IF resolver IS NULL THEN
         RETURN NULL;
-    ELSIF NOT EXISTS (SELECT FROM @extschema@.effaced_resolvers AS r WHERE r.name = resolver) THEN
+    ELSIF NOT EXISTS (SELECT FROM effaced.effaced_resolvers AS r WHERE r.name = resolver) THEN
         RAISE WARNING 'effaced.alert_resolver names a resolver that is not registered'
             USING HINT = format('SELECT effaced_register_resolver(%L);', resolver);
         RETURN NULL;
     END IF;
     -- a rectification, whose payload goes when the entry has ended; it completes no subject's request
     RETURN (SELECT q.entry_ids[1]
-            FROM @extschema@.effaced_outbox_enqueue('rectify', 'deletion_batch', ARRAY[bucket_type], ARRAY[resolver],
+            FROM effaced.effaced_outbox_enqueue('rectify', 'deletion_batch', ARRAY[bucket_type], ARRAY[resolver],
                  ARRAY[jsonb_build_object('kind', resolver, 'value', bucket_type, 'extra', NULL)], alert, NULL) AS q);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_enqueue_alert(jsonb) IS
+COMMENT ON FUNCTION effaced.effaced_enqueue_alert(jsonb) IS
     'Makes an outbox entry of an alert, for the resolver that effaced.alert_resolver names; NULL where there is none';
 
 CREATE FUNCTION @extschema@.effaced_alert_unreviewed_batches()
@@ -131,16 +140,16 @@ DECLARE
     alert jsonb;
     alerts bigint := 0;
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
+    PERFORM effaced.effaced_refuse_worker();
     FOR alert IN
         SELECT to_jsonb(u.*)
-        FROM @extschema@.effaced_buckets AS k,
-             LATERAL @extschema@.effaced_unreviewed_batches(k.alert_after) AS u
+        FROM effaced.effaced_buckets AS k,
+             LATERAL effaced.effaced_unreviewed_batches(k.alert_after) AS u
         WHERE u.bucket_type = k.bucket_type
         ORDER BY k.bucket_type COLLATE "C"
     LOOP
         PERFORM pg_notify('effaced_alerts', alert::text);
-        PERFORM @extschema@.effaced_enqueue_alert(alert);
+        PERFORM effaced.effaced_enqueue_alert(alert);
         alerts := alerts + 1;
     END LOOP;
     RETURN alerts;
@@ -152,35 +161,35 @@ COMMENT ON FUNCTION @extschema@.effaced_alert_unreviewed_batches() IS
 CREATE FUNCTION @extschema@.effaced_purge_compliance_data(bucket_type text, OUT records bigint, OUT batches bigint, OUT profiles bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
-    bucket @extschema@.effaced_buckets := @extschema@.effaced_bucket($1);
+    bucket effaced.effaced_buckets := effaced.effaced_bucket($1);
     busy bigint;
     concerned bigint[];
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
+    PERFORM effaced.effaced_refuse_worker();
     -- a run that starts waits, and so does whoever creates records or batches
-    LOCK TABLE @extschema@.effaced_compliance_profiles IN SHARE ROW EXCLUSIVE MODE;
-    PERFORM FROM @extschema@.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;
+    LOCK TABLE effaced.effaced_compliance_profiles IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;
     SELECT r.batch_id INTO busy
-    FROM @extschema@.effaced_batch_runs AS r
-    JOIN @extschema@.effaced_deletion_batch_rows AS b ON b.id = r.batch_id
-    WHERE b.bucket_type = $1 AND @extschema@.effaced_is_running(r)
+    FROM effaced.effaced_batch_runs AS r
+    JOIN effaced.effaced_deletion_batch_rows AS b ON b.id = r.batch_id
+    WHERE b.bucket_type = $1 AND effaced.effaced_is_running(r)
     ORDER BY r.batch_id LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'deletion batch % is being applied', busy USING ERRCODE = 'ZE005',
               HINT = format('Wait for it: SELECT * FROM effaced_batch_progress(%s);', busy);
     END IF;
-    PERFORM FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.bucket_type = $1 FOR UPDATE;
+    PERFORM FROM effaced.effaced_deletion_batch_rows AS b WHERE b.bucket_type = $1 FOR UPDATE;
     WITH gone AS (
-        DELETE FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.bucket_type = $1 RETURNING r.compliance_profile_id
+        DELETE FROM effaced.effaced_deletion_record_rows AS r WHERE r.bucket_type = $1 RETURNING r.compliance_profile_id
     )
     SELECT count(*), array_agg(g.compliance_profile_id) INTO records, concerned FROM gone AS g;
-    DELETE FROM @extschema@.effaced_batch_runs AS r
-    USING @extschema@.effaced_deletion_batch_rows AS b WHERE b.id = r.batch_id AND b.bucket_type = $1;
-    DELETE FROM @extschema@.effaced_deletion_batch_rows AS b WHERE b.bucket_type = $1;
+    DELETE FROM effaced.effaced_batch_runs AS r
+    USING effaced.effaced_deletion_batch_rows AS b WHERE b.id = r.batch_id AND b.bucket_type = $1;
+    DELETE FROM effaced.effaced_deletion_batch_rows AS b WHERE b.bucket_type = $1;
     GET DIAGNOSTICS batches = ROW_COUNT;
-    DELETE FROM @extschema@.effaced_compliance_profiles AS p
+    DELETE FROM effaced.effaced_compliance_profiles AS p
     WHERE p.id = ANY (concerned)
-      AND NOT EXISTS (SELECT FROM @extschema@.effaced_deletion_record_rows AS r WHERE r.compliance_profile_id = p.id);
+      AND NOT EXISTS (SELECT FROM effaced.effaced_deletion_record_rows AS r WHERE r.compliance_profile_id = p.id);
     GET DIAGNOSTICS profiles = ROW_COUNT;
 END
 $$;

@@ -6,6 +6,12 @@ LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_plan(text, regclass, regclass[]) IS
     'The steps of an erasure in their order, with the statement of each; runs none of them';
 
+CREATE FUNCTION effaced.effaced_plan(subject_id text, subject regclass, tables regclass[])
+RETURNS TABLE (step int, relation regclass, link text, strategy text, columns name[], reason text, statement text)
+LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_plan(text, regclass, regclass[]) IS
+    'The same, for functions that must not look it up by name in a schema of others';
+
 CREATE FUNCTION @extschema@.effaced_plan(subject_id anynonarray, subject regclass DEFAULT NULL, tables regclass[] DEFAULT NULL)
 RETURNS TABLE (step int, relation regclass, link text, strategy text, columns name[], reason text, statement text)
 LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME';
@@ -19,6 +25,11 @@ CREATE FUNCTION @extschema@.effaced_erase(subject_id text, refs jsonb DEFAULT '[
 RETURNS jsonb LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_erase(text, jsonb, regclass, regclass[]) IS
     'Erases one subject in the caller''s transaction (GDPR Art. 17): deletes, anonymizes and retains as the plan says, and records it';
+
+CREATE FUNCTION effaced.effaced_erase(subject_id text, refs jsonb, subject regclass, tables regclass[])
+RETURNS jsonb LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_erase(text, jsonb, regclass, regclass[]) IS
+    'The same, for functions that must not look it up by name in a schema of others';
 
 CREATE FUNCTION @extschema@.effaced_erase(subject_id text[], refs jsonb DEFAULT '[]',
                                           subject regclass DEFAULT NULL, tables regclass[] DEFAULT NULL)

@@ -19,42 +19,32 @@ LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_export_stream(text, regclass) IS
     'What effaced_export_records() reads from: grant EXECUTE on both';
 
-CREATE FUNCTION @extschema@.effaced_export_stream(subject_id anynonarray, subject regclass)
-RETURNS TABLE (source text, row_key jsonb, field text, category text, value jsonb, legal_basis text,
-               purpose text, retention_reason text, expires_at timestamptz)
-LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_export_stream(anynonarray, regclass) IS
-    'The same for an identifier of another type than text';
-
 -- STABLE, so that it is inlined: the rows are then given one by one, while a
 -- function in FROM would be kept whole before the first of them.
 CREATE FUNCTION @extschema@.effaced_export_records(subject_id text, subject regclass DEFAULT NULL)
 RETURNS TABLE (source text, row_key jsonb, field text, category text, value jsonb, legal_basis text,
                purpose text, retention_reason text, expires_at timestamptz)
 STABLE LANGUAGE sql
-AS $$
+BEGIN ATOMIC
     SELECT (s.r).source, (s.r).row_key, (s.r).field, (s.r).category, (s.r).value, (s.r).legal_basis,
            (s.r).purpose, (s.r).retention_reason, (s.r).expires_at
-      FROM (SELECT @extschema@.effaced_export_stream($1, $2) AS r) AS s
-$$;
+      FROM (SELECT @extschema@.effaced_export_stream($1, $2) AS r) AS s;
+END;
 COMMENT ON FUNCTION @extschema@.effaced_export_records(text, regclass) IS
     'The records of effaced_export() as rows, streamed: COPY (SELECT ...) TO STDOUT holds none of them back';
 
+-- A function of any type cannot be bound to what it calls when it is made, so this
+-- one is not inlined: the server keeps its rows, on disk where they are many.
 CREATE FUNCTION @extschema@.effaced_export_records(subject_id anynonarray, subject regclass DEFAULT NULL)
 RETURNS TABLE (source text, row_key jsonb, field text, category text, value jsonb, legal_basis text,
                purpose text, retention_reason text, expires_at timestamptz)
-STABLE LANGUAGE sql
-AS $$
-    SELECT (s.r).source, (s.r).row_key, (s.r).field, (s.r).category, (s.r).value, (s.r).legal_basis,
-           (s.r).purpose, (s.r).retention_reason, (s.r).expires_at
-      FROM (SELECT @extschema@.effaced_export_stream($1, $2) AS r) AS s
-$$;
+LANGUAGE c AS 'MODULE_PATHNAME', 'effaced_export_stream';
 COMMENT ON FUNCTION @extschema@.effaced_export_records(anynonarray, regclass) IS
     'The same for an identifier of another type than text';
 
 -- Saved questions: what labels cannot say.
 
-CREATE TABLE @extschema@.effaced_questions (
+CREATE TABLE effaced.effaced_questions (
     name          text PRIMARY KEY CHECK (name <> ''),
     short_name    text NOT NULL UNIQUE CHECK (short_name ~ '^[A-Za-z0-9_-]{1,64}$'),
     query         text NOT NULL,
@@ -62,16 +52,17 @@ CREATE TABLE @extschema@.effaced_questions (
     registered_by text NOT NULL,
     registered_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE @extschema@.effaced_questions IS
+COMMENT ON TABLE effaced.effaced_questions IS
     'Saved questions: queries whose answers belong to an access request; written by effaced_register_question()';
-COMMENT ON COLUMN @extschema@.effaced_questions.name IS 'Name of the question';
-COMMENT ON COLUMN @extschema@.effaced_questions.short_name IS 'What its files are called';
-COMMENT ON COLUMN @extschema@.effaced_questions.query IS 'One SELECT; $1 is the identifier of the subject';
-COMMENT ON COLUMN @extschema@.effaced_questions.search_path IS 'search_path that its names were written for';
-COMMENT ON COLUMN @extschema@.effaced_questions.registered_by IS 'Role that it runs as';
-COMMENT ON COLUMN @extschema@.effaced_questions.registered_at IS 'When it was registered';
+COMMENT ON COLUMN effaced.effaced_questions.name IS 'Name of the question';
+COMMENT ON COLUMN effaced.effaced_questions.short_name IS 'What its files are called';
+COMMENT ON COLUMN effaced.effaced_questions.query IS 'One SELECT; $1 is the identifier of the subject';
+COMMENT ON COLUMN effaced.effaced_questions.search_path IS 'search_path that its names were written for';
+COMMENT ON COLUMN effaced.effaced_questions.registered_by IS 'Role that it runs as';
+COMMENT ON COLUMN effaced.effaced_questions.registered_at IS 'When it was registered';
+SELECT effaced.effaced_publish('effaced_questions');
 
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_questions', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_questions', '');
 
 CREATE FUNCTION @extschema@.effaced_register_question(name text, short_name text, query text) RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME';

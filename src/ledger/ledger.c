@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(effaced_restriction_history);
 
 /* A record has the id and the time of its event in the trail */
 #define RECORD_EVENT \
-	" RETURNING *), event AS (INSERT INTO %s.effaced_audit_events" \
+	" RETURNING *), event AS (INSERT INTO effaced.effaced_audit_events" \
 	" (event_id, event_type, subject, subject_ref, occurred_at, payload)" \
 	" SELECT r.record_id, $5, r.subject, r.subject_ref, r.recorded_at," \
 	" pg_catalog.jsonb_build_object('purpose', r.purpose) FROM record r)" \
@@ -114,10 +114,9 @@ effaced_restriction_status(PG_FUNCTION_ARGS)
 	ParamListInfo params = subject_params(fcinfo, 2, 3);
 
 	set_text(params, 2, EffLedgerPurpose(fcinfo, 1, false));
-	PG_RETURN_BOOL(ask_ledger(LEDGER_RESTRICTIONS, psprintf("SELECT EXISTS (SELECT FROM %s.effaced_restrictions r"
+	PG_RETURN_BOOL(ask_ledger(LEDGER_RESTRICTIONS, "SELECT EXISTS (SELECT FROM effaced.effaced_restrictions r"
 													 " WHERE r.subject = $1 AND r.subject_ref = $2"
-													 " AND (r.purpose IS NULL OR r.purpose = $3))",
-													 EffExtensionSchemaSql()), params));
+													 " AND (r.purpose IS NULL OR r.purpose = $3))", params));
 }
 
 /*
@@ -135,31 +134,29 @@ static Datum
 record_consent(FunctionCallInfo fcinfo, bool granted)
 {
 	ParamListInfo params = subject_params(fcinfo, 3, 6);
-	const char *schema = EffExtensionSchemaSql();
 
 	set_text(params, 2, EffLedgerPurpose(fcinfo, 1, true));
 	set_bool(params, 3, granted);
 	set_text(params, 4, granted ? "consent_granted" : "consent_withdrawn");
 	set_text(params, 5, text_argument(fcinfo, 2));
-	return write_record(LEDGER_CONSENTS, psprintf("WITH record AS (INSERT INTO %s." LEDGER_CONSENTS
+	return write_record(LEDGER_CONSENTS, "WITH record AS (INSERT INTO effaced." LEDGER_CONSENTS
 										   " (subject, subject_ref, purpose, granted, source)"
-										   " VALUES ($1, $2, $3, $4, $6)" RECORD_EVENT, schema, schema), params);
+										   " VALUES ($1, $2, $3, $4, $6)" RECORD_EVENT, params);
 }
 
 static Datum
 record_restriction(FunctionCallInfo fcinfo, bool restricted)
 {
 	ParamListInfo params = subject_params(fcinfo, 4, 7);
-	const char *schema = EffExtensionSchemaSql();
 
 	set_text(params, 2, EffLedgerPurpose(fcinfo, 1, false));
 	set_bool(params, 3, restricted);
 	set_text(params, 4, restricted ? "restriction_placed" : "restriction_lifted");
 	set_text(params, 5, text_argument(fcinfo, 2));
 	set_text(params, 6, text_argument(fcinfo, 3));
-	return write_record(LEDGER_RESTRICTIONS, psprintf("WITH record AS (INSERT INTO %s." LEDGER_RESTRICTIONS
+	return write_record(LEDGER_RESTRICTIONS, "WITH record AS (INSERT INTO effaced." LEDGER_RESTRICTIONS
 											   " (subject, subject_ref, purpose, restricted, reason, source)"
-											   " VALUES ($1, $2, $3, $4, $6, $7)" RECORD_EVENT, schema, schema), params);
+											   " VALUES ($1, $2, $3, $4, $6, $7)" RECORD_EVENT, params);
 }
 
 /* subject_params makes n parameters and fills the first two: kind and canonical identifier. */
@@ -245,8 +242,8 @@ give_history(FunctionCallInfo fcinfo, const char *ledger)
 
 	InitMaterializedSRF(fcinfo, 0);
 	EffSpiBeginAsOwner(&bracket);
-	(void) EffSpiExecuteFor(psprintf("SELECT r.* FROM %s.%s r WHERE r.subject = $1 AND r.subject_ref = $2"
-									 " ORDER BY r.recorded_at, r.seq", EffExtensionSchemaSql(), ledger),
+	(void) EffSpiExecuteFor(psprintf("SELECT r.* FROM effaced.%s r WHERE r.subject = $1 AND r.subject_ref = $2"
+									 " ORDER BY r.recorded_at, r.seq", ledger),
 							params, true, NULL, &place);
 	for (uint64 row = 0; row < SPI_processed; row++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
@@ -299,9 +296,8 @@ EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
 	if (purpose != NULL)
 		values[1] = CStringGetTextDatum(purpose);
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args(psprintf("SELECT DISTINCT r.subject_ref FROM %s.effaced_restrictions r"
+	if (SPI_execute_with_args("SELECT DISTINCT r.subject_ref FROM effaced.effaced_restrictions r"
 									   " WHERE r.subject = $1 AND (r.purpose IS NULL OR r.purpose = $2 OR $3)",
-									   EffExtensionSchemaSql()),
 							  3, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the ledger of restrictions");
 	n = SPI_processed;
@@ -353,10 +349,9 @@ EffLedgerLostKinds(DataMap *map, const char *ledger)
 			kinds = lappend(kinds, map->tables[i]->kind);
 	values[0] = EffTextArrayOfList(kinds);
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args(psprintf(strcmp(ledger, LEDGER_RESTRICTIONS) == 0 ?
-									   "SELECT DISTINCT r.subject FROM %s.effaced_restrictions r WHERE r.subject <> ALL ($1) ORDER BY 1" :
-									   "SELECT DISTINCT r.subject FROM %s." LEDGER_CONSENTS " r WHERE r.subject <> ALL ($1) ORDER BY 1",
-									   EffExtensionSchemaSql()), 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(strcmp(ledger, LEDGER_RESTRICTIONS) == 0 ?
+									   "SELECT DISTINCT r.subject FROM effaced.effaced_restrictions r WHERE r.subject <> ALL ($1) ORDER BY 1" :
+									   "SELECT DISTINCT r.subject FROM effaced." LEDGER_CONSENTS " r WHERE r.subject <> ALL ($1) ORDER BY 1", 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read a ledger");
 	spi = MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < SPI_processed; i++)

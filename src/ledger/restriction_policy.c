@@ -29,7 +29,7 @@
 
 #define POLICY "effaced_restriction"
 #define OPEN_POLICY "effaced_restriction_others"	/* lets everything else through */
-#define KEYS_FUNCTION "effaced_restricted_keys"
+#define KEYS_FUNCTION "effaced.effaced_restricted_keys"
 
 PG_FUNCTION_INFO_V1(effaced_restriction_policy);
 PG_FUNCTION_INFO_V1(effaced_drop_restriction_policy);
@@ -43,7 +43,6 @@ static void claim_columns(OwnerClaim *claim, int *n, AttrNumber **columns, EffRe
 						  AttrNumber **target_columns);
 static char *claim_where(OwnerClaim *claim, const char *alias);
 static char *make_fingerprint(MapTable *table, List *claims);
-static void open_keys_function(bool open);
 static void run(EffRelation *rel, const char *sql);
 static List *keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim,
 						   SubjectSet *restricted);
@@ -95,7 +94,6 @@ effaced_restriction_policy(PG_FUNCTION_ARGS)
 	EffPinBegin(&bracket);
 	condition = predicate(table, claims, purpose, make_fingerprint(table, claims));
 	EffPinEnd(&bracket);
-	open_keys_function(true);
 	EffSpiBegin(&bracket);
 	if (!enabled)
 	{
@@ -153,7 +151,6 @@ effaced_drop_restriction_policy(PG_FUNCTION_ARGS)
 			run(rel, psprintf("ALTER TABLE %s DISABLE ROW LEVEL SECURITY", rel->sql));
 	}
 	EffSpiEnd(&bracket);
-	open_keys_function(false);
 	PG_RETURN_VOID();
 }
 
@@ -326,11 +323,9 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 		}
 		else
 			appendStringInfo(&buf, "(%s) IN (SELECT %s FROM ", left.data, right.data);
-		appendStringInfo(&buf,
-						 "%s." KEYS_FUNCTION "(%s::pg_catalog.regclass, %s, %s, %s) AS k (keys)",
-						 EffExtensionSchemaSql(), EffQuoteLiteral(rel->sql),
-						 claim->link == NULL ? "NULL" :
-						 EffQuoteLiteral(claim->link->name ? claim->link->name : ""),
+		appendStringInfo(&buf, KEYS_FUNCTION "(%s::pg_catalog.regclass, %s, %s, %s) AS k (keys)",
+						 EffQuoteLiteral(rel->sql),
+						 claim->link == NULL ? "NULL" : EffQuoteLiteral(claim->link->name ? claim->link->name : ""),
 						 purpose ? EffQuoteLiteral(purpose) : "NULL", EffQuoteLiteral(fingerprint));
 		for (int i = 0; foreign && i < n; i++)
 		{
@@ -414,33 +409,6 @@ make_fingerprint(MapTable *table, List *claims)
 		appendStringInfo(&buf, "%s;", where ? where : "");
 	}
 	return psprintf(UINT64_FORMAT, hash_bytes_extended((unsigned char *) buf.data, buf.len, 0));
-}
-
-/*
- * open_keys_function lets everybody run the function in policies, who would
- * otherwise see an error in place of the table, as long as there is a policy.
- */
-static void
-open_keys_function(bool open)
-{
-	EffBracket	bracket;
-	const EffStatementPlace place = {.action = "privileges of", .relation = KEYS_FUNCTION};
-	bool		used = open;
-
-	EffSpiBeginAsOwner(&bracket);
-	if (!open)
-	{
-		if (SPI_execute(psprintf("SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass"
-								 " AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.refobjid ="
-								 " '%s." KEYS_FUNCTION "'::pg_catalog.regproc", EffExtensionSchemaSql()), false, 1) != SPI_OK_SELECT)
-			elog(ERROR, "could not look for other policies");
-		used = SPI_processed > 0;
-	}
-	if (open || !used)
-		EffSpiCommand(psprintf("%s ALL ON FUNCTION %s." KEYS_FUNCTION " %s PUBLIC", open ? "GRANT" :
-							   "REVOKE",
-							   EffExtensionSchemaSql(), open ? "TO" : "FROM"), &place);
-	EffSpiEnd(&bracket);
 }
 
 static void

@@ -75,7 +75,7 @@ effaced_lint_exempt(PG_FUNCTION_ARGS)
 	values[2] = CStringGetTextDatum(code);
 	values[3] = PG_GETARG_DATUM(3);
 	values[4] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
-	(void) change("INSERT INTO %s.effaced_lint_exemptions AS e (relation, column_name, code,"
+	(void) change("INSERT INTO effaced.effaced_lint_exemptions AS e (relation, column_name, code,"
 				  " reason, recorded_by)"
 				  " VALUES ($1, $2, $3, $4, $5)"
 				  " ON CONFLICT (relation, column_name, code) DO UPDATE"
@@ -117,7 +117,7 @@ effaced_lint_unexempt(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_DATUM(1);
 	nulls[2] = PG_ARGISNULL(2) ? 'n' : ' ';
 	values[2] = PG_GETARG_DATUM(2);
-	if (change("DELETE FROM %s.effaced_lint_exemptions e"
+	if (change("DELETE FROM effaced.effaced_lint_exemptions e"
 			   " WHERE e.relation = $1 AND e.column_name IS NOT DISTINCT FROM $2 AND e.code = $3",
 			   types, values, nulls, lengthof(types), SPI_OK_DELETE) == 0)
 		ereport(ERROR,
@@ -185,10 +185,9 @@ load_exemptions(void)
 	List	   *exemptions = NIL;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT e.relation, e.column_name, e.code"
-							 " FROM %s.effaced_lint_exemptions e"
-							 " ORDER BY e.relation, e.column_name, e.code",
-							 EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT e.relation, e.column_name, e.code"
+					" FROM effaced.effaced_lint_exemptions e"
+					" ORDER BY e.relation, e.column_name, e.code", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the exemptions");
 	spi = MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -276,11 +275,10 @@ static uint64
 change(const char *sql, Oid *types, Datum *values, const char *nulls, int n, int expected)
 {
 	EffBracket	bracket;
-	char	   *text = psprintf(sql, EffExtensionSchemaSql());
 	uint64		changed;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args(text, n, types, values, nulls, false, 0) != expected)
+	if (SPI_execute_with_args(sql, n, types, values, nulls, false, 0) != expected)
 		elog(ERROR, "could not write the exemptions");
 	changed = SPI_processed;
 	EffSpiEnd(&bracket);

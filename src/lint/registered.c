@@ -57,11 +57,10 @@ EffLintProducers(LintRun *run)
 	EffBracket	bracket;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT p.producer, p.bucket_type, p.eligibility"
-							 " FROM %s.effaced_producers p"
+	if (SPI_execute("SELECT p.producer, p.bucket_type, p.eligibility"
+							 " FROM effaced.effaced_producers p"
 							 " WHERE pg_catalog.to_regprocedure(p.eligibility) IS NULL"
-							 " ORDER BY p.bucket_type, p.producer",
-							 EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
+							 " ORDER BY p.bucket_type, p.producer", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the producers");
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -74,10 +73,10 @@ EffLintProducers(LintRun *run)
 									" bucket type %s can be had",
 									column_text(row, 3), producer, bucket_type));
 		hints = lappend(hints,
-						psprintf("UPDATE %s.effaced_producers SET eligibility ="
+						psprintf("UPDATE effaced.effaced_producers SET eligibility ="
 								 " 'schema.function(text[])' WHERE (bucket_type, producer) = (%s,"
 								 " %s);",
-								 EffExtensionSchemaSql(), bucket_type, producer));
+								 bucket_type, producer));
 		MemoryContextSwitchTo(previous);
 	}
 	EffSpiEnd(&bracket);
@@ -139,19 +138,18 @@ load_anchored_tables(void)
 	EffBracket	bracket;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT t.anchor, t.relation,"
+	if (SPI_execute("SELECT t.anchor, t.relation,"
 							 " pg_catalog.to_regclass(t.relation)::pg_catalog.oid,"
 							 " b.bucket_type, pg_catalog.to_regclass(b.subject)::pg_catalog.oid,"
 							 " (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(o.relation),"
 							 " ', ' ORDER BY o.relation)"
-							 " FROM %1$s.effaced_anchor_tables o WHERE o.anchor = t.anchor"
+							 " FROM effaced.effaced_anchor_tables o WHERE o.anchor = t.anchor"
 							 " AND o.relation <> t.relation)"
-							 " FROM %1$s.effaced_anchor_tables t"
-							 " LEFT JOIN (%1$s.effaced_producer_contracts c"
-							 " JOIN %1$s.effaced_buckets b ON b.bucket_type = c.bucket_type)"
+							 " FROM effaced.effaced_anchor_tables t"
+							 " LEFT JOIN (effaced.effaced_producer_contracts c"
+							 " JOIN effaced.effaced_buckets b ON b.bucket_type = c.bucket_type)"
 							 " ON c.anchor = t.anchor AND c.contract = 'owns'"
-							 " ORDER BY t.anchor, t.relation, b.bucket_type",
-							 EffExtensionSchemaSql()), true, 0) != SPI_OK_SELECT)
+							 " ORDER BY t.anchor, t.relation, b.bucket_type", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the anchors");
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{

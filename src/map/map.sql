@@ -1,18 +1,18 @@
 -- Labels: loaded just in time, checked in comments too.
 
-CREATE FUNCTION @extschema@.effaced_load_provider() RETURNS event_trigger
+CREATE FUNCTION effaced.effaced_load_provider() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_load_provider() IS
+COMMENT ON FUNCTION effaced.effaced_load_provider() IS
     'Event trigger function: loads the label provider before a SECURITY LABEL runs';
 
-CREATE FUNCTION @extschema@.effaced_check_ddl() RETURNS event_trigger
+CREATE FUNCTION effaced.effaced_check_ddl() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_check_ddl() IS
+COMMENT ON FUNCTION effaced.effaced_check_ddl() IS
     'Event trigger function: checks labels in comments, and warns of labels that a RENAME or DROP has broken';
 
 CREATE EVENT TRIGGER effaced_load_provider ON ddl_command_start
     WHEN TAG IN ('SECURITY LABEL')
-    EXECUTE FUNCTION @extschema@.effaced_load_provider();
+    EXECUTE FUNCTION effaced.effaced_load_provider();
 ALTER EVENT TRIGGER effaced_load_provider ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER effaced_load_provider IS
     'Loads the label provider of effaced before a SECURITY LABEL runs';
@@ -22,7 +22,7 @@ CREATE EVENT TRIGGER effaced_check_ddl ON ddl_command_end
                  'ALTER FOREIGN TABLE', 'DROP TABLE', 'DROP FOREIGN TABLE', 'ALTER SCHEMA', 'DROP SCHEMA',
                  'ALTER TYPE', 'DROP TYPE', 'ALTER DOMAIN', 'DROP DOMAIN', 'ALTER EXTENSION',
                  'DROP EXTENSION', 'DROP OWNED')
-    EXECUTE FUNCTION @extschema@.effaced_check_ddl();
+    EXECUTE FUNCTION effaced.effaced_check_ddl();
 ALTER EVENT TRIGGER effaced_check_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER effaced_check_ddl IS
     'Checks labels of effaced in comments, and warns of labels that DDL has broken';
@@ -38,6 +38,11 @@ CREATE FUNCTION @extschema@.effaced_manifest() RETURNS jsonb
 LANGUAGE c STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_manifest() IS
     'The data map: every labelled table with the labels of its columns and its link to the subject';
+
+CREATE FUNCTION effaced.effaced_manifest() RETURNS jsonb
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_manifest() IS
+    'The same, for functions that must not look it up by name in a schema of others';
 
 CREATE FUNCTION @extschema@.effaced_manifest_table(relation regclass) RETURNS jsonb
 LANGUAGE c STABLE AS 'MODULE_PATHNAME';
@@ -56,7 +61,8 @@ COMMENT ON FUNCTION @extschema@.effaced_manifest_apply(jsonb) IS
 
 CREATE FUNCTION @extschema@.effaced_manifest_diff(old jsonb, new jsonb DEFAULT @extschema@.effaced_manifest())
 RETURNS TABLE (relation text, column_name text, change text, before jsonb, after jsonb)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
     WITH sides AS (
         SELECT side.which, t.value ->> 'name' AS relation, t.value
         FROM (VALUES ('old', @extschema@.effaced_manifest_upgrade(old)),
@@ -77,8 +83,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
            ON (o.relation, coalesce(o.column_name, '')) = (n.relation, coalesce(n.column_name, ''))
     WHERE o.item IS DISTINCT FROM n.item OR o.relation IS NULL OR n.relation IS NULL
     ORDER BY coalesce(o.relation, n.relation) COLLATE "C", coalesce(n.place, o.place),
-             coalesce(o.column_name, n.column_name) COLLATE "C"
-$$;
+             coalesce(o.column_name, n.column_name) COLLATE "C";
+END;
 COMMENT ON FUNCTION @extschema@.effaced_manifest_diff(jsonb, jsonb) IS
     'What changed between two manifests of any version: a row per column, and per table (column_name NULL) for its link';
 
@@ -95,6 +101,13 @@ RETURNS TABLE (ordinal int, relation regclass, link text, hops jsonb, role text,
 LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_subject_graph(regclass) IS
     'The tables that reach a subject, in deletion order, and by which joins: a row per link';
+
+CREATE FUNCTION effaced.effaced_subject_graph(subject regclass)
+RETURNS TABLE (ordinal int, relation regclass, link text, hops jsonb, role text,
+               fully_pii_owned boolean, is_subject_table boolean)
+LANGUAGE c STABLE ROWS 20 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_subject_graph(regclass) IS
+    'The same, for functions that must not look it up by name in a schema of others';
 
 CREATE FUNCTION @extschema@.effaced_table_access(relation regclass, subject regclass DEFAULT NULL)
 RETURNS TABLE (ordinal int, relation regclass, link text, hops jsonb, role text,

@@ -189,7 +189,7 @@ EffMapInvalidate(Oid relid)
 		CacheInvalidateRelcacheByRelid(relid);
 	if (OidIsValid(extension))
 	{
-		Oid			own = get_relname_relid(EFF_SENTINEL, EffExtensionSchema());
+		Oid			own = get_relname_relid(EFF_SENTINEL, EffOwnSchema());
 
 		if (OidIsValid(own))
 			CacheInvalidateRelcacheByRelid(own);

@@ -31,11 +31,11 @@ typedef struct ClaimedEntry
 
 static EffOwnStatement enqueue_entries = {
 	"SELECT q.entry_ids::pg_catalog.text[], q.waiting, q.more_subject_ids, q.more_resolvers"
-	" FROM %s.effaced_outbox_enqueue($1, $2, $3, $4, $5::pg_catalog.jsonb[], $6::pg_catalog.jsonb, $7) q"
+	" FROM effaced.effaced_outbox_enqueue($1, $2, $3, $4, $5::pg_catalog.jsonb[], $6::pg_catalog.jsonb, $7) q"
 };
 
 static EffOwnStatement find_left = {
-	"SELECT FROM %s.effaced_outbox o"
+	"SELECT FROM effaced.effaced_outbox o"
 	" WHERE o.subject_id = ANY ($2) AND o.subject = $1"
 	" AND (o.status <> 'succeeded' OR o.operation = 'rectify' AND (o.ref ->> 'value') IS NOT NULL) LIMIT 1"
 };
@@ -361,8 +361,7 @@ take_entry(ClaimedEntry *entry)
 	bool		taken;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT q.entry_id, q.claim_id FROM %s.effaced_outbox_take(NULL, 1, '5 min', true) q",
-							 EffExtensionSchemaSql()), false, 0) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT q.entry_id, q.claim_id FROM effaced.effaced_outbox_take(NULL, 1, '5 min', true) q", false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not claim an entry of the outbox");
 	taken = SPI_processed > 0;
 	if (taken)
@@ -417,10 +416,9 @@ read_entry(ClaimedEntry *entry, int *nargs, Jsonb **args)
 	EffBracket	bracket;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args(psprintf("SELECT CASE o.operation WHEN 'erase' THEN r.erase ELSE r.rectify END, o.ref, o.payload"
-									   " FROM %s.effaced_outbox o JOIN %s.effaced_resolvers r ON r.name = o.resolver"
+	if (SPI_execute_with_args("SELECT CASE o.operation WHEN 'erase' THEN r.erase ELSE r.rectify END, o.ref, o.payload"
+									   " FROM effaced.effaced_outbox o JOIN effaced.effaced_resolvers r ON r.name = o.resolver"
 									   " WHERE o.entry_id = $1 AND o.claim_id = $2 AND o.status = 'in_flight'",
-									   EffExtensionSchemaSql(), EffExtensionSchemaSql()),
 							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read an entry of the outbox");
 	if (SPI_processed > 0)
@@ -449,7 +447,7 @@ report(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls)
 	EffBracket	bracket;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args(psprintf("SELECT %s.%s", EffExtensionSchemaSql(), sql),
+	if (SPI_execute_with_args(psprintf("SELECT effaced.%s", sql),
 							  nargs, types, values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not report on an entry of the outbox");
 	EffSpiEnd(&bracket);

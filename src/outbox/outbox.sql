@@ -1,21 +1,22 @@
 -- Resolvers: the external systems that hold personal data too.
 
 -- A function is kept by its name: a dump has no other, and pg_upgrade takes no regprocedure.
-CREATE TABLE @extschema@.effaced_resolvers (
+CREATE TABLE effaced.effaced_resolvers (
     name           text PRIMARY KEY CHECK (pg_catalog.length(name) BETWEEN 1 AND 255),
     erase          text,
     export         text,
     rectify        text,
     retention_only boolean NOT NULL DEFAULT false
 );
-REVOKE ALL ON @extschema@.effaced_resolvers FROM PUBLIC;
-COMMENT ON TABLE @extschema@.effaced_resolvers IS
+REVOKE ALL ON effaced.effaced_resolvers FROM PUBLIC;
+COMMENT ON TABLE effaced.effaced_resolvers IS
     'Registry of external systems that hold personal data: who erases, exports and rectifies there';
-COMMENT ON COLUMN @extschema@.effaced_resolvers.name IS 'Name; references of this kind go there';
-COMMENT ON COLUMN @extschema@.effaced_resolvers.erase IS 'Function that erases; NULL: a worker outside the server does';
-COMMENT ON COLUMN @extschema@.effaced_resolvers.export IS 'Function that gives export records, or NULL';
-COMMENT ON COLUMN @extschema@.effaced_resolvers.rectify IS 'Function that rectifies; NULL: a worker outside the server does';
-COMMENT ON COLUMN @extschema@.effaced_resolvers.retention_only IS 'The system cannot erase: its data expires';
+COMMENT ON COLUMN effaced.effaced_resolvers.name IS 'Name; references of this kind go there';
+COMMENT ON COLUMN effaced.effaced_resolvers.erase IS 'Function that erases; NULL: a worker outside the server does';
+COMMENT ON COLUMN effaced.effaced_resolvers.export IS 'Function that gives export records, or NULL';
+COMMENT ON COLUMN effaced.effaced_resolvers.rectify IS 'Function that rectifies; NULL: a worker outside the server does';
+COMMENT ON COLUMN effaced.effaced_resolvers.retention_only IS 'The system cannot erase: its data expires';
+SELECT effaced.effaced_publish('effaced_resolvers');
 
 CREATE FUNCTION @extschema@.effaced_register_resolver(
     name text, erase regprocedure DEFAULT NULL, export regprocedure DEFAULT NULL,
@@ -25,7 +26,7 @@ RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_
 DECLARE
     wrong text;
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
+    PERFORM effaced.effaced_refuse_worker();
     IF coalesce(length(effaced_register_resolver.name), 0) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'the name of a resolver must have 1 to 255 characters'
             USING ERRCODE = 'ZE006', HINT = 'SELECT effaced_register_resolver(''stripe'');';
@@ -45,7 +46,7 @@ BEGIN
             USING ERRCODE = 'ZE006', DETAIL = wrong || '.',
                   HINT = 'An erase function takes (jsonb), an export function (jsonb), a rectify function (jsonb, jsonb); each returns jsonb.';
     END IF;
-    INSERT INTO @extschema@.effaced_resolvers
+    INSERT INTO effaced.effaced_resolvers
     VALUES (effaced_register_resolver.name, effaced_register_resolver.erase::text, effaced_register_resolver.export::text,
             effaced_register_resolver.rectify::text, coalesce(effaced_register_resolver.retention_only, false))
     ON CONFLICT (name) DO UPDATE
@@ -56,11 +57,11 @@ $$;
 COMMENT ON FUNCTION @extschema@.effaced_register_resolver(text, regprocedure, regprocedure, regprocedure, boolean) IS
     'Registers an external system, or replaces what is registered under that name; whoever may do that has functions run by the runner';
 
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_resolvers', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_resolvers', '');
 
 -- The outbox: what is still to be done in external systems, and how it ended.
 
-CREATE TABLE @extschema@.effaced_outbox (
+CREATE TABLE effaced.effaced_outbox (
     entry_id        uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
     subject         text NOT NULL,
     subject_id      text NOT NULL,
@@ -88,66 +89,67 @@ CREATE TABLE @extschema@.effaced_outbox (
     CHECK (status <> 'in_flight' OR claim_id IS NOT NULL),
     CHECK (status <> 'scheduled' OR expires_at IS NOT NULL)
 );
-REVOKE ALL ON @extschema@.effaced_outbox FROM PUBLIC;
+REVOKE ALL ON effaced.effaced_outbox FROM PUBLIC;
 -- the order in which entries are claimed
-CREATE INDEX effaced_outbox_due_idx ON @extschema@.effaced_outbox (next_attempt_at, seq)
+CREATE INDEX effaced_outbox_due_idx ON effaced.effaced_outbox (next_attempt_at, seq)
     WHERE status IN ('pending', 'in_flight', 'failed', 'scheduled');
 -- a hash index, since an identifier may be longer than a btree entry
-CREATE INDEX effaced_outbox_subject_id_idx ON @extschema@.effaced_outbox USING hash (subject_id);
-COMMENT ON TABLE @extschema@.effaced_outbox IS
+CREATE INDEX effaced_outbox_subject_id_idx ON effaced.effaced_outbox USING hash (subject_id);
+COMMENT ON TABLE effaced.effaced_outbox IS
     'What erasures and rectifications have still to do in external systems, and how each entry ended';
-COMMENT ON COLUMN @extschema@.effaced_outbox.entry_id IS 'Identifier of the entry';
-COMMENT ON COLUMN @extschema@.effaced_outbox.subject IS 'Kind of subject, as the label of its table names it';
-COMMENT ON COLUMN @extschema@.effaced_outbox.subject_id IS 'Identifier of the subject, canonical';
-COMMENT ON COLUMN @extschema@.effaced_outbox.resolver IS 'External system';
-COMMENT ON COLUMN @extschema@.effaced_outbox.ref IS
+COMMENT ON COLUMN effaced.effaced_outbox.entry_id IS 'Identifier of the entry';
+COMMENT ON COLUMN effaced.effaced_outbox.subject IS 'Kind of subject, as the label of its table names it';
+COMMENT ON COLUMN effaced.effaced_outbox.subject_id IS 'Identifier of the subject, canonical';
+COMMENT ON COLUMN effaced.effaced_outbox.resolver IS 'External system';
+COMMENT ON COLUMN effaced.effaced_outbox.ref IS
     'Who the subject is there: kind, value, extra; value and extra go when an erasure has succeeded';
-COMMENT ON COLUMN @extschema@.effaced_outbox.operation IS 'erase or rectify';
-COMMENT ON COLUMN @extschema@.effaced_outbox.payload IS 'Corrections of a rectification, until the entry has ended';
-COMMENT ON COLUMN @extschema@.effaced_outbox.status IS
+COMMENT ON COLUMN effaced.effaced_outbox.operation IS 'erase or rectify';
+COMMENT ON COLUMN effaced.effaced_outbox.payload IS 'Corrections of a rectification, until the entry has ended';
+COMMENT ON COLUMN effaced.effaced_outbox.status IS
     'pending, in_flight, failed (to be tried again), scheduled (until the data has expired), succeeded or abandoned';
-COMMENT ON COLUMN @extschema@.effaced_outbox.attempts IS 'How often the entry was claimed, counted at the claim';
-COMMENT ON COLUMN @extschema@.effaced_outbox.next_attempt_at IS
+COMMENT ON COLUMN effaced.effaced_outbox.attempts IS 'How often the entry was claimed, counted at the claim';
+COMMENT ON COLUMN effaced.effaced_outbox.next_attempt_at IS
     'Earliest moment of the next claim: when the entry is due, or its lease ends';
-COMMENT ON COLUMN @extschema@.effaced_outbox.last_error IS 'Class of the last error, never a message';
-COMMENT ON COLUMN @extschema@.effaced_outbox.enqueued_at IS 'Start of the transaction that made the entry';
-COMMENT ON COLUMN @extschema@.effaced_outbox.seq IS 'Order of making';
-COMMENT ON COLUMN @extschema@.effaced_outbox.expires_at IS 'When the external system lets the data expire, as it said last';
-COMMENT ON COLUMN @extschema@.effaced_outbox.detail IS 'What the worker noted on success; keep values out of it';
-COMMENT ON COLUMN @extschema@.effaced_outbox.claim_id IS 'The claim that the entry is in flight for';
-COMMENT ON COLUMN @extschema@.effaced_outbox.claimed_by IS 'Sessions that claimed the entry, the last one last';
-COMMENT ON COLUMN @extschema@.effaced_outbox.completes IS
+COMMENT ON COLUMN effaced.effaced_outbox.last_error IS 'Class of the last error, never a message';
+COMMENT ON COLUMN effaced.effaced_outbox.enqueued_at IS 'Start of the transaction that made the entry';
+COMMENT ON COLUMN effaced.effaced_outbox.seq IS 'Order of making';
+COMMENT ON COLUMN effaced.effaced_outbox.expires_at IS 'When the external system lets the data expire, as it said last';
+COMMENT ON COLUMN effaced.effaced_outbox.detail IS 'What the worker noted on success; keep values out of it';
+COMMENT ON COLUMN effaced.effaced_outbox.claim_id IS 'The claim that the entry is in flight for';
+COMMENT ON COLUMN effaced.effaced_outbox.claimed_by IS 'Sessions that claimed the entry, the last one last';
+COMMENT ON COLUMN effaced.effaced_outbox.completes IS
     'The completion of the request as a whole is still to be recorded';
+SELECT effaced.effaced_publish('effaced_outbox');
 
 -- Where the entries may be carried out: not in a copy of the database.
-CREATE TABLE @extschema@.effaced_outbox_home (
+CREATE TABLE effaced.effaced_outbox_home (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     identity text NOT NULL
 );
-REVOKE ALL ON @extschema@.effaced_outbox_home FROM PUBLIC;
-COMMENT ON TABLE @extschema@.effaced_outbox_home IS
+REVOKE ALL ON effaced.effaced_outbox_home FROM PUBLIC;
+COMMENT ON TABLE effaced.effaced_outbox_home IS
     'The server and database that the outbox belongs to, from the first entry on';
-COMMENT ON COLUMN @extschema@.effaced_outbox_home.only_row IS 'Keeps the table at one row';
-COMMENT ON COLUMN @extschema@.effaced_outbox_home.identity IS 'System identifier of the server, OID of the database';
+COMMENT ON COLUMN effaced.effaced_outbox_home.only_row IS 'Keeps the table at one row';
+COMMENT ON COLUMN effaced.effaced_outbox_home.identity IS 'System identifier of the server, OID of the database';
 
-CREATE FUNCTION @extschema@.effaced_outbox_here() RETURNS text
+CREATE FUNCTION effaced.effaced_outbox_here() RETURNS text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_outbox_here() IS
+COMMENT ON FUNCTION effaced.effaced_outbox_here() IS
     'Identity of this server and database, as effaced_outbox_home keeps it';
 
-CREATE FUNCTION @extschema@.effaced_outbox_session() RETURNS text
+CREATE FUNCTION effaced.effaced_outbox_session() RETURNS text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_outbox_session() IS
+COMMENT ON FUNCTION effaced.effaced_outbox_session() IS
     'Identity of this session, as effaced_outbox.claimed_by keeps it';
 
-CREATE FUNCTION @extschema@.effaced_outbox_retry_at(attempts int) RETURNS timestamptz
+CREATE FUNCTION effaced.effaced_outbox_retry_at(attempts int) RETURNS timestamptz
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_outbox_retry_at(int) IS
+COMMENT ON FUNCTION effaced.effaced_outbox_retry_at(int) IS
     'When an entry that failed now is due again, by the settings effaced.outbox_*; NULL after the last attempt';
 
 CREATE FUNCTION @extschema@.effaced_outbox_adopt() RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO @extschema@.effaced_outbox_home (identity) VALUES (@extschema@.effaced_outbox_here())
+    INSERT INTO effaced.effaced_outbox_home (identity) VALUES (effaced.effaced_outbox_here())
     ON CONFLICT (only_row) DO UPDATE SET identity = excluded.identity;
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_adopt() IS
@@ -155,69 +157,69 @@ COMMENT ON FUNCTION @extschema@.effaced_outbox_adopt() IS
 
 -- Record the end of requests, where these entries were the last ones: no entry of
 -- the operation is left for their subjects.
-CREATE FUNCTION @extschema@.effaced_outbox_settle(entry_ids uuid[]) RETURNS void
+CREATE FUNCTION effaced.effaced_outbox_settle(entry_ids uuid[]) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH request AS (
         SELECT DISTINCT o.subject, o.subject_id, o.operation
-          FROM @extschema@.effaced_outbox o
+          FROM effaced.effaced_outbox o
          WHERE o.entry_id = ANY (entry_ids)
     ), completed AS (
-        UPDATE @extschema@.effaced_outbox o SET completes = false
+        UPDATE effaced.effaced_outbox o SET completes = false
           FROM request r
          WHERE o.subject_id = r.subject_id AND o.subject = r.subject AND o.operation = r.operation AND o.completes
-           AND NOT EXISTS (SELECT FROM @extschema@.effaced_outbox e
+           AND NOT EXISTS (SELECT FROM effaced.effaced_outbox e
                             WHERE e.subject_id = r.subject_id AND e.subject = r.subject AND e.operation = r.operation
                               AND e.status <> 'succeeded' AND (e.operation = 'erase' OR e.status <> 'abandoned'))
         RETURNING o.subject, o.subject_id, o.operation
     )
-    INSERT INTO @extschema@.effaced_audit_events (event_type, subject, subject_ref)
+    INSERT INTO effaced.effaced_audit_events (event_type, subject, subject_ref)
     SELECT DISTINCT CASE c.operation WHEN 'erase' THEN 'erasure_completed' ELSE 'rectification_completed' END,
            c.subject, c.subject_id
       FROM completed c;
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_outbox_settle(uuid[]) IS
+COMMENT ON FUNCTION effaced.effaced_outbox_settle(uuid[]) IS
     'Records erasure_completed or rectification_completed where nothing is left to do for the subjects of these entries';
 
 -- Write down for each entry what became of it; the payload names the system and the entry.
-CREATE FUNCTION @extschema@.effaced_outbox_record(entry_ids uuid[], event text, payload jsonb DEFAULT '{}') RETURNS void
+CREATE FUNCTION effaced.effaced_outbox_record(entry_ids uuid[], event text, payload jsonb DEFAULT '{}') RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO @extschema@.effaced_audit_events (event_type, subject, subject_ref, payload)
+    INSERT INTO effaced.effaced_audit_events (event_type, subject, subject_ref, payload)
     SELECT CASE o.operation WHEN 'erase' THEN 'erasure_' ELSE 'rectification_' END || event, o.subject, o.subject_id,
            jsonb_build_object('target', o.resolver, 'entry_id', o.entry_id, 'attempts', o.attempts)
            || effaced_outbox_record.payload
-      FROM @extschema@.effaced_outbox o
+      FROM effaced.effaced_outbox o
      WHERE o.entry_id = ANY (entry_ids)
      ORDER BY o.seq;
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_outbox_record(uuid[], text, jsonb) IS
+COMMENT ON FUNCTION effaced.effaced_outbox_record(uuid[], text, jsonb) IS
     'Appends an event of the operation of each entry to the trail';
 
 -- A rectification of which one entry is abandoned cannot complete any more: its
 -- values are gone. An erasure waits for effaced_outbox_requeue().
-CREATE FUNCTION @extschema@.effaced_outbox_abandon(entry_ids uuid[], error_class text) RETURNS void
+CREATE FUNCTION effaced.effaced_outbox_abandon(entry_ids uuid[], error_class text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
-    UPDATE @extschema@.effaced_outbox
+    UPDATE effaced.effaced_outbox
        SET status = 'abandoned', last_error = effaced_outbox_abandon.error_class, payload = NULL
      WHERE entry_id = ANY (effaced_outbox_abandon.entry_ids);
-    PERFORM @extschema@.effaced_outbox_record(effaced_outbox_abandon.entry_ids, 'step_failed',
+    PERFORM effaced.effaced_outbox_record(effaced_outbox_abandon.entry_ids, 'step_failed',
         jsonb_build_object('error_class', effaced_outbox_abandon.error_class, 'abandoned', true));
-    UPDATE @extschema@.effaced_outbox o SET completes = false
-      FROM @extschema@.effaced_outbox e
+    UPDATE effaced.effaced_outbox o SET completes = false
+      FROM effaced.effaced_outbox e
      WHERE e.entry_id = ANY (effaced_outbox_abandon.entry_ids) AND e.operation = 'rectify'
        AND o.subject_id = e.subject_id AND o.subject = e.subject AND o.operation = 'rectify'
        AND o.enqueued_at = e.enqueued_at AND o.completes;
-    PERFORM @extschema@.effaced_outbox_settle(effaced_outbox_abandon.entry_ids);
+    PERFORM effaced.effaced_outbox_settle(effaced_outbox_abandon.entry_ids);
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_outbox_abandon(uuid[], text) IS
+COMMENT ON FUNCTION effaced.effaced_outbox_abandon(uuid[], text) IS
     'Ends entries that are not tried again, records it, and drops the corrected values';
 
 -- Called by requests, in their transaction. entry_ids are in the order of the arrays,
 -- then come those that more_subject_ids and more_resolvers tell of. whole are the subjects for whom the operation was carried out in all tables;
 -- waiting are the places of those of whom an entry is left, be it of an earlier request.
-CREATE FUNCTION @extschema@.effaced_outbox_enqueue(
+CREATE FUNCTION effaced.effaced_outbox_enqueue(
     operation text, subject text, subject_ids text[], resolvers text[], refs jsonb[], payload jsonb, whole text[],
     OUT entry_ids uuid[], OUT more_subject_ids text[], OUT more_resolvers text[], OUT waiting int[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -229,18 +231,18 @@ BEGIN
     -- Who is erased is not corrected any more: a correction that comes late would write the data anew.
     IF effaced_outbox_enqueue.operation = 'erase' AND effaced_outbox_enqueue.whole IS NOT NULL THEN
         superseded := ARRAY(
-            SELECT o.entry_id FROM @extschema@.effaced_outbox o
+            SELECT o.entry_id FROM effaced.effaced_outbox o
              WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
                AND o.operation = 'rectify' AND o.status IN ('pending', 'in_flight', 'failed', 'scheduled')
              ORDER BY o.entry_id FOR UPDATE);
         IF superseded <> '{}' THEN
-            PERFORM @extschema@.effaced_outbox_abandon(superseded, 'erased');
+            PERFORM effaced.effaced_outbox_abandon(superseded, 'erased');
         END IF;
         -- A system that a correction never reached still knows the subject as it was known then.
         SELECT array_agg(n.subject_id ORDER BY n.seq), array_agg(n.resolver ORDER BY n.seq), array_agg(n.ref ORDER BY n.seq)
           INTO effaced_outbox_enqueue.more_subject_ids, effaced_outbox_enqueue.more_resolvers, more_refs
           FROM (SELECT DISTINCT ON (o.subject_id, o.resolver, o.ref -> 'value') o.subject_id, o.resolver, o.ref, o.seq
-                  FROM @extschema@.effaced_outbox o
+                  FROM effaced.effaced_outbox o
                  WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
                    AND o.operation = 'rectify' AND o.status = 'abandoned' AND o.ref ->> 'value' IS NOT NULL
                    AND NOT EXISTS (SELECT FROM ROWS FROM (unnest(effaced_outbox_enqueue.subject_ids),
@@ -252,23 +254,23 @@ BEGIN
         effaced_outbox_enqueue.resolvers := effaced_outbox_enqueue.resolvers || effaced_outbox_enqueue.more_resolvers;
         effaced_outbox_enqueue.refs := effaced_outbox_enqueue.refs || more_refs;
         -- Corrections that have ended need not be known by whom any more.
-        UPDATE @extschema@.effaced_outbox o
+        UPDATE effaced.effaced_outbox o
            SET ref = jsonb_build_object('kind', o.ref -> 'kind', 'value', NULL, 'extra', NULL)
          WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
            AND o.operation = 'rectify' AND (o.ref ->> 'value' IS NOT NULL OR o.ref ->> 'extra' IS NOT NULL);
     END IF;
 
     IF effaced_outbox_enqueue.subject_ids <> '{}' THEN
-        INSERT INTO @extschema@.effaced_outbox_home (identity)
-        SELECT @extschema@.effaced_outbox_here()
-         WHERE NOT EXISTS (SELECT FROM @extschema@.effaced_outbox_home)
+        INSERT INTO effaced.effaced_outbox_home (identity)
+        SELECT effaced.effaced_outbox_here()
+         WHERE NOT EXISTS (SELECT FROM effaced.effaced_outbox_home)
         ON CONFLICT DO NOTHING;
         WITH added AS (
-            INSERT INTO @extschema@.effaced_outbox (subject, subject_id, resolver, ref, operation, payload, next_attempt_at, completes)
+            INSERT INTO effaced.effaced_outbox (subject, subject_id, resolver, ref, operation, payload, next_attempt_at, completes)
             SELECT effaced_outbox_enqueue.subject, n.subject_id, n.resolver, n.ref, effaced_outbox_enqueue.operation,
                    effaced_outbox_enqueue.payload,
                    -- not while a worker is still at a correction
-                   greatest(now(), (SELECT max(o.next_attempt_at) FROM @extschema@.effaced_outbox o
+                   greatest(now(), (SELECT max(o.next_attempt_at) FROM effaced.effaced_outbox o
                                      WHERE o.entry_id = ANY (superseded) AND o.claim_id IS NOT NULL
                                        AND o.subject_id = n.subject_id AND o.resolver = n.resolver)),
                    effaced_outbox_enqueue.whole IS NOT NULL
@@ -284,13 +286,13 @@ BEGIN
     -- Locked, so that an entry that is just ending is not taken for one that is left.
     IF effaced_outbox_enqueue.whole IS NOT NULL THEN
         WITH left_over AS MATERIALIZED (
-            SELECT o.entry_id, o.subject_id FROM @extschema@.effaced_outbox o
+            SELECT o.entry_id, o.subject_id FROM effaced.effaced_outbox o
              WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
                AND o.operation = effaced_outbox_enqueue.operation
                AND o.status <> 'succeeded' AND (o.operation = 'erase' OR o.status <> 'abandoned')
              ORDER BY o.entry_id FOR UPDATE
         ), completing AS (
-            UPDATE @extschema@.effaced_outbox o SET completes = true
+            UPDATE effaced.effaced_outbox o SET completes = true
               FROM left_over l WHERE o.entry_id = l.entry_id AND NOT o.completes)
         SELECT array_agg(DISTINCT w.place::int) INTO effaced_outbox_enqueue.waiting
           FROM unnest(effaced_outbox_enqueue.whole) WITH ORDINALITY AS w (subject_id, place)
@@ -298,20 +300,20 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_outbox_enqueue(text, text, text[], text[], jsonb[], jsonb, text[]) IS
+COMMENT ON FUNCTION effaced.effaced_outbox_enqueue(text, text, text[], text[], jsonb[], jsonb, text[]) IS
     'Makes the entries of a request, in its transaction';
 
 -- in_server: only entries that a function is registered for
-CREATE FUNCTION @extschema@.effaced_outbox_take(resolver text, max_entries int, lease interval, in_server boolean)
-RETURNS SETOF @extschema@.effaced_outbox
+CREATE FUNCTION effaced.effaced_outbox_take(resolver text, max_entries int, lease interval, in_server boolean)
+RETURNS SETOF effaced.effaced_outbox
 LANGUAGE plpgsql ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     moment  timestamptz := clock_timestamp();
     lost    uuid[];
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
-    IF EXISTS (SELECT FROM @extschema@.effaced_outbox_home h WHERE h.identity <> @extschema@.effaced_outbox_here()) THEN
+    PERFORM effaced.effaced_refuse_worker();
+    IF EXISTS (SELECT FROM effaced.effaced_outbox_home h WHERE h.identity <> effaced.effaced_outbox_here()) THEN
         RAISE EXCEPTION 'this database is a copy: its outbox belongs to another server or database'
             USING ERRCODE = 'ZE005',
                   DETAIL = 'Carrying out the entries here would erase people in live systems.',
@@ -326,35 +328,35 @@ BEGIN
             USING ERRCODE = 'ZE006', HINT = 'SELECT * FROM effaced_outbox_claim(lease => ''5 min'');';
     END IF;
     IF effaced_outbox_take.resolver IS NOT NULL
-       AND NOT EXISTS (SELECT FROM @extschema@.effaced_resolvers r WHERE r.name = effaced_outbox_take.resolver) THEN
+       AND NOT EXISTS (SELECT FROM effaced.effaced_resolvers r WHERE r.name = effaced_outbox_take.resolver) THEN
         RAISE EXCEPTION 'no resolver is registered under that name'
             USING ERRCODE = 'ZE006', HINT = 'SELECT name FROM effaced_resolvers;';
     END IF;
 
     -- Whoever had the last attempt at these has not come back.
     lost := ARRAY(
-        SELECT o.entry_id FROM @extschema@.effaced_outbox o
+        SELECT o.entry_id FROM effaced.effaced_outbox o
          WHERE o.status = 'in_flight' AND o.next_attempt_at <= moment
            AND (effaced_outbox_take.resolver IS NULL OR o.resolver = effaced_outbox_take.resolver)
-           AND @extschema@.effaced_outbox_retry_at(o.attempts) IS NULL
+           AND effaced.effaced_outbox_retry_at(o.attempts) IS NULL
          ORDER BY o.entry_id FOR UPDATE SKIP LOCKED);
     IF lost <> '{}' THEN
-        PERFORM @extschema@.effaced_outbox_abandon(lost, 'lease_expired');
+        PERFORM effaced.effaced_outbox_abandon(lost, 'lease_expired');
     END IF;
 
     RETURN QUERY
     WITH due AS MATERIALIZED (
         SELECT o.entry_id, o.next_attempt_at, o.seq
-          FROM @extschema@.effaced_outbox o
+          FROM effaced.effaced_outbox o
          WHERE o.status IN ('pending', 'in_flight', 'failed', 'scheduled') AND o.next_attempt_at <= moment
            AND (effaced_outbox_take.resolver IS NULL OR o.resolver = effaced_outbox_take.resolver)
            AND (NOT effaced_outbox_take.in_server
-                OR EXISTS (SELECT FROM @extschema@.effaced_resolvers r
+                OR EXISTS (SELECT FROM effaced.effaced_resolvers r
                             WHERE r.name = o.resolver
                               AND CASE o.operation WHEN 'erase' THEN r.erase ELSE r.rectify END IS NOT NULL))
            -- corrections of the same reference in their order: an old value must not come last
            AND (o.operation = 'erase'
-                OR NOT EXISTS (SELECT FROM @extschema@.effaced_outbox e
+                OR NOT EXISTS (SELECT FROM effaced.effaced_outbox e
                                 WHERE e.subject_id = o.subject_id AND e.subject = o.subject AND e.resolver = o.resolver
                                   AND e.operation = 'rectify' AND e.ref = o.ref AND e.seq < o.seq
                                   AND e.status IN ('pending', 'in_flight', 'failed', 'scheduled')))
@@ -362,9 +364,9 @@ BEGIN
          LIMIT effaced_outbox_take.max_entries
            FOR UPDATE OF o SKIP LOCKED
     ), claimed AS (
-        UPDATE @extschema@.effaced_outbox o
+        UPDATE effaced.effaced_outbox o
            SET status = 'in_flight', attempts = o.attempts + 1, next_attempt_at = moment + effaced_outbox_take.lease,
-               claim_id = gen_random_uuid(), claimed_by = o.claimed_by || @extschema@.effaced_outbox_session()
+               claim_id = gen_random_uuid(), claimed_by = o.claimed_by || effaced.effaced_outbox_session()
           FROM due d
          WHERE o.entry_id = d.entry_id
         RETURNING o.*)
@@ -372,7 +374,7 @@ BEGIN
      ORDER BY d.next_attempt_at, d.seq;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_outbox_take(text, int, interval, boolean) IS
+COMMENT ON FUNCTION effaced.effaced_outbox_take(text, int, interval, boolean) IS
     'Claims entries that are due, all of them or those that functions in the server carry out';
 
 CREATE FUNCTION @extschema@.effaced_outbox_claim(resolver text DEFAULT NULL, max_entries int DEFAULT 10,
@@ -380,7 +382,7 @@ CREATE FUNCTION @extschema@.effaced_outbox_claim(resolver text DEFAULT NULL, max
 RETURNS SETOF @extschema@.effaced_outbox
 LANGUAGE plpgsql ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN QUERY SELECT * FROM @extschema@.effaced_outbox_take($1, $2, $3, false);
+    RETURN QUERY SELECT * FROM effaced.effaced_outbox_take($1, $2, $3, false);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_claim(text, int, interval) IS
@@ -389,22 +391,22 @@ COMMENT ON FUNCTION @extschema@.effaced_outbox_claim(text, int, interval) IS
 -- The entry, if this claim may report on it; otherwise NULL, and a NOTICE that says why.
 -- Entries of the subject that have not succeeded are locked in the order of their
 -- identifiers, so that of two last ones the second sees the first.
-CREATE FUNCTION @extschema@.effaced_outbox_held(entry_id uuid, claim_id uuid) RETURNS @extschema@.effaced_outbox
+CREATE FUNCTION effaced.effaced_outbox_held(entry_id uuid, claim_id uuid) RETURNS effaced.effaced_outbox
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    entry   @extschema@.effaced_outbox;
-    session text := @extschema@.effaced_outbox_session();
+    entry   effaced.effaced_outbox;
+    session text := effaced.effaced_outbox_session();
     why     text;
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
-    SELECT * INTO entry FROM @extschema@.effaced_outbox o WHERE o.entry_id = effaced_outbox_held.entry_id;
+    PERFORM effaced.effaced_refuse_worker();
+    SELECT * INTO entry FROM effaced.effaced_outbox o WHERE o.entry_id = effaced_outbox_held.entry_id;
     IF FOUND THEN
-        PERFORM FROM @extschema@.effaced_outbox o
+        PERFORM FROM effaced.effaced_outbox o
           WHERE o.subject_id = entry.subject_id AND o.subject = entry.subject AND o.operation = entry.operation
             AND (o.status <> 'succeeded' OR o.entry_id = entry.entry_id)
           ORDER BY o.entry_id FOR UPDATE;
-        SELECT * INTO entry FROM @extschema@.effaced_outbox o WHERE o.entry_id = effaced_outbox_held.entry_id;
+        SELECT * INTO entry FROM effaced.effaced_outbox o WHERE o.entry_id = effaced_outbox_held.entry_id;
     END IF;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no outbox entry with this entry_id'
@@ -423,20 +425,20 @@ BEGIN
     RETURN entry;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_outbox_held(uuid, uuid) IS
+COMMENT ON FUNCTION effaced.effaced_outbox_held(uuid, uuid) IS
     'Locks an entry for a report on it; NULL where the reporter does not hold it';
 
-CREATE FUNCTION @extschema@.effaced_outbox_succeed(entry_id uuid, already_absent boolean DEFAULT false,
+CREATE FUNCTION effaced.effaced_outbox_succeed(entry_id uuid, already_absent boolean DEFAULT false,
                                                    detail text DEFAULT NULL, claim_id uuid DEFAULT NULL)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    entry @extschema@.effaced_outbox := @extschema@.effaced_outbox_held($1, $4);
+    entry effaced.effaced_outbox := effaced.effaced_outbox_held($1, $4);
 BEGIN
     IF entry.entry_id IS NULL THEN
         RETURN false;
     END IF;
-    UPDATE @extschema@.effaced_outbox
+    UPDATE effaced.effaced_outbox
        SET status = 'succeeded', last_error = NULL, claim_id = NULL, payload = NULL,
            detail = effaced_outbox_succeed.detail,
            ref = CASE WHEN entry.operation = 'erase'
@@ -444,25 +446,35 @@ BEGIN
                       ELSE ref END
      WHERE entry_id = entry.entry_id;
     IF entry.expires_at IS NOT NULL THEN
-        PERFORM @extschema@.effaced_outbox_record(ARRAY[entry.entry_id], 'verified',
+        PERFORM effaced.effaced_outbox_record(ARRAY[entry.entry_id], 'verified',
             jsonb_build_object('expires_at', entry.expires_at));
     END IF;
-    PERFORM @extschema@.effaced_outbox_record(ARRAY[entry.entry_id], 'step_succeeded',
+    PERFORM effaced.effaced_outbox_record(ARRAY[entry.entry_id], 'step_succeeded',
         jsonb_build_object(CASE entry.operation WHEN 'erase' THEN 'already_absent' ELSE 'already_consistent' END,
                            coalesce(effaced_outbox_succeed.already_absent, false)));
-    PERFORM @extschema@.effaced_outbox_settle(ARRAY[entry.entry_id]);
+    PERFORM effaced.effaced_outbox_settle(ARRAY[entry.entry_id]);
     RETURN true;
 END
 $$;
+COMMENT ON FUNCTION effaced.effaced_outbox_succeed(uuid, boolean, text, uuid) IS
+    'What the function of that name in the schema of the extension does';
+
+CREATE FUNCTION @extschema@.effaced_outbox_succeed(entry_id uuid, already_absent boolean DEFAULT false,
+                                                   detail text DEFAULT NULL, claim_id uuid DEFAULT NULL)
+RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT effaced.effaced_outbox_succeed(entry_id, already_absent, detail, claim_id);
+END;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_succeed(uuid, boolean, text, uuid) IS
     'Reports that a claimed entry is done; false, with a NOTICE, where the caller does not hold it any more';
 
-CREATE FUNCTION @extschema@.effaced_outbox_fail(entry_id uuid, error_class text, retryable boolean DEFAULT true,
+CREATE FUNCTION effaced.effaced_outbox_fail(entry_id uuid, error_class text, retryable boolean DEFAULT true,
                                                 claim_id uuid DEFAULT NULL)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    entry    @extschema@.effaced_outbox := @extschema@.effaced_outbox_held($1, $4);
+    entry    effaced.effaced_outbox := effaced.effaced_outbox_held($1, $4);
     retry_at timestamptz;
     class    text := effaced_outbox_fail.error_class;
 BEGIN
@@ -476,35 +488,45 @@ BEGIN
         class := 'unclassified';
     END IF;
     retry_at := CASE WHEN coalesce(effaced_outbox_fail.retryable, true)
-                     THEN @extschema@.effaced_outbox_retry_at(entry.attempts) END;
+                     THEN effaced.effaced_outbox_retry_at(entry.attempts) END;
     IF retry_at IS NULL THEN
-        UPDATE @extschema@.effaced_outbox SET claim_id = NULL, status = 'failed' WHERE entry_id = entry.entry_id;
-        PERFORM @extschema@.effaced_outbox_abandon(ARRAY[entry.entry_id], class);
+        UPDATE effaced.effaced_outbox SET claim_id = NULL, status = 'failed' WHERE entry_id = entry.entry_id;
+        PERFORM effaced.effaced_outbox_abandon(ARRAY[entry.entry_id], class);
         RETURN true;
     END IF;
-    UPDATE @extschema@.effaced_outbox
+    UPDATE effaced.effaced_outbox
        SET status = 'failed', claim_id = NULL, next_attempt_at = retry_at, last_error = class
      WHERE entry_id = entry.entry_id;
-    PERFORM @extschema@.effaced_outbox_record(ARRAY[entry.entry_id], 'step_failed',
+    PERFORM effaced.effaced_outbox_record(ARRAY[entry.entry_id], 'step_failed',
         jsonb_build_object('error_class', class, 'abandoned', false));
     RETURN true;
 END
 $$;
+COMMENT ON FUNCTION effaced.effaced_outbox_fail(uuid, text, boolean, uuid) IS
+    'What the function of that name in the schema of the extension does';
+
+CREATE FUNCTION @extschema@.effaced_outbox_fail(entry_id uuid, error_class text, retryable boolean DEFAULT true,
+                                                claim_id uuid DEFAULT NULL)
+RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT effaced.effaced_outbox_fail(entry_id, error_class, retryable, claim_id);
+END;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_fail(uuid, text, boolean, uuid) IS
     'Reports that a claimed entry failed: tried again later, or abandoned; false, with a NOTICE, where the caller does not hold it any more';
 
-CREATE FUNCTION @extschema@.effaced_outbox_schedule(entry_id uuid, expires_at timestamptz, claim_id uuid DEFAULT NULL)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION effaced.effaced_outbox_schedule(entry_id uuid, expires_at timestamptz, claim_id uuid DEFAULT NULL)
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    entry  @extschema@.effaced_outbox;
+    entry  effaced.effaced_outbox;
     passed boolean := effaced_outbox_schedule.expires_at <= clock_timestamp();
 BEGIN
     IF effaced_outbox_schedule.expires_at IS NULL OR NOT isfinite(effaced_outbox_schedule.expires_at) THEN
         RAISE EXCEPTION 'expires_at must be a moment'
             USING ERRCODE = 'ZE006', HINT = 'Where the data never expires, report the entry with effaced_outbox_fail().';
     END IF;
-    entry := @extschema@.effaced_outbox_held($1, $3);
+    entry := effaced.effaced_outbox_held($1, $3);
     IF entry.entry_id IS NULL THEN
         RETURN false;
     END IF;
@@ -513,19 +535,28 @@ BEGIN
             USING ERRCODE = 'ZE006', HINT = 'Report the entry with effaced_outbox_succeed() or effaced_outbox_fail().';
     END IF;
     -- A moment that has passed is one more attempt, so that also this comes to an end.
-    IF passed AND @extschema@.effaced_outbox_retry_at(entry.attempts) IS NULL THEN
-        RETURN @extschema@.effaced_outbox_fail(entry.entry_id, 'not_expired', false, entry.claim_id);
+    IF passed AND effaced.effaced_outbox_retry_at(entry.attempts) IS NULL THEN
+        RETURN effaced.effaced_outbox_fail(entry.entry_id, 'not_expired', false, entry.claim_id);
     END IF;
-    UPDATE @extschema@.effaced_outbox
+    UPDATE effaced.effaced_outbox
        SET status = 'scheduled', claim_id = NULL, last_error = NULL,
            expires_at = effaced_outbox_schedule.expires_at, next_attempt_at = effaced_outbox_schedule.expires_at,
            attempts = CASE WHEN passed THEN attempts ELSE 0 END
      WHERE entry_id = entry.entry_id;
-    PERFORM @extschema@.effaced_outbox_record(ARRAY[entry.entry_id], 'expiry_scheduled',
+    PERFORM effaced.effaced_outbox_record(ARRAY[entry.entry_id], 'expiry_scheduled',
         jsonb_build_object('expires_at', effaced_outbox_schedule.expires_at));
     RETURN true;
 END
 $$;
+COMMENT ON FUNCTION effaced.effaced_outbox_schedule(uuid, timestamptz, uuid) IS
+    'What the function of that name in the schema of the extension does';
+
+CREATE FUNCTION @extschema@.effaced_outbox_schedule(entry_id uuid, expires_at timestamptz, claim_id uuid DEFAULT NULL)
+RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT effaced.effaced_outbox_schedule(entry_id, expires_at, claim_id);
+END;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_schedule(uuid, timestamptz, uuid) IS
     'Parks a claimed erase entry until the external system has let the data expire; then it is claimed again, to be verified';
 
@@ -535,26 +566,26 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     requeued uuid[];
 BEGIN
-    PERFORM @extschema@.effaced_refuse_worker();
-    IF EXISTS (SELECT FROM @extschema@.effaced_outbox o
+    PERFORM effaced.effaced_refuse_worker();
+    IF EXISTS (SELECT FROM effaced.effaced_outbox o
                 WHERE o.entry_id = ANY (effaced_outbox_requeue.entry_ids) AND o.operation = 'rectify') THEN
         RAISE EXCEPTION 'rectify entries cannot be requeued'
             USING ERRCODE = 'ZE006', DETAIL = 'The corrected values of an entry are gone when it has ended.',
                   HINT = 'Rectify the subject again: SELECT effaced_rectify(...);';
     END IF;
     requeued := ARRAY(
-        SELECT o.entry_id FROM @extschema@.effaced_outbox o
+        SELECT o.entry_id FROM effaced.effaced_outbox o
          WHERE o.entry_id = ANY (effaced_outbox_requeue.entry_ids) AND o.status = 'abandoned'
          ORDER BY o.entry_id FOR UPDATE);
     IF requeued = '{}' THEN
         RETURN;
     END IF;
-    UPDATE @extschema@.effaced_outbox
+    UPDATE effaced.effaced_outbox
        SET status = 'pending', attempts = 0, last_error = NULL, claim_id = NULL, next_attempt_at = clock_timestamp()
      WHERE entry_id = ANY (requeued);
-    PERFORM @extschema@.effaced_outbox_record(requeued, 'requeued');
+    PERFORM effaced.effaced_outbox_record(requeued, 'requeued');
     PERFORM pg_notify('effaced_outbox', '');
-    RETURN QUERY SELECT * FROM @extschema@.effaced_outbox o WHERE o.entry_id = ANY (requeued) ORDER BY o.seq;
+    RETURN QUERY SELECT * FROM effaced.effaced_outbox o WHERE o.entry_id = ANY (requeued) ORDER BY o.seq;
 END
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_requeue(uuid[]) IS
@@ -562,20 +593,20 @@ COMMENT ON FUNCTION @extschema@.effaced_outbox_requeue(uuid[]) IS
 
 CREATE FUNCTION @extschema@.effaced_outbox_abandoned() RETURNS SETOF @extschema@.effaced_outbox
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM @extschema@.effaced_outbox o WHERE o.status = 'abandoned' ORDER BY o.seq;
+    SELECT * FROM effaced.effaced_outbox o WHERE o.status = 'abandoned' ORDER BY o.seq;
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_abandoned() IS
     'Entries that are not tried again, for somebody to look after';
 
 CREATE FUNCTION @extschema@.effaced_outbox_status_counts() RETURNS TABLE (status text, entries bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT o.status, count(*) FROM @extschema@.effaced_outbox o GROUP BY o.status ORDER BY o.status;
+    SELECT o.status, count(*) FROM effaced.effaced_outbox o GROUP BY o.status ORDER BY o.status;
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_status_counts() IS
     'Number of entries in each status';
 
 -- What a resolver's function answered, as a report.
-CREATE FUNCTION @extschema@.effaced_outbox_answer(entry_id uuid, claim_id uuid, answer jsonb) RETURNS boolean
+CREATE FUNCTION effaced.effaced_outbox_answer(entry_id uuid, claim_id uuid, answer jsonb) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
 #variable_conflict use_column
 DECLARE
@@ -587,7 +618,7 @@ DECLARE
     class      text;
 BEGIN
     SELECT o.operation = 'erase', r.retention_only INTO erasing, waits
-      FROM @extschema@.effaced_outbox o LEFT JOIN @extschema@.effaced_resolvers r ON r.name = o.resolver
+      FROM effaced.effaced_outbox o LEFT JOIN effaced.effaced_resolvers r ON r.name = o.resolver
      WHERE o.entry_id = effaced_outbox_answer.entry_id;
     already := answer -> CASE WHEN erasing THEN 'already_absent' ELSE 'already_consistent' END;
     IF jsonb_typeof(answer) IS DISTINCT FROM 'object' OR coalesce(jsonb_typeof(already), 'boolean') <> 'boolean' THEN
@@ -605,13 +636,13 @@ BEGIN
         END IF;
     END IF;
     RETURN CASE
-        WHEN class IS NOT NULL THEN @extschema@.effaced_outbox_fail($1, class, true, $2)
-        WHEN expires_at IS NOT NULL THEN @extschema@.effaced_outbox_schedule($1, expires_at, $2)
-        ELSE @extschema@.effaced_outbox_succeed($1, coalesce(already = 'true', false), NULL, $2)
+        WHEN class IS NOT NULL THEN effaced.effaced_outbox_fail($1, class, true, $2)
+        WHEN expires_at IS NOT NULL THEN effaced.effaced_outbox_schedule($1, expires_at, $2)
+        ELSE effaced.effaced_outbox_succeed($1, coalesce(already = 'true', false), NULL, $2)
     END;
 END
 $$;
-COMMENT ON FUNCTION @extschema@.effaced_outbox_answer(uuid, uuid, jsonb) IS
+COMMENT ON FUNCTION effaced.effaced_outbox_answer(uuid, uuid, jsonb) IS
     'Reports on an entry what the function of its resolver answered';
 
 CREATE PROCEDURE @extschema@.effaced_run_outbox(max_entries int DEFAULT 100)
@@ -619,6 +650,6 @@ LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON PROCEDURE @extschema@.effaced_run_outbox(int) IS
     'Carries out entries that are due and that functions of resolvers are registered for, each in a transaction of its own';
 
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_outbox', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_outbox_seq_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.effaced_outbox_home', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_outbox', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_outbox_seq_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_outbox_home', '');

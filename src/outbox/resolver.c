@@ -13,7 +13,7 @@
 #include "utils/lsyscache.h"
 
 static EffOwnStatement read_resolvers = {
-	"SELECT name, export FROM %s.effaced_resolvers ORDER BY name"
+	"SELECT name, export FROM effaced.effaced_resolvers ORDER BY name"
 };
 
 /*

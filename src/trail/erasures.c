@@ -12,7 +12,7 @@
 
 static EffOwnStatement find_erasures = {
 	"SELECT e.subject_ref, pg_catalog.bool_or((e.payload ->> 'subject_found')::boolean)"
-	" FROM %s.effaced_audit_events e"
+	" FROM effaced.effaced_audit_events e"
 	" WHERE e.subject_ref = ANY ($2) AND e.subject = $1"
 	" AND e.event_type = 'erasure_local_completed' AND NOT e.payload ? 'tables'"
 	" GROUP BY e.subject_ref"

@@ -45,16 +45,13 @@ EffSecretInit(void)
 const char *
 EffSecret(void)
 {
-	const char *schema;
 	EffBracket	bracket;
 
 	if (secret != NULL)
 		return secret;
-	schema = EffExtensionSchemaSql();
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false,
-					1) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT secret FROM effaced.effaced_secret", false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the secret");
 	if (SPI_processed == 0)
 	{
@@ -70,11 +67,9 @@ EffSecret(void)
 		for (int i = 0; i < SECRET_BYTES; i++)
 			snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
 		value = CStringGetTextDatum(digits);
-		if (SPI_execute_with_args(psprintf("INSERT INTO %s.effaced_secret (secret) VALUES ($1) ON "
-										   "CONFLICT DO NOTHING", schema),
+		if (SPI_execute_with_args("INSERT INTO effaced.effaced_secret (secret) VALUES ($1) ON CONFLICT DO NOTHING",
 								  1, &type, &value, NULL, false, 0) != SPI_OK_INSERT ||
-			SPI_execute(psprintf("SELECT secret FROM %s.effaced_secret", schema), false,
-						1) != SPI_OK_SELECT ||
+			SPI_execute("SELECT secret FROM effaced.effaced_secret", false, 1) != SPI_OK_SELECT ||
 			SPI_processed != 1)
 			elog(ERROR, "could not make the secret");
 	}

@@ -20,6 +20,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -34,7 +35,7 @@
 
 PG_FUNCTION_INFO_V1(effaced_is_event_type);
 
-/* The words of section 5 of the contract; those of every erasure first */
+/* The words that the trail has for what happens; those of every erasure first */
 static const char *const event_types[] = {
 	"erasure_step_succeeded", "erasure_requested", "erasure_local_completed", "erasure_completed",
 	"consent_granted", "consent_withdrawn", "export_requested", "export_completed",
@@ -42,7 +43,11 @@ static const char *const event_types[] = {
 	"erasure_verification_failed", "erasure_requeued", "erasure_replayed", "manifest_snapshot",
 	"rectification_requested", "rectification_local_completed", "rectification_step_succeeded",
 	"rectification_step_failed", "rectification_completed", "restriction_placed",
-	"restriction_lifted", "retention_expired", "retention_enforced"
+	"restriction_lifted", "retention_expired", "retention_enforced",
+	"request_opened", "request_identified", "request_extended", "request_answered", "hold_placed",
+	"hold_released", "erasure_refused", "erasure_scheduled", "erasure_cancelled",
+	"restriction_step_succeeded", "restriction_step_failed", "labels_admitted", "labels_expelled",
+	"trail_pruned"
 };
 
 /* The trail's columns, as trail.sql has them */
@@ -60,14 +65,18 @@ static const struct
 	{"subject_ref", TEXTOID, false},
 	{"occurred_at", TIMESTAMPTZOID, true},
 	{"actor", TEXTOID, true},
+	{"on_behalf_of", TEXTOID, false},
 	{"payload", JSONBOID, true},
 };
 
 enum
 {
-	SEQ, EVENT_ID, EVENT_TYPE, SUBJECT, SUBJECT_REF, OCCURRED_AT, ACTOR, PAYLOAD, NCOLUMNS
+	SEQ, EVENT_ID, EVENT_TYPE, SUBJECT, SUBJECT_REF, OCCURRED_AT, ACTOR, ON_BEHALF_OF, PAYLOAD, NCOLUMNS
 };
 StaticAssertDecl(NCOLUMNS == lengthof(columns), "columns of the trail");
+
+/* effaced.actor: on whose behalf the session works */
+static char *on_behalf_of = "";
 
 /* What was found out about the trail, until it changes */
 static Oid	known_trail = InvalidOid;
@@ -75,15 +84,15 @@ static Oid	known_sequence = InvalidOid;	/* of seq; InvalidOid where it takes an 
 
 /* All columns but the first, which numbers itself */
 static EffOwnStatement insert_events = {
-	"INSERT INTO %s." TRAIL
-	" (event_id, event_type, subject, subject_ref, occurred_at, actor, payload)"
-	" SELECT e.event_id, e.event_type, e.subject, e.subject_ref, e.occurred_at, e.actor, "
-	"e.payload FROM events e"
+	"INSERT INTO effaced." TRAIL
+	" (event_id, event_type, subject, subject_ref, occurred_at, actor, on_behalf_of, payload)"
+	" SELECT e.event_id, e.event_type, e.subject, e.subject_ref, e.occurred_at, e.actor,"
+	" e.on_behalf_of, e.payload FROM events e"
 };
 
 /* nothing is there to delete: Citus commits in two phases what such a table was written to in */
 static EffOwnStatement join_commit = {
-	"DELETE FROM %s." CITUS_MARKER
+	"DELETE FROM effaced." CITUS_MARKER
 };
 
 /* A refused INSERT must not have the caller's statement logged */
@@ -125,6 +134,10 @@ effaced_is_event_type(PG_FUNCTION_ARGS)
 void
 EffTrailInit(void)
 {
+	DefineCustomStringVariable("effaced.actor",
+							   "On whose behalf the session works.",
+							   "Recorded in the audit trail beside the role that the session logged in as.",
+							   &on_behalf_of, "", PGC_USERSET, 0, NULL, NULL, NULL);
 	CacheRegisterRelcacheCallback(trail_changed, (Datum) 0);
 }
 
@@ -168,6 +181,8 @@ EffTrailAppend(List *events)
 	if (events == NIL)
 		return NULL;
 	values[ACTOR] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	if (on_behalf_of[0] != '\0')
+		values[ON_BEHALF_OF] = CStringGetTextDatum(on_behalf_of);
 	EffSpiBeginAsOwner(&bracket);
 	PG_TRY();
 	{
@@ -359,7 +374,7 @@ row_descriptor(void)
 }
 
 /*
- * fill_row gives the values of all columns but seq and the actor.  The events of a
+ * fill_row gives the values of all columns but seq and the two actors.  The events of a
  * subject share their words: the text made of one for the event before serves again.
  */
 static void
@@ -368,6 +383,7 @@ fill_row(TrailEvent *event, TrailEvent *before, uint64 ms, Datum *values, bool *
 	values[EVENT_ID] = UUIDPGetDatum(next_id(ms));
 	if (before == NULL || before->type != event->type)
 		values[EVENT_TYPE] = CStringGetTextDatum(event->type);
+	nulls[ON_BEHALF_OF] = values[ON_BEHALF_OF] == (Datum) 0;
 	nulls[SUBJECT] = event->subject == NULL;
 	if (event->subject != NULL && (before == NULL || before->subject != event->subject))
 		values[SUBJECT] = CStringGetTextDatum(event->subject);
@@ -426,7 +442,7 @@ next_id(uint64 ms)
 static bool
 is_committed_with_citus(void)
 {
-	Oid			relid = get_relname_relid(CITUS_MARKER, EffExtensionSchema());
+	Oid			relid = get_relname_relid(CITUS_MARKER, EffOwnSchema());
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	bool		own;
 

@@ -42,8 +42,14 @@ for my $schema ('public', 'Gdpr tools')
 		'', "$schema: every name starts with effaced_");
 
 	is( query(qq{SELECT i.type, i.name FROM ($members) i
-			WHERE i.schema <> quote_ident('$schema')}),
-		'', "$schema: every object is in that schema");
+			WHERE i.schema NOT IN (quote_ident('$schema'), 'effaced')}),
+		'', "$schema: every object is in that schema, or effaced's own");
+	is( query(qq{SELECT i.type, i.name FROM ($members) i
+			WHERE i.type IN ('table', 'sequence') AND i.schema <> 'effaced'}),
+		'', "$schema: tables and sequences are in effaced's own");
+	is( query(q{SELECT n.nspacl FROM pg_namespace n WHERE n.nspname = 'effaced' AND EXISTS (
+			SELECT FROM aclexplode(n.nspacl) a WHERE a.grantee <> n.nspowner)}),
+		'', "$schema: which nobody else has privileges on");
 
 	is( query(qq{SELECT i.type, i.name FROM ($members) i
 			WHERE i.type IN ('function', 'procedure', 'table') AND i.comment IS NULL}),
@@ -58,7 +64,8 @@ for my $schema ('public', 'Gdpr tools')
 			ON i.classid = 'pg_proc'::regclass AND i.objid = p.oid
 			WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner)))
 				WHERE grantee = 0)}),
-		'', "$schema: no function is PUBLIC's");
+		'effaced.effaced_restricted_keys(regclass,text,text,text)',
+		"$schema: no function is PUBLIC's but the one that policies call");
 
 	is( query(qq{SELECT c.oid::regclass FROM pg_class c JOIN ($members) i
 			ON i.classid = 'pg_class'::regclass AND i.objid = c.oid

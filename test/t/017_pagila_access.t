@@ -40,12 +40,12 @@ sub rest
 }
 
 # What customer 148 is given, record for record.
-is(query('SELECT source, field, count(*) FROM effaced_export_records(148) GROUP BY 1, 2 ORDER BY 1, 2'), join("\n",
+is(query('SELECT source, field, count(*) FROM effaced_export_records('148') GROUP BY 1, 2 ORDER BY 1, 2'), join("\n",
 	'address|address|1', 'address|district|1', 'address|phone|1', 'address|postal_code|1',
 	'customer|email|1', 'customer|first_name|1', 'customer|last_name|1', 'payment|amount|46', 'rental|return_date|46'), 'records of customer 148');
-is(query(q{SELECT row_key ->> 'customer_id', field, category, value, legal_basis, purpose FROM effaced_export_records(148) WHERE source = 'customer'}), join("\n",
+is(query(q{SELECT row_key ->> 'customer_id', field, category, value, legal_basis, purpose FROM effaced_export_records('148') WHERE source = 'customer'}), join("\n",
 	'148|first_name|identity|"ELEANOR"|contract|membership', '148|last_name|identity|"HUNT"|contract|', '148|email|contact|"ELEANOR.HUNT@sakilacustomer.org"|consent|'), 'her own row');
-is(query(q{SELECT row_key ->> 'address_id', string_agg(value #>> '{}', ', ' ) FROM effaced_export_records(148) WHERE source = 'address' GROUP BY 1}),
+is(query(q{SELECT row_key ->> 'address_id', string_agg(value #>> '{}', ', ' ) FROM effaced_export_records('148') WHERE source = 'address' GROUP BY 1}),
 	query('SELECT address_id, concat_ws($$, $$, address, district, postal_code, phone) FROM address JOIN customer USING (address_id) WHERE customer_id = 148'), 'her address');
 my $sql = q{
 	SELECT 'payment', jsonb_build_object('payment_date', payment_date, 'payment_id', payment_id), 'amount', 'financial', to_jsonb(amount), NULL, NULL, 'tax law',
@@ -53,12 +53,12 @@ my $sql = q{
 	UNION ALL
 	SELECT 'rental', jsonb_build_object('rental_id', rental_id), 'return_date', 'behavioral', to_jsonb(return_date), NULL, NULL, NULL, NULL
 	  FROM rental WHERE customer_id = 148 AND return_date IS NOT NULL};
-my $records = q{SELECT * FROM effaced_export_records(148) WHERE source IN ('payment', 'rental')};
+my $records = q{SELECT * FROM effaced_export_records('148') WHERE source IN ('payment', 'rental')};
 is(query("SET TimeZone = 'UTC'; SELECT count(*) FROM (($records EXCEPT ALL ($sql)) UNION ALL (($sql) EXCEPT ALL $records)) d"), 0, 'her payments and rentals');
-is(query(q{SELECT sum((value #>> '{}')::numeric) FROM effaced_export_records(148) WHERE source = 'payment'}), '216.54', 'what she paid');
-is(query(q{SELECT jsonb_agg(r) = effaced_export(148) -> 'records' FROM effaced_export_records(148) r}), 't', 'effaced_export() gives the same');
+is(query(q{SELECT sum((value #>> '{}')::numeric) FROM effaced_export_records('148') WHERE source = 'payment'}), '216.54', 'what she paid');
+is(query(q{SELECT jsonb_agg(r) = effaced_export(148) -> 'records' FROM effaced_export_records('148') r}), 't', 'effaced_export() gives the same');
 is(query(q{SELECT string_agg(r ->> 'field', ' ') FROM jsonb_array_elements(effaced_export(148, scope => 'portability') -> 'records') r}), 'first_name last_name email', 'portability');
-is(query('SELECT count(*) FROM effaced_export_records(9999)'), 0, 'nobody');
+is(query('SELECT count(*) FROM effaced_export_records('9999')'), 0, 'nobody');
 is(query(q{SELECT sum(n), md5(string_agg(n::text, ' ' ORDER BY c)) FROM generate_series(1, 40) c, LATERAL (SELECT count(*) AS n FROM effaced_export_records(c)) s}),
 	query(q{SELECT sum(n), md5(string_agg(n::text, ' ' ORDER BY customer_id)) FROM (
 		SELECT customer_id, 3 + (SELECT num_nonnulls(address, district, postal_code, phone) FROM address a WHERE a.address_id = c.address_id)
@@ -78,7 +78,7 @@ $before = rest(%paid);
 is_deeply(rectify(148, '[{"category": "financial", "value": 1.5}]')->{rectified}, { payment => 46 }, 'her payments, in every partition');
 is(query('SELECT sum(amount) FROM payment WHERE customer_id = 148'), '69.00', 'are corrected');
 is_deeply(rest(%paid), $before, 'and nothing else has changed');
-is(query(q{SELECT DISTINCT value FROM effaced_export_records(148) WHERE source = 'payment'}), '1.50', 'the export shows it');
+is(query(q{SELECT DISTINCT value FROM effaced_export_records('148') WHERE source = 'payment'}), '1.50', 'the export shows it');
 
 # An address of her own is corrected; one that two customers share is left to both.
 query('UPDATE customer SET address_id = (SELECT address_id FROM customer WHERE customer_id = 2) WHERE customer_id = 3');
@@ -100,7 +100,7 @@ is_deeply(rest(), $before, 'nothing has changed');
 
 # Once erased, only what is kept is given.
 query('SELECT effaced_erase(148)');
-is(query('SELECT source, field, count(*) FROM effaced_export_records(148) GROUP BY 1, 2'), 'payment|amount|46', 'once erased, what is retained is given');
+is(query('SELECT source, field, count(*) FROM effaced_export_records('148') GROUP BY 1, 2'), 'payment|amount|46', 'once erased, what is retained is given');
 $before = rest();
 is_deeply(rectify(148, '[{"category": "contact", "fact": "email", "value": "back"}, {"category": "identity", "fact": "first name", "value": "BACK"}]')->{rectified},
 	{ customer => 0 }, 'and surrogates are not corrected');

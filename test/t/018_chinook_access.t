@@ -34,16 +34,16 @@ sub rest
 }
 
 # All that is held on customer 1.
-is(query('SELECT source, field, count(*) FROM effaced_export_records(1) GROUP BY 1, 2 ORDER BY 1, 2'), join("\n",
+is(query('SELECT source, field, count(*) FROM effaced_export_records('1') GROUP BY 1, 2 ORDER BY 1, 2'), join("\n",
 	(map { "customer|$_|1" } qw(address city company country email fax first_name last_name phone postal_code state)),
 	(map { "invoice|$_|7" } qw(billing_address billing_city billing_country billing_postal_code billing_state total)),
 	'invoice_line|track_id|38'), 'records of customer 1');
-is(query(q{SELECT string_agg(value #>> '{}', ' | ') FROM effaced_export_records(1) WHERE source = 'customer'}),
+is(query(q{SELECT string_agg(value #>> '{}', ' | ') FROM effaced_export_records('1') WHERE source = 'customer'}),
 	query('SELECT concat_ws($$ | $$, first_name, last_name, company, address, city, state, country, postal_code, phone, fax, email) FROM customer WHERE customer_id = 1'), 'the customer, by the columns\' order');
-is(query(q{SELECT row_key ->> 'invoice_id', value, retention_reason, expires_at AT TIME ZONE 'UTC' FROM effaced_export_records(1) WHERE field = 'total'}),
+is(query(q{SELECT row_key ->> 'invoice_id', value, retention_reason, expires_at AT TIME ZONE 'UTC' FROM effaced_export_records('1') WHERE field = 'total'}),
 	query(q{SELECT invoice_id, total, 'tax law', invoice_date + interval '7 years' FROM invoice WHERE customer_id = 1 ORDER BY invoice_id}), 'the invoices, until when they are kept');
-is(query(q{SELECT sum((value #>> '{}')::numeric) FROM effaced_export_records(1) WHERE field = 'total'}), '39.62', 'what they come to');
-is(query(q{SELECT md5(string_agg(concat_ws(' ', row_key ->> 'invoice_line_id', value), ',' ORDER BY (row_key ->> 'invoice_line_id')::int)) FROM effaced_export_records(1) WHERE source = 'invoice_line'}),
+is(query(q{SELECT sum((value #>> '{}')::numeric) FROM effaced_export_records('1') WHERE field = 'total'}), '39.62', 'what they come to');
+is(query(q{SELECT md5(string_agg(concat_ws(' ', row_key ->> 'invoice_line_id', value), ',' ORDER BY (row_key ->> 'invoice_line_id')::int)) FROM effaced_export_records('1') WHERE source = 'invoice_line'}),
 	query(q{SELECT md5(string_agg(concat_ws(' ', invoice_line_id, track_id), ',' ORDER BY invoice_line_id)) FROM invoice_line JOIN invoice USING (invoice_id) WHERE customer_id = 1}), 'the tracks');
 is(query(q{SELECT string_agg(n::text, ' ' ORDER BY c) FROM generate_series(1, 59) c, LATERAL (SELECT count(*) AS n FROM effaced_export_records(c)) s}),
 	query(q{SELECT string_agg(n::text, ' ' ORDER BY customer_id) FROM (
@@ -60,7 +60,7 @@ is_deeply($result, { subject_id => '1', rectified => { customer => 1, invoice =>
 is(query('SELECT address, city, count(*), min(billing_address), max(billing_address), max(billing_city) FROM customer JOIN invoice USING (customer_id) WHERE customer_id = 1 GROUP BY 1, 2'),
 	'Rua Nova 1|Recife|7|Rua Nova 1|Rua Nova 1|Recife', 'is corrected in both');
 is_deeply(rest(1, %address), $before, 'and nothing else has changed');
-is(query(q{SELECT value, count(*) FROM effaced_export_records(1) WHERE category = 'location' AND field ~ 'address|city' GROUP BY 1 ORDER BY 1}), qq("Recife"|8\n"Rua Nova 1"|8), 'the export shows it everywhere');
+is(query(q{SELECT value, count(*) FROM effaced_export_records('1') WHERE category = 'location' AND field ~ 'address|city' GROUP BY 1 ORDER BY 1}), qq("Recife"|8\n"Rua Nova 1"|8), 'the export shows it everywhere');
 is(query(q{SELECT string_agg(event_type || coalesce(' ' || (payload ->> 'target') || ' ' || (payload ->> 'rows'), ''), ', ' ORDER BY seq) FROM effaced_audit_events WHERE event_type ~ '^rectification'}),
 	'rectification_requested, rectification_step_succeeded customer 1, rectification_step_succeeded invoice 7, rectification_local_completed', 'the trail');
 is(query(q{SELECT count(*) FROM effaced_audit_events WHERE payload::text ~* 'rua|recife'}), 0, 'without the address');
@@ -82,7 +82,7 @@ is_deeply(rest(1), $before, 'nothing has changed');
 
 # Once erased, what the tax office wants is given, and can still be corrected.
 query('SELECT effaced_erase(1)');
-is(query('SELECT source, count(*) FROM effaced_export_records(1) GROUP BY 1 ORDER BY 1'), "invoice|42\ninvoice_line|38", 'once erased, what is retained is given');
+is(query('SELECT source, count(*) FROM effaced_export_records('1') GROUP BY 1 ORDER BY 1'), "invoice|42\ninvoice_line|38", 'once erased, what is retained is given');
 $before = rest(1, invoice => ['billing_city']);
 is(query(q{SELECT effaced_rectify(1, '[{"category": "location", "fact": "city", "value": "Olinda"}]') -> 'rectified'}), '{"invoice": 7, "customer": 0}', 'of the erased, what is retained is corrected');
 is_deeply(rest(1, invoice => ['billing_city']), $before, 'and nothing else has changed');

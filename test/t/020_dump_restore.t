@@ -67,15 +67,15 @@ my %state = (
 	trail => 'SELECT seq, event_id, event_type, subject, subject_ref, occurred_at, actor, payload FROM gdpr.effaced_audit_events ORDER BY seq',
 	consent => 'SELECT * FROM gdpr.effaced_consent_records ORDER BY seq',
 	restrictions => 'SELECT * FROM gdpr.effaced_restriction_records ORDER BY seq',
-	ledgers => q{SELECT last_value, is_called FROM gdpr.effaced_consent_records_seq_seq UNION ALL
-		SELECT last_value, is_called FROM gdpr.effaced_restriction_records_seq_seq},
+	ledgers => q{SELECT last_value, is_called FROM effaced.effaced_consent_records_seq_seq UNION ALL
+		SELECT last_value, is_called FROM effaced.effaced_restriction_records_seq_seq},
 	policies => q{SELECT polrelid::regclass, polname, polpermissive, relrowsecurity, pg_get_expr(polqual, polrelid), proacl
 		FROM pg_policy JOIN pg_class c ON c.oid = polrelid, pg_proc p WHERE proname = 'effaced_restricted_keys' ORDER BY 1, 2},
 	seen => q{SET ROLE clerk; SELECT (SELECT string_agg(id::text, ' ' ORDER BY id) FROM app.person), (SELECT string_agg(id::text, ' ' ORDER BY id) FROM app.purchase)},
-	secret => 'SELECT secret FROM gdpr.effaced_secret',
+	secret => 'SELECT secret FROM effaced.effaced_secret',
 	exemptions => 'SELECT relation, column_name, code, reason, recorded_at, recorded_by FROM gdpr.effaced_lint_exemptions ORDER BY 1',
 	lint => 'SELECT severity, code, relation, column_name, message, hint FROM gdpr.effaced_lint() WHERE code !~ $$^unindexed$$',
-	sequence => q{SELECT last_value, is_called FROM gdpr.effaced_audit_events_seq_seq},
+	sequence => q{SELECT last_value, is_called FROM effaced.effaced_audit_events_seq_seq},
 	questions => 'SELECT * FROM gdpr.effaced_questions',
 	answers => q{SELECT row_count, content FROM gdpr.effaced_run_questions('1')},
 	plan => q{SELECT gdpr.effaced_plan('1')},

@@ -160,7 +160,7 @@ $node->safe_psql('access', q{CREATE EXTENSION effaced;
 	. label('TABLE post', '{"path": "person"}') . label('COLUMN post.email', '{"category": "contact"}'));
 my $reader = EffacedTest::Session->new($node, 'access');
 my $relabels = EffacedTest::Session->new($node, 'access');
-my $seen = q{SELECT string_agg(DISTINCT source || '.' || field || '=' || (value #>> '{}'), ' ') FROM effaced_export_records(1)};
+my $seen = q{SELECT string_agg(DISTINCT source || '.' || field || '=' || (value #>> '{}'), ' ') FROM effaced_export_records('1')};
 my $correct = sub { return qq{SELECT effaced_rectify(1, '[{"category": "contact", "value": "$_[0]"}]') -> 'rectified'}; };
 is($reader->query($seen), 'person.email=old post.email=old', 'what is exported at first');
 is($reader->query($correct->('a')), '{"post": 1000, "person": 1}', 'and corrected');
@@ -178,7 +178,7 @@ $relabels->query('CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ 
 	CREATE TRIGGER keep BEFORE UPDATE ON post FOR EACH ROW EXECUTE FUNCTION keep()');
 like($reader->query($correct->('e')), qr/were not written as planned/, 'a trigger is noticed');
 $relabels->query('DROP TRIGGER keep ON post');
-$reader->query('BEGIN; DECLARE c CURSOR FOR SELECT source, field, value FROM effaced_export_records(1)');
+$reader->query('BEGIN; DECLARE c CURSOR FOR SELECT source, field, value FROM effaced_export_records('1')');
 is($reader->query('FETCH 2 FROM c'), qq(person|email|"d"\npost|mail|"d"), 'a stream is read');
 # a label needs no lock that a reader holds
 $relabels->query(label('COLUMN post.mail', '{"category": "behavioral"}') . label('COLUMN post.note', '{"category": "behavioral"}'));
@@ -197,9 +197,9 @@ $node->safe_psql('prepared', q{CREATE EXTENSION effaced;
 my $preparer = EffacedTest::Session->new($node, 'prepared');
 like($preparer->query(q{BEGIN; SELECT effaced_erase('1') -> 'anonymized'; PREPARE TRANSACTION 'first'; ROLLBACK PREPARED 'first'}),
 	qr/^\{"person": 1\}$/, 'the first erasure is rolled back after it was prepared');
-is($preparer->query(q{SELECT count(*) FROM effaced_secret}), 0, 'and the secret with it');
+is($preparer->query(q{SELECT count(*) FROM effaced.effaced_secret}), 0, 'and the secret with it');
 is($preparer->query(q{SELECT effaced_erase('2') -> 'anonymized'}), '{"person": 1}', 'the same session erases');
-is($preparer->query(q{SELECT count(*) FROM effaced_secret}), 1, 'with a secret that is kept');
+is($preparer->query(q{SELECT count(*) FROM effaced.effaced_secret}), 1, 'with a secret that is kept');
 is($node->safe_psql('prepared', q{SELECT effaced_verify('2') -> 'verified'}), 'true', 'and by which others recognise what it wrote');
 is($node->safe_psql('prepared', q{SELECT effaced_erase('2') -> 'anonymized'}), '{"person": 0}', 'and leave it as it is');
 is($preparer->query(q{BEGIN; SELECT effaced_erase('3') -> 'anonymized'; PREPARE TRANSACTION 'third'; COMMIT PREPARED 'third'}),

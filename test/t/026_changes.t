@@ -139,7 +139,7 @@ change('retention', label('COLUMN app.post.title', '{"category": "communication"
 # References to external systems
 change('resolver registered', q{SELECT effaced_register_resolver('stripe')}, 'erase', 'rectify');
 change('label with a reference', label('COLUMN app.person.spare', '{"category": "technical", "ref": "stripe"}'), @writers, 'rectify');
-change('resolver gone', q{DELETE FROM effaced_resolvers}, 'erase', 'erase_many');
+change('resolver gone', q{DELETE FROM effaced.effaced_resolvers}, 'erase', 'erase_many');
 change('reference gone', 'SECURITY LABEL FOR effaced ON COLUMN app.person.spare IS NULL', 'erase', 'rectify', 'export');
 
 # Columns and types

@@ -55,7 +55,7 @@ my $pid = $session->query('SELECT pg_backend_pid()');
 my $before = temp_files();
 
 # In a transaction the reading of rows can be watched.
-$session->query('BEGIN; DECLARE c CURSOR FOR SELECT field, value FROM effaced_export_records(1)');
+$session->query('BEGIN; DECLARE c CURSOR FOR SELECT field, value FROM effaced_export_records(\'1\')');
 is($session->query('FETCH 1 FROM c'), 'name|"Ada"', 'the first record');
 is($session->query('MOVE 200 FROM c; FETCH 1 FROM c'), 'lat|1', 'the first point, after the photos');
 my $read = $session->query(q{SELECT pg_stat_get_xact_tuples_fetched('point'::regclass) + pg_stat_get_xact_tuples_returned('point'::regclass)});
@@ -63,7 +63,7 @@ cmp_ok($read, '<', 2 * $rows, "after the first points only some of the rows were
 $session->query('CLOSE c; COMMIT');
 
 $before = temp_files();
-my $sum = $session->query(q{COPY (SELECT * FROM effaced_export_records(1)) TO PROGRAM 'md5sum'; SELECT 'sent'});
+my $sum = $session->query(q{COPY (SELECT * FROM effaced_export_records('1')) TO PROGRAM 'md5sum'; SELECT 'sent'});
 is($sum, 'sent', 'all of it through COPY');
 is(temp_files(), $before, 'no temporary file');
 my $peak = peak($pid);
@@ -74,13 +74,13 @@ SKIP:
 }
 
 is($session->query(q{COPY (SELECT count(*), count(DISTINCT row_key), sum((value #>> '{}')::numeric) FILTER (WHERE field = 'lat')
-		FROM effaced_export_records(1) WHERE source = 'point') TO STDOUT}) =~ s/\t/|/gr,
+		FROM effaced_export_records('1') WHERE source = 'point') TO STDOUT}) =~ s/\t/|/gr,
 	join('|', 5 * $rows, $rows, $node->safe_psql('postgres', 'SELECT sum(lat) FROM point WHERE trip_id % 2 = 0')),
 	'every value of the subject and none of anyone else');
 # The same rows in the same order.
 is($node->safe_psql('postgres', q{
-	CREATE TABLE first AS SELECT row_number() OVER () AS n, md5(r::text) AS r FROM effaced_export_records(1) r;
-	CREATE TABLE second AS SELECT row_number() OVER () AS n, md5(r::text) AS r FROM effaced_export_records(1) r;
+	CREATE TABLE first AS SELECT row_number() OVER () AS n, md5(r::text) AS r FROM effaced_export_records('1') r;
+	CREATE TABLE second AS SELECT row_number() OVER () AS n, md5(r::text) AS r FROM effaced_export_records('1') r;
 	SELECT count(*) FROM first JOIN second USING (n, r)}), 1 + 200 + 5 * $rows, 'the order is the same again');
 
 # What was begun is recorded, and completed only where it was read to its end.
@@ -88,19 +88,19 @@ is($node->safe_psql('postgres', q{SELECT event_type, count(*), max((payload ->> 
 	'export_completed|4|' . (1 + 200 + 5 * $rows) . "\nexport_requested|5|", 'requests and completions');
 
 # A cursor whose savepoint is gone says so; one that stops early is closed.
-$session->query('BEGIN; DECLARE c CURSOR FOR SELECT field FROM effaced_export_records(1); SAVEPOINT s');
+$session->query('BEGIN; DECLARE c CURSOR FOR SELECT field FROM effaced_export_records(\'1\'); SAVEPOINT s');
 $session->query('MOVE 400 FROM c');
 $session->query('ROLLBACK TO s');
 like($session->query('MOVE 20000 FROM c'), qr/ERROR:  the rows of point can no longer be read/, 'rows that are gone with a savepoint');
 $session->query('ROLLBACK');
-is($session->query('SELECT count(*) FROM (SELECT FROM effaced_export_records(1) LIMIT 3) s'), 3, 'LIMIT');
+is($session->query('SELECT count(*) FROM (SELECT FROM effaced_export_records(\'1\') LIMIT 3) s'), 3, 'LIMIT');
 
 # One jsonb cannot hold this; it says where to turn.
 $node->safe_psql('postgres', q{INSERT INTO photo SELECT n, 2, repeat('x', 1000000) FROM generate_series(201, 480) n});
 my ($out, $err);
 $node->psql('postgres', q{SELECT effaced_export(2)}, stdout => \$out, stderr => \$err);
 like($err, qr/larger than one jsonb can hold.*HINT:  COPY \(SELECT \* FROM effaced_export_records/s, 'a bundle that is too large');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM effaced_export_records(2) WHERE source = 'photo'}), 280, 'and its rows');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM effaced_export_records('2') WHERE source = 'photo'}), 280, 'and its rows');
 
 $session->close;
 $node->stop;

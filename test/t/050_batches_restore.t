@@ -39,9 +39,9 @@ $node->safe_psql('source', q{
 });
 $node->safe_psql('source', 'CALL gdpr.effaced_apply_batch(1)');
 
-my @tables = map { "gdpr.effaced_$_" } qw(buckets anchors anchor_tables producers producer_contracts compliance_profiles
+my @tables = map { "effaced.effaced_$_" } qw(buckets anchors anchor_tables producers producer_contracts compliance_profiles
 	deletion_batch_rows deletion_record_rows batch_runs deletion_batches deletion_records);
-my @sequences = map { "gdpr.effaced_${_}_id_seq" } qw(compliance_profiles deletion_batch_rows deletion_record_rows batch_runs);
+my @sequences = map { "effaced.effaced_${_}_id_seq" } qw(compliance_profiles deletion_batch_rows deletion_record_rows batch_runs);
 sub state_of
 {
 	my ($database) = @_;
@@ -51,7 +51,7 @@ sub state_of
 	};
 }
 my $before = state_of('source');
-like($before->{'gdpr.effaced_deletion_record_rows'}, qr/all/, 'there are records');
+like($before->{'effaced.effaced_deletion_record_rows'}, qr/all/, 'there are records');
 
 my $directory = PostgreSQL::Test::Utils::tempdir();
 my @connection = ('-h', $node->host, '-p', $node->port);

@@ -55,7 +55,7 @@ query(q{
 	SELECT effaced_create_deletion_records('booking', now() + interval '1 day');
 	SELECT effaced_create_deletion_batches('booking', 3);
 	CREATE ROLE officer LOGIN;
-	SELECT effaced_grant_deletion('officer', 'review');
+	SELECT effaced_grant('officer', 'review');
 });
 my $listener = EffacedTest::Session->new($node, $database);
 $listener->query('LISTEN effaced_alerts');

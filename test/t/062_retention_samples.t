@@ -48,7 +48,7 @@ is_deeply(checksums($node, $database, \%others), $before, 'nothing else has chan
 is(query("SELECT expired_rows, subject_ids FROM effaced_sweep('$as_of')"), "$kept|{148}\n$hers|{148}", 'and the sweep says so');
 
 # A clerk sees nothing of who is under a restriction, nor what hangs from her.
-query(q{CREATE ROLE clerk; GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk; REVOKE SELECT ON effaced_secret FROM clerk});
+query(q{CREATE ROLE clerk; GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk; REVOKE SELECT ON effaced.effaced_secret FROM clerk});
 query(qq{SELECT effaced_restriction_policy(t) FROM unnest('{customer,rental,payment}'::regclass[]) t});
 is(query(q{SET ROLE clerk; SELECT (SELECT count(*) FROM customer), (SELECT count(*) FROM rental WHERE customer_id = 148),
 	(SELECT count(*) FROM payment WHERE customer_id = 148), (SELECT count(*) FROM rental)}),

@@ -33,7 +33,7 @@ sub acts { my ($id) = @_; return scalar grep { $_ eq "p$id" } split /\n/, (-e $a
 sub entry { my ($id) = @_; return query("SELECT status, attempts, last_error FROM effaced_outbox WHERE subject_id = '$id'"); }
 sub events { my ($id) = @_; return query("SELECT string_agg(event_type, ',' ORDER BY seq) FROM effaced_audit_events WHERE subject_ref = '$id' AND (payload ? 'entry_id' OR event_type = 'erasure_completed')"); }
 # a lease that is over, without waiting for it; and the next time it goes well
-sub lease_over { my ($id) = @_; query(qq{UPDATE effaced_outbox SET next_attempt_at = now(), ref = ref || '{"extra": null}' WHERE subject_id = '$id'}); }
+sub lease_over { my ($id) = @_; query(qq{UPDATE effaced.effaced_outbox SET next_attempt_at = now(), ref = ref || '{"extra": null}' WHERE subject_id = '$id'}); }
 # psql with statements of its own, in the background
 sub start_psql
 {
@@ -71,7 +71,7 @@ for my $attempt (1 .. 8)
 {
 	$node->psql('postgres', 'CALL effaced_run_outbox()');
 	is(entry(4), "in_flight|$attempt|", "attempt $attempt is counted");
-	query(q{UPDATE effaced_outbox SET next_attempt_at = now() WHERE subject_id = '4'});
+	query(q{UPDATE effaced.effaced_outbox SET next_attempt_at = now() WHERE subject_id = '4'});
 }
 query('CALL effaced_run_outbox()');
 is(entry(4), 'abandoned|8|lease_expired', 'abandoned after eight');
@@ -89,7 +89,7 @@ is(query(q{SELECT (SELECT count(*) FROM effaced_outbox WHERE subject_id = '5'), 
 	'0|0|person 5', 'a crash before the commit leaves no entry, no event and the row');
 
 # 4. Four runners side by side, while erasures go on: every entry once.
-query('TRUNCATE effaced_outbox');
+query('TRUNCATE effaced.effaced_outbox');
 my @out = ('') x 5;
 my @run = map {
 	my $n = $_;

@@ -105,7 +105,7 @@ is($worker->result(0), 0, 'SIGTERM ends it in order');
 # report wait, and the worker dies while it does.
 erase(11, 12);
 my $locker = EffacedTest::Session->new($node, 'postgres');
-$locker->query('BEGIN; LOCK TABLE effaced_audit_events IN EXCLUSIVE MODE');
+$locker->query('BEGIN; LOCK TABLE effaced.effaced_audit_events IN EXCLUSIVE MODE');
 $worker = start_worker('3 s');
 eventually('one is deleted', sub { sessions(11) eq '0' });
 is(query(q{SELECT string_agg(status, ',') FROM effaced_outbox WHERE subject_id IN ('11', '12')}), 'in_flight,in_flight', 'and not reported');
@@ -124,7 +124,7 @@ end_worker($worker, 'KILL');
 # 3. Killed between the claim and the deletion: Redis stands still meanwhile.
 erase(13, 14);
 $locker = EffacedTest::Session->new($node, 'postgres');
-$locker->query('BEGIN; LOCK TABLE effaced_outbox IN EXCLUSIVE MODE');
+$locker->query('BEGIN; LOCK TABLE effaced.effaced_outbox IN EXCLUSIVE MODE');
 $worker = start_worker('2 s');
 eventually('the claim waits', sub { query(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'worker' AND wait_event_type = 'Lock'}) eq '1' });
 $redis->signal('STOP');
@@ -162,7 +162,7 @@ sleep 0.5;
 $node->start;
 erase(81, 84);
 # its claims of before may have been in flight: they are anybody's after the lease
-query(q{UPDATE effaced_outbox SET next_attempt_at = now() WHERE status = 'in_flight'});
+query(q{UPDATE effaced.effaced_outbox SET next_attempt_at = now() WHERE status = 'in_flight'});
 all_done('PostgreSQL died');
 end_worker($worker, 'KILL');
 

@@ -126,7 +126,7 @@ query(q{CREATE TABLE parcels (id bigint PRIMARY KEY, user_id bigint, address tex
 	. label('COLUMN parcels.address', '{"category": "location", "erasure": "anonymize"}')
 	. label('TABLE scans', '{"hops": [{"source_columns": ["parcel_id"], "target_table": "parcels", "target_columns": ["id"]}, {"source_columns": ["user_id"], "target_table": "users", "target_columns": ["id"]}], "owned": true}')
 	. label('COLUMN scans.place', '{"category": "location"}'));
-is(query(q{SELECT string_agg(row_key ->> 'id', ' ') FROM effaced_export_records(20) WHERE source = 'scans'}),
+is(query(q{SELECT string_agg(row_key ->> 'id', ' ') FROM effaced_export_records('20') WHERE source = 'scans'}),
 	'2011 2012 2021 2022 2031 2032', 'not colocated: export_records, in order of the key');
 is(query(q{SELECT effaced_verify(20) ->> 'verified'; SELECT effaced_erase(20) -> 'deleted' ->> 'scans'; SELECT effaced_verify(20) ->> 'verified'}),
 	"false\n6\ntrue", 'verify, erase');
