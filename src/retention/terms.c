@@ -153,7 +153,8 @@ EffRetentionOwned(DataMap *map, List *claims, Statement *st, const ScopeOwner *o
 
 	foreach_ptr(OwnerClaim, claim, claims)
 	{
-		any = EffConditionOr(any, claim->link == NULL ? EffScopeSubject(map, st, "t", claim->subject, owner) :
+		any = EffConditionOr(any, claim->link == NULL ?
+							 EffScopeSubject(map, st, "t", claim->subject, owner) :
 							 EffScopeLink(map, st, "t", claim->link, 0, owner));
 	}
 	return psprintf("(%s)", EffConditionSql(st, any));
