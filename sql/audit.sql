@@ -77,7 +77,7 @@ SELECT occurred_at > now() FROM effaced_audit_events WHERE subject_ref = '97';
 ROLLBACK;
 -- the actor is who logged in, even within SET ROLE
 CREATE ROLE regress_effaced_clerk;
-GRANT EXECUTE ON FUNCTION effaced_erase(text, jsonb, regclass, regclass[]) TO regress_effaced_clerk;
+GRANT EXECUTE ON FUNCTION effaced_erase(text, jsonb, regclass, regclass[], text) TO regress_effaced_clerk;
 GRANT SELECT, UPDATE, DELETE ON users, bills, posts, likes TO regress_effaced_clerk;
 SET ROLE regress_effaced_clerk;
 SELECT effaced_erase('96') -> 'subject_found';

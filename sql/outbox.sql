@@ -269,7 +269,7 @@ SELECT try('TABLE effaced_resolvers');
 RESET ROLE;
 SELECT count(*) FROM pg_proc WHERE proname ~ '^effaced_(outbox|run_outbox|register)' AND has_function_privilege('regress_worker', oid, 'EXECUTE');
 GRANT EXECUTE ON FUNCTION effaced_outbox_claim, effaced_outbox_succeed, effaced_outbox_fail, effaced_outbox_schedule,
-	effaced_outbox_requeue, effaced_outbox_abandoned, effaced_outbox_status_counts, effaced_erase(anynonarray, jsonb, regclass, regclass[]) TO regress_worker;
+	effaced_outbox_requeue, effaced_outbox_abandoned, effaced_outbox_status_counts, effaced_erase(anynonarray, jsonb, regclass, regclass[], text) TO regress_worker;
 GRANT SELECT, UPDATE, DELETE ON person TO regress_worker;
 UPDATE effaced.effaced_outbox SET status = 'failed', next_attempt_at = now() WHERE subject_id = '16';
 SET ROLE regress_worker;

@@ -56,7 +56,7 @@ SELECT effaced_manifest();
 
 -- Privileges are granted like others; the owner erases without any on effaced's own tables.
 \c - :admin
-GRANT EXECUTE ON FUNCTION effaced_manifest(), effaced_erase(text, jsonb, regclass, regclass[]) TO regress_effaced_owner;
+GRANT EXECUTE ON FUNCTION effaced_manifest(), effaced_erase(text, jsonb, regclass, regclass[], text) TO regress_effaced_owner;
 \c - regress_effaced_owner
 INSERT INTO users VALUES (1, 'a@example.com', '1'), (2, 'b@example.com', '2');
 SELECT jsonb_path_query_array(effaced_manifest(), '$.tables[*].columns[*].name');

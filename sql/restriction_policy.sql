@@ -36,7 +36,7 @@ INSERT INTO line VALUES (6, NULL, 'nothing');
 CREATE ROLE regress_app;
 CREATE ROLE regress_owner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON customer, invoice, line TO regress_app;
-GRANT EXECUTE ON FUNCTION try, effaced_erase(text, jsonb, regclass, regclass[]), effaced_export(text, jsonb, regclass, text) TO regress_app, regress_owner;
+GRANT EXECUTE ON FUNCTION try, effaced_erase(text, jsonb, regclass, regclass[], text), effaced_export(text, jsonb, regclass, text) TO regress_app, regress_owner;
 
 -- 1. Nobody is restricted: nothing is hidden.
 SELECT effaced_restriction_policy('customer'), effaced_restriction_policy('invoice', 'ads'), effaced_restriction_policy('line', 'ads');

@@ -164,7 +164,7 @@ SELECT effaced_erase(26) -> 'deleted', events_of('26');
 
 -- 9. The owner writes, whoever calls; under policies too
 CREATE ROLE regress_effaced_trail;
-GRANT EXECUTE ON FUNCTION effaced_erase(text, jsonb, regclass, regclass[]) TO regress_effaced_trail;
+GRANT EXECUTE ON FUNCTION effaced_erase(text, jsonb, regclass, regclass[], text) TO regress_effaced_trail;
 GRANT SELECT, DELETE, UPDATE ON person, post TO regress_effaced_trail;
 SET ROLE regress_effaced_trail;
 SELECT effaced_erase('21') -> 'deleted';

@@ -25,7 +25,7 @@ PG_FUNCTION_INFO_V1(effaced_erase_many);
 static EraseRequest arguments_of(FunctionCallInfo fcinfo, const char *function);
 static Jsonb *finish_result(JsonbWriter *result, Erasure *erasure);
 static Call *begin_call(const EraseRequest *request);
-static void erase_rows(Erasure *erasure);
+static void erase_rows(Erasure *erasure, TraceMode trace);
 static void enqueue(Erasure *erasure, List *refs);
 static void append_events(Erasure *erasure, TimestampTz requested_at);
 static List *events_of(ErasedSubject *subject, TimestampTz requested_at);
@@ -36,7 +36,7 @@ static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy s
 static void write_restriction(JsonbWriter *payload, ErasurePlan *plan);
 
 /*
- * effaced_erase(subject_id, refs, subject, tables) erases one subject in the
+ * effaced_erase(subject_id, refs, subject, tables, trace) erases one subject in the
  * caller's transaction and returns what was done.
  */
 Datum
@@ -56,7 +56,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_erase_many(subject_ids, refs, subject, tables) erases several
+ * effaced_erase_many(subject_ids, refs, subject, tables, trace) erases several
  * subjects, all or none, and returns what was done in sum.
  */
 Datum
@@ -95,6 +95,8 @@ arguments_of(FunctionCallInfo fcinfo, const char *function)
 	if (!PG_ARGISNULL(2))
 		request.subject = PG_GETARG_OID(2);
 	request.tables = EffPlanTablesArgument(fcinfo, 3);
+	if (PG_NARGS() > 4)			/* what effaced's own functions call has no more */
+		request.trace = EffTraceArgument(fcinfo, 4);
 	return request;
 }
 
@@ -109,6 +111,7 @@ finish_result(JsonbWriter *result, Erasure *erasure)
 	write_counts(result, "retained", plan, erasure->totals, STEP_RETAIN);
 	write_counts(result, "shared", plan, erasure->totals, STEP_SHARED);
 	EffOutboxWrite(result, erasure->entries, erasure->resolvers);
+	EffTraceWrite(erasure->trace, result);
 	return EffObjectDone(result);
 }
 
@@ -142,7 +145,8 @@ EffErase(const EraseRequest *request)
 	EffRefPlanCheck(&plan->base, erasure->resolvers);
 	refs = EffRefsRead(request->refs, erasure->resolvers);
 
-	erase_rows(erasure);
+	erase_rows(erasure, request->trace);
+	EffTraceLook(erasure->trace);
 	enqueue(erasure, refs);
 	append_events(erasure, requested_at);
 	EffPinEnd(&pin);
@@ -181,7 +185,7 @@ begin_call(const EraseRequest *request)
  * are read once the subjects' rows are locked and before any row changes.
  */
 static void
-erase_rows(Erasure *erasure)
+erase_rows(Erasure *erasure, TraceMode trace)
 {
 	Call	   *call = erasure->call;
 	ErasurePlan *plan = call->erasure;
@@ -195,6 +199,7 @@ erase_rows(Erasure *erasure)
 		for (int i = 0; i < call->nkeys; i++)
 			erasure->subjects[i].refs = EffRefPlanReadSource(erasure->subjects[i].refs, source,
 															 call->runs[i]);
+	erasure->trace = EffTraceTake(call, trace);
 	EffExecRunSteps(call);
 	for (int step = 0; step < list_length(plan->steps); step++)
 		erasure->totals[step] = EffExecTotal(call, step);

@@ -8,6 +8,7 @@
 
 #include "effaced.h"
 #include "exec/exec.h"
+#include "trace/trace.h"
 #include "utils/jsonb.h"
 
 /* What an erasure is asked for; a member that is zero asks for nothing special */
@@ -18,6 +19,7 @@ typedef struct EraseRequest
 	List	   *identifiers;	/* of SubjectIdentifier; who is named twice is erased once */
 	Jsonb	   *refs;			/* each subject's references to external systems; NULL: none */
 	List	   *tables;			/* of Oid: erase from these tables alone; NIL: from all */
+	TraceMode	trace;			/* what to do about copies of what is erased */
 } EraseRequest;
 
 /* A subject of an erasure, and what of its erasure is still to be done in external systems */
@@ -36,6 +38,7 @@ typedef struct Erasure
 	ErasedSubject *subjects;	/* call->nkeys of them, in order of their canonical identifiers */
 	uint64	   *totals;			/* rows by step; a row of several subjects counts once */
 	uint64		not_found;		/* subjects without a row of their own */
+	EffTrace   *trace;			/* copies of what was erased; NULL where nobody looked */
 	List	   *entries;		/* of OutboxEntry */
 	List	   *resolvers;		/* of Resolver: all that are registered */
 } Erasure;

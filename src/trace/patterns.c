@@ -76,7 +76,8 @@ typedef struct Search
 
 static void choose_windows(EffPatterns *patterns);
 static int	compare_groups(const void *a, const void *b);
-static double rarest_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t nall);
+static void choose_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t nall);
+static double cost_of(const Pattern *pattern, int place);
 static size_t count_equal(const uint32 *all, size_t nall, uint32 bytes);
 static int	weight_of(unsigned char byte);
 static void make_tables(EffPatterns *patterns);
@@ -329,41 +330,45 @@ choose_windows(EffPatterns *patterns)
 			all[nall++] = group_at(patterns->patterns[i].text + k);
 	qsort(all, nall, sizeof(uint32), compare_uint32);
 	for (int i = 0; i < patterns->n; i++)
-		(void) rarest_window(patterns, &patterns->patterns[i], all, nall);
+		choose_window(patterns, &patterns->patterns[i], all, nall);
 	pfree(all);
 }
 
 /*
- * rarest_window chooses by what is known of texts in general, and of the values:
+ * choose_window chooses by what is known of texts in general, and of the values:
  * what many of them share (a domain) is likely to stand in texts beside others'.
  */
-static double
-rarest_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t nall)
+static void
+choose_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t nall)
 {
+	int			ngroups = pattern->length - GROUP + 1;
+	double	   *costs = palloc(sizeof(double) * ngroups);
+	double		cost = 0;
 	double		best = 0;
 
-	for (int window = 0; window + patterns->step + GROUP - 1 <= pattern->length; window++)
+	for (int k = 0; k < ngroups; k++)
+		costs[k] = cost_of(pattern, k) + (count_equal(all, nall, group_at(pattern->text + k)) - 1) / (double) patterns->n / 64;
+	for (int k = 0; k < ngroups; k++)
 	{
-		double		cost = 0;
-
-		for (int k = window; k < window + patterns->step; k++)
-		{
-			int			weight = 0;
-			const char *at = memchr(pattern->text, '@', k + 1);
-
-			for (int j = 0; j < GROUP; j++)
-				weight += weight_of(pattern->text[k + j]);
-			/* domains are everywhere */
-			cost += pow(2, at != NULL ? Max(weight, -12) : weight) +
-				(count_equal(all, nall, group_at(pattern->text + k)) - 1) / (double) patterns->n / 64;
-		}
-		if (window == 0 || cost < best)
+		cost += costs[k] - (k >= patterns->step ? costs[k - patterns->step] : 0);
+		if (k == patterns->step - 1 || (k >= patterns->step && cost < best))
 		{
 			best = cost;
-			pattern->window = window;
+			pattern->window = k - patterns->step + 1;
 		}
 	}
-	return best;
+	pfree(costs);
+}
+
+/* cost_of: how often the group at a place is in texts, by its bytes; domains are everywhere. */
+static double
+cost_of(const Pattern *pattern, int place)
+{
+	int			weight = 0;
+
+	for (int i = 0; i < GROUP; i++)
+		weight += weight_of(pattern->text[place + i]);
+	return ldexp(1, memchr(pattern->text, '@', place + 1) != NULL ? Max(weight, -12) : weight);
 }
 
 static size_t

@@ -14,7 +14,6 @@
 #include "trace/scan.h"
 #include "trace/texts.h"
 
-#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/table.h"
@@ -57,6 +56,7 @@ typedef struct ScanColumn
 	TextShape  *shape;
 	EffColumn  *column;			/* of the labelled table that has its rows, or NULL */
 	bool		labelled;
+	bool		is_varlena;
 	bool		links_rows;		/* a key in it is explained by that */
 } ScanColumn;
 
@@ -143,7 +143,7 @@ EffScan(Call *call, TraceValues *values, List *relations, bool stays)
 	scan.room = 1024;
 	scan.hits = palloc(sizeof(RowHit) * scan.room);
 	scan.pending = palloc(sizeof(PendingRow) * PENDING_ROWS);
-	all = list_relations(relations);
+	all = values->n == 0 ? NIL : list_relations(relations);
 	scan.relations = list_length(all);
 
 	CommandCounterIncrement();	/* to see what the call has written */
@@ -297,7 +297,7 @@ choose_columns(TraceScan *scan, Relation rel, MapTable *table)
 		ScanColumn *column;
 		TextShape  *shape = attribute->attisdropped ? NULL : EffTextShape(attribute->atttypid);
 
-		if (shape == NULL)
+		if (shape == NULL || (EffTextShapeIsNumber(shape) && !EffDigitsAny(scan->values->digits)))
 			continue;
 		if (!whole && !may_read_column(rel, scan->reported, NameStr(attribute->attname), attribute->attnum))
 		{
@@ -308,6 +308,7 @@ choose_columns(TraceScan *scan, Relation rel, MapTable *table)
 		column->attnum = attribute->attnum;
 		column->name = EffFindingsText(scan->findings, NameStr(attribute->attname));
 		column->shape = shape;
+		column->is_varlena = attribute->attlen == -1;
 		if (table != NULL)
 			column->column = EffRelationColumnByName(table->rel, column->name);
 		column->labelled = column->column != NULL && EffMapColumn(table, column->column->attnum) != NULL;
@@ -412,8 +413,8 @@ search_row(TraceScan *scan, TupleTableSlot *slot, const ScanColumn *columns, int
 			continue;
 		scan->column = &columns[i];
 		EffTextsSearch(&scan->search, columns[i].shape, slot->tts_values[attnum - 1]);
-		if (TupleDescAttr(slot->tts_tupleDescriptor, attnum - 1)->attlen == -1)
-			scan->bytes += toast_raw_datum_size(slot->tts_values[attnum - 1]);
+		if (columns[i].is_varlena)
+			scan->bytes += VARSIZE_ANY(DatumGetPointer(slot->tts_values[attnum - 1]));
 	}
 	MemoryContextReset(scan->row);
 	MemoryContextSwitchTo(previous);
@@ -519,7 +520,7 @@ tell_progress(TraceScan *scan)
 	char		text[128];
 
 	scan->told = scan->bytes;
-	snprintf(text, sizeof(text), "effaced trace: relation %d of %d, " UINT64_FORMAT " MB searched",
+	snprintf(text, sizeof(text), "effaced trace: relation %d of %d, " UINT64_FORMAT " MB read",
 			 scan->done + 1, scan->relations, scan->bytes / MEGABYTE);
 	pgstat_report_activity(STATE_RUNNING, text);
 }

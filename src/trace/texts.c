@@ -265,6 +265,25 @@ EffTextShapeIsPlain(const TextShape *shape)
 	}
 }
 
+bool
+EffTextShapeIsNumber(const TextShape *shape)
+{
+	switch (shape->kind)
+	{
+		case KIND_INT2:
+		case KIND_INT4:
+		case KIND_INT8:
+		case KIND_NUMERIC:
+		case KIND_FLOAT4:
+		case KIND_FLOAT8:
+			return true;
+		case KIND_ARRAY:
+			return EffTextShapeIsNumber(shape->element);
+		default:
+			return false;
+	}
+}
+
 List *
 EffTextsOf(const TextShape *shape, Datum value)
 {

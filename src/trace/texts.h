@@ -48,6 +48,9 @@ extern void EffTextsSearch(TextsSearch *search, const TextShape *shape, Datum va
 /* Whether values of the type are strings, uuids or numbers, or arrays of them: what a person may be known by */
 extern bool EffTextShapeIsPlain(const TextShape *shape);
 
+/* Whether values of the type are numbers, or arrays of them, and nothing else */
+extern bool EffTextShapeIsNumber(const TextShape *shape);
+
 /* A plain value as strings that end with a zero byte, in the current context */
 extern List *EffTextsOf(const TextShape *shape, Datum value);
 

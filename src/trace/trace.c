@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 /* The columns of effaced_trace(), numbered from 0 */
 enum
@@ -26,6 +27,7 @@ struct EffTrace
 	TraceMode	mode;
 	Call *call;
 	TraceValues *values;
+	List	   *findings;		/* of TraceFinding, once looked for */
 };
 
 PG_FUNCTION_INFO_V1(effaced_trace);
@@ -89,35 +91,44 @@ EffTraceArgument(FunctionCallInfo fcinfo, int argno)
 EffTrace *
 EffTraceTake(Call *call, TraceMode mode)
 {
+	MemoryContext previous;
 	EffTrace   *trace;
 
 	if (mode == TRACE_NOTHING)
 		return NULL;
-	trace = palloc(sizeof(EffTrace));
+	previous = MemoryContextSwitchTo(GetMemoryChunkContext(call));
+	trace = palloc0(sizeof(EffTrace));
 	trace->mode = mode;
 	trace->call = call;
 	trace->values = EffTraceValuesOf(call);
+	MemoryContextSwitchTo(previous);
 	return trace;
 }
 
 void
-EffTraceLook(EffTrace *trace, JsonbWriter *result)
+EffTraceLook(EffTrace *trace)
 {
 	MemoryContext context = CurrentMemoryContext;
-	List	   *findings;
 	EffBracket	bracket;
 
 	if (trace == NULL)
 		return;
 	EffSpiBegin(&bracket);
-	MemoryContextSwitchTo(context);
-	findings = EffFindingsList(EffScan(trace->call, trace->values, NIL, true));
+	MemoryContextSwitchTo(GetMemoryChunkContext(trace));
+	trace->findings = EffFindingsList(EffScan(trace->call, trace->values, NIL, true));
 	EffSpiEnd(&bracket);
 	MemoryContextSwitchTo(context);
 	if (trace->mode == TRACE_REFUSE)
-		refuse(findings);
+		refuse(trace->findings);
+}
+
+void
+EffTraceWrite(EffTrace *trace, JsonbWriter *result)
+{
+	if (trace == NULL)
+		return;
 	EffObjectOpen(result, "traces");
-	foreach_ptr(TraceFinding, finding, findings)
+	foreach_ptr(TraceFinding, finding, trace->findings)
 	{
 		if (finding->unread)
 			EffObjectText(result, name_of(finding), NULL);

@@ -25,16 +25,19 @@ typedef struct EffTrace EffTrace;
 extern TraceMode EffTraceArgument(FunctionCallInfo fcinfo, int argno);
 
 /*
- * The values of a call's subjects, to be taken before anything is erased, in the
- * current memory context.  They are read with the caller's privileges.  NULL for TRACE_NOTHING.
+ * The values of a call's subjects, to be taken once their rows are locked and before any
+ * changes, inside the SPI bracket; they live as long as the call.  They are read with the
+ * caller's privileges.  NULL for TRACE_NOTHING.
  */
 extern EffTrace *EffTraceTake(Call *call, TraceMode mode);
 
 /*
- * Look for them after the erasure, in one pass for all subjects, and add "traces" to the
- * result: rows by column, and null for what could not be read.  With TRACE_REFUSE, ERROR
- * ZE004 where any is found, 42501 where something could not be read.  Nothing for NULL.
+ * Look for them after the erasure, in one pass for all subjects.  With TRACE_REFUSE, ERROR
+ * ZE004 where a copy stays, 42501 where something could not be read.  Nothing for NULL.
  */
-extern void EffTraceLook(EffTrace *trace, JsonbWriter *result);
+extern void EffTraceLook(EffTrace *trace);
+
+/* Add "traces" to a result: rows by column, null for what could not be read.  Nothing for NULL. */
+extern void EffTraceWrite(EffTrace *trace, JsonbWriter *result);
 
 #endif							/* EFF_TRACE_H */

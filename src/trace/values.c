@@ -366,7 +366,9 @@ append_holders(Taking *taking, Statement *st, MapTable *table, EffColumn *column
 	appendStringInfo(&st->text, " WHERE %s", join->where.data);
 	for (int k = 0; k < taking->subject->nkey; k++)
 		appendStringInfo(&st->text, "%s IS NOT NULL AND ", join->keys[k]);
-	appendStringInfo(&st->text, "%s = ANY (%s)", lower, EffStatementParam(st, PARAM_VALUE, 0, NULL, 0, TEXTARRAYOID));
+	/* a sub-select is hashed, whatever number of values there is */
+	appendStringInfo(&st->text, "%s IN (SELECT u.v FROM pg_catalog.unnest(%s) AS u (v))", lower,
+					 EffStatementParam(st, PARAM_VALUE, 0, NULL, 0, TEXTARRAYOID));
 }
 
 /* run_with_texts runs a statement that has texts as its only value. */
