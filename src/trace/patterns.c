@@ -1,13 +1,13 @@
 /*
  * patterns.c
- *	  Searches a text for many values at once, by a filter on groups of four bytes.
+ *	  Searches a text for many values at once, by a filter on groups of bytes.
  *
- * Of each value a window of step + 3 bytes is chosen, as rare in texts as its
- * bytes suggest.  The window has step groups of four bytes.  Wherever the value
- * stands in a text, one of these groups begins at a multiple of step; so only
- * there is the text looked at.  The group found is hashed and looked up in a
- * table of bits that fits the processor's caches, and only where its bit is set
- * are the values that have the group compared.  Groups are hashed without case:
+ * Of each value a window is chosen, as rare in texts as its bytes suggest: so many
+ * bytes that it has step groups of four to eight bytes, one beginning at each of its first
+ * bytes.  Wherever the value stands in a text, one of these groups begins at a multiple
+ * of step; so only there is the text looked at.  The group found is hashed and looked
+ * up in a table of bits that fits the processor's caches, and only where its two bits
+ * are set are the values that have the group compared.  Groups are hashed without case:
  * a text of ASCII alone is searched as it is, any other is folded first.
  */
 #include "postgres.h"
@@ -19,13 +19,14 @@
 
 #include "miscadmin.h"
 
-#define GROUP 4					/* bytes that are hashed */
+#define MIN_GROUP 4				/* bytes that are hashed */
+#define MAX_GROUP 8
 #define MAX_STEP 8
-#define MIN_BITS 13				/* of the table, as a power of two: one kilobyte */
-#define MAX_BITS 21				/* 256 kilobytes */
-#define BITS_PER_GROUP 64
+#define MIN_WORDS 7				/* of the table, as a power of two: one kilobyte */
+#define MAX_WORDS 15			/* 256 kilobytes */
+#define MAX_BUCKETS 24
 #define PORTION (64 * 1024)		/* of a text that is folded at a time */
-#define WITHOUT_CASE 0x20202020
+#define WITHOUT_CASE UINT64CONST(0x2020202020202020)
 
 /* One text of a value */
 typedef struct Pattern
@@ -39,9 +40,11 @@ typedef struct Pattern
 /* A group of a pattern's window */
 typedef struct Group
 {
-	uint32		bytes;			/* without case */
+	uint64		bytes;			/* without case, zero behind the group */
+	uint64		tail;			/* the pattern's last eight bytes, without case; 0 where it is shorter */
 	uint32		pattern;
 	uint32		offset;			/* in the pattern */
+	uint32		length;			/* of the pattern */
 } Group;
 
 struct EffPatterns
@@ -52,8 +55,10 @@ struct EffPatterns
 	Pattern    *patterns;
 	int			longest;		/* bytes */
 	int			step;
-	int			shift;			/* of a hash to its bit */
-	uint32	   *bits;
+	int			group;			/* bytes of a group */
+	uint64		mask;			/* which eight bytes have of them */
+	int			shift;			/* of a hash to its word */
+	uint64	   *words;			/* each group sets two bits of one of them */
 	int			bucket_shift;	/* of a hash to its bucket */
 	uint32	   *buckets;		/* where its groups begin; one more at the end */
 	Group	   *groups;			/* by bucket */
@@ -76,32 +81,48 @@ typedef struct Search
 
 static void choose_windows(EffPatterns *patterns);
 static int	compare_groups(const void *a, const void *b);
-static void choose_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t nall);
-static double cost_of(const Pattern *pattern, int place);
-static size_t count_equal(const uint32 *all, size_t nall, uint32 bytes);
+static void choose_window(EffPatterns *patterns, Pattern *pattern, const uint64 *all, size_t nall);
+static double cost_of(const EffPatterns *patterns, const Pattern *pattern, int place);
+static uint64 group_of(const EffPatterns *patterns, const Pattern *pattern, int place);
+static size_t count_equal(const uint64 *all, size_t nall, uint64 bytes);
 static int	weight_of(unsigned char byte);
 static void make_tables(EffPatterns *patterns);
 static void search_folded(Search *search);
 static bool search_portion(Search *search);
-static bool compare_bucket(Search *search, size_t place, uint32 bytes, uint32 hash);
+static uint64 last_group(const EffPatterns *patterns, const char *text, size_t length);
+static bool compare_bucket(Search *search, size_t place, uint64 bytes, uint64 hash);
 static bool stands_at(Search *search, const Pattern *pattern, size_t begin);
 static bool is_joined(const char *text, size_t length, size_t begin, size_t end);
 static bool is_joiner(unsigned char byte);
-static int	compare_uint32(const void *a, const void *b);
+static int	compare_uint64(const void *a, const void *b);
 
-static inline uint32
-group_at(const char *text)
+static inline uint64
+eight_at(const char *text)
 {
-	uint32		bytes;
+	uint64		bytes;
 
-	memcpy(&bytes, text, GROUP);
+	memcpy(&bytes, text, sizeof(bytes));
 	return bytes | WITHOUT_CASE;
 }
 
-static inline uint32
-hash_of(uint32 bytes)
+/* group_at: the group that begins there, of a text that goes on for eight bytes. */
+static inline uint64
+group_at(const EffPatterns *patterns, const char *text)
 {
-	return bytes * 0x9E3779B1;
+	return eight_at(text) & patterns->mask;
+}
+
+static inline uint64
+hash_of(uint64 bytes)
+{
+	return bytes * UINT64CONST(0x9E3779B97F4A7C15);
+}
+
+/* bits_of: two bits of a word, by other bits of the hash than those that choose the word. */
+static inline uint64
+bits_of(uint64 hash)
+{
+	return (UINT64CONST(1) << ((hash >> 32) & 63)) | (UINT64CONST(1) << ((hash >> 38) & 63));
 }
 
 EffPatterns *
@@ -231,20 +252,19 @@ search_portion(Search *search)
 {
 	EffPatterns *patterns = search->patterns;
 	const char *text = search->text;
-	const uint32 *bits = patterns->bits;
+	const uint64 *words = patterns->words;
 	int			shift = patterns->shift;
 	size_t		step = patterns->step;
 	size_t		next_look = PORTION * 16;
+	size_t		place = 0;
 
-	if (search->length < PATTERN_LENGTH)
-		return false;
-	for (size_t place = 0; place <= search->length - GROUP; place += step)
+	for (; place + MAX_GROUP <= search->length; place += step)
 	{
-		uint32		bytes = group_at(text + place);
-		uint32		hash = hash_of(bytes);
-		uint32		bit = hash >> shift;
+		uint64		bytes = group_at(patterns, text + place);
+		uint64		hash = hash_of(bytes);
+		uint64		bits = bits_of(hash);
 
-		if (unlikely((bits[bit / 32] >> (bit % 32)) & 1) && compare_bucket(search, place, bytes, hash))
+		if (unlikely((words[hash >> shift] & bits) == bits) && compare_bucket(search, place, bytes, hash))
 			return true;
 		if (unlikely(place >= next_look))
 		{
@@ -252,15 +272,32 @@ search_portion(Search *search)
 			next_look += PORTION * 16;
 		}
 	}
+	for (; place + patterns->group <= search->length; place += step)
+	{
+		uint64		bytes = last_group(patterns, text + place, search->length - place);
+
+		if (compare_bucket(search, place, bytes, hash_of(bytes)))
+			return true;
+	}
 	return false;
+}
+
+/* last_group is group_at() where the text goes on for length bytes. */
+static uint64
+last_group(const EffPatterns *patterns, const char *text, size_t length)
+{
+	char		bytes[MAX_GROUP] = {0};
+
+	memcpy(bytes, text, Min(length, MAX_GROUP));
+	return group_at(patterns, bytes);
 }
 
 /* compare_bucket compares the values that have the group found. */
 static bool
-compare_bucket(Search *search, size_t place, uint32 bytes, uint32 hash)
+compare_bucket(Search *search, size_t place, uint64 bytes, uint64 hash)
 {
 	EffPatterns *patterns = search->patterns;
-	uint32		bucket = hash >> patterns->bucket_shift;
+	uint64		bucket = hash >> patterns->bucket_shift;
 
 	for (uint32 i = patterns->buckets[bucket]; i < patterns->buckets[bucket + 1]; i++)
 	{
@@ -268,8 +305,12 @@ compare_bucket(Search *search, size_t place, uint32 bytes, uint32 hash)
 		const Pattern *pattern = &patterns->patterns[group->pattern];
 		size_t		begin = place - group->offset;
 
-		if (group->bytes != bytes || place < group->offset || search->length - begin < pattern->length ||
-			!stands_at(search, pattern, begin))
+		if (group->bytes != bytes || place < group->offset || search->length - begin < group->length)
+			continue;
+		/* many values may begin alike; few end so too */
+		if (group->tail != 0 && eight_at(search->text + begin + group->length - 8) != group->tail)
+			continue;
+		if (!stands_at(search, pattern, begin))
 			continue;
 		if (search->anywhere)
 			return true;
@@ -309,26 +350,29 @@ is_joiner(unsigned char byte)
 	return byte == '@' || byte == '.' || byte == '_' || byte == '-' || byte == '+';
 }
 
-/* choose_windows: the shortest value decides how many bytes may be left out between two looks. */
+/* choose_windows: the shortest value decides how long a group is, and how many bytes may be left out between two looks. */
 static void
 choose_windows(EffPatterns *patterns)
 {
-	int			shortest = MAX_STEP + GROUP - 1;
+	int			shortest = MAX_STEP + MAX_GROUP - 1;
 	size_t		nall = 0;
-	uint32	   *all;
+	uint64	   *all;
 
 	for (int i = 0; i < patterns->n; i++)
 	{
 		shortest = Min(shortest, patterns->patterns[i].length);
-		nall += patterns->patterns[i].length - GROUP + 1;
+		nall += patterns->patterns[i].length;
 	}
-	patterns->step = shortest - GROUP + 1;
-	all = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint32) * Max(nall, 1));
+	patterns->group = Max(Min(shortest / 2 + 1, MAX_GROUP), MIN_GROUP);
+	patterns->step = Min(shortest - patterns->group + 1, MAX_STEP);
+	patterns->mask = 0;
+	memset(&patterns->mask, 0xFF, patterns->group);
+	all = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint64) * Max(nall, 1));
 	nall = 0;
 	for (int i = 0; i < patterns->n; i++)
-		for (int k = 0; k + GROUP <= patterns->patterns[i].length; k++)
-			all[nall++] = group_at(patterns->patterns[i].text + k);
-	qsort(all, nall, sizeof(uint32), compare_uint32);
+		for (int k = 0; k + patterns->group <= patterns->patterns[i].length; k++)
+			all[nall++] = group_of(patterns, &patterns->patterns[i], k);
+	qsort(all, nall, sizeof(uint64), compare_uint64);
 	for (int i = 0; i < patterns->n; i++)
 		choose_window(patterns, &patterns->patterns[i], all, nall);
 	pfree(all);
@@ -339,15 +383,16 @@ choose_windows(EffPatterns *patterns)
  * what many of them share (a domain) is likely to stand in texts beside others'.
  */
 static void
-choose_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t nall)
+choose_window(EffPatterns *patterns, Pattern *pattern, const uint64 *all, size_t nall)
 {
-	int			ngroups = pattern->length - GROUP + 1;
+	int			ngroups = pattern->length - patterns->group + 1;
 	double	   *costs = palloc(sizeof(double) * ngroups);
 	double		cost = 0;
 	double		best = 0;
 
 	for (int k = 0; k < ngroups; k++)
-		costs[k] = cost_of(pattern, k) + (count_equal(all, nall, group_at(pattern->text + k)) - 1) / (double) patterns->n / 64;
+		costs[k] = cost_of(patterns, pattern, k) +
+			(count_equal(all, nall, group_of(patterns, pattern, k)) - 1) / (double) patterns->n / 64;
 	for (int k = 0; k < ngroups; k++)
 	{
 		cost += costs[k] - (k >= patterns->step ? costs[k - patterns->step] : 0);
@@ -362,17 +407,23 @@ choose_window(EffPatterns *patterns, Pattern *pattern, const uint32 *all, size_t
 
 /* cost_of: how often the group at a place is in texts, by its bytes; domains are everywhere. */
 static double
-cost_of(const Pattern *pattern, int place)
+cost_of(const EffPatterns *patterns, const Pattern *pattern, int place)
 {
 	int			weight = 0;
 
-	for (int i = 0; i < GROUP; i++)
+	for (int i = 0; i < patterns->group; i++)
 		weight += weight_of(pattern->text[place + i]);
 	return ldexp(1, memchr(pattern->text, '@', place + 1) != NULL ? Max(weight, -12) : weight);
 }
 
+static uint64
+group_of(const EffPatterns *patterns, const Pattern *pattern, int place)
+{
+	return last_group(patterns, pattern->text + place, pattern->length - place);
+}
+
 static size_t
-count_equal(const uint32 *all, size_t nall, uint32 bytes)
+count_equal(const uint64 *all, size_t nall, uint64 bytes)
 {
 	size_t		ends[2];
 
@@ -418,31 +469,32 @@ make_tables(EffPatterns *patterns)
 {
 	size_t		ngroups = (size_t) patterns->n * patterns->step;
 	size_t		n = 0;
-	int			bits = MIN_BITS;
-	int			bucket_bits;
+	int			words = MIN_WORDS;
+	int			bucket_bits = MIN_WORDS;
 	size_t		group = 0;
 
-	while (bits < MAX_BITS && ((size_t) 1 << bits) < ngroups * BITS_PER_GROUP)
-		bits++;
-	bucket_bits = bits;
-	while (bucket_bits > 1 && ((size_t) 1 << bucket_bits) > 4 * ngroups)
-		bucket_bits--;
-	patterns->shift = 32 - bits;
-	patterns->bucket_shift = 32 - bucket_bits;
-	patterns->bits = palloc0(((size_t) 1 << bits) / 8);
+	while (words < MAX_WORDS && ((size_t) 1 << words) < ngroups)
+		words++;
+	while (bucket_bits < MAX_BUCKETS && ((size_t) 1 << bucket_bits) < ngroups)
+		bucket_bits++;
+	patterns->shift = 64 - words;
+	patterns->bucket_shift = 64 - bucket_bits;
+	patterns->words = palloc0(sizeof(uint64) << words);
 	patterns->buckets = palloc(sizeof(uint32) * (((size_t) 1 << bucket_bits) + 1));
 	patterns->groups = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Group) * Max(ngroups, 1));
 	for (int i = 0; i < patterns->n; i++)
 		for (int k = 0; k < patterns->step; k++)
 		{
 			Group	   *new = &patterns->groups[n++];
-			uint32		bit;
+			uint64		hash;
 
 			new->pattern = i;
 			new->offset = patterns->patterns[i].window + k;
-			new->bytes = group_at(patterns->patterns[i].text + new->offset);
-			bit = hash_of(new->bytes) >> patterns->shift;
-			patterns->bits[bit / 32] |= (uint32) 1 << (bit % 32);
+			new->length = patterns->patterns[i].length;
+			new->tail = new->length < 8 ? 0 : eight_at(patterns->patterns[i].text + new->length - 8);
+			new->bytes = group_of(patterns, &patterns->patterns[i], new->offset);
+			hash = hash_of(new->bytes);
+			patterns->words[hash >> patterns->shift] |= bits_of(hash);
 		}
 	qsort(patterns->groups, ngroups, sizeof(Group), compare_groups);
 	for (size_t bucket = 0; bucket < (size_t) 1 << bucket_bits; bucket++)
@@ -457,17 +509,17 @@ make_tables(EffPatterns *patterns)
 static int
 compare_groups(const void *a, const void *b)
 {
-	uint32		hash_a = hash_of(((const Group *) a)->bytes);
-	uint32		hash_b = hash_of(((const Group *) b)->bytes);
+	uint64		hash_a = hash_of(((const Group *) a)->bytes);
+	uint64		hash_b = hash_of(((const Group *) b)->bytes);
 
 	return hash_a < hash_b ? -1 : hash_a > hash_b;
 }
 
 static int
-compare_uint32(const void *a, const void *b)
+compare_uint64(const void *a, const void *b)
 {
-	uint32		left = *(const uint32 *) a;
-	uint32		right = *(const uint32 *) b;
+	uint64		left = *(const uint64 *) a;
+	uint64		right = *(const uint64 *) b;
 
 	return left < right ? -1 : left > right;
 }
