@@ -128,6 +128,14 @@ TABLE message ORDER BY id;
 SELECT effaced_erase('3', subject => 'account') -> 'shared' AS shared;
 SELECT effaced_rectify('1', '[{"category": "contact", "value": "uno"}]', subject => 'account');
 SELECT id, sender, receiver, sender_mail, receiver_mail LIKE 'anon-%' AS receiver_gone, reply_to FROM message ORDER BY id;
+-- In a row that names an erased owner still, a text as an expression makes it is a surrogate of that
+-- owner's; a number is a value like any other.
+ALTER TABLE message ADD COLUMN note text, ADD COLUMN stars int;
+SECURITY LABEL FOR effaced ON COLUMN message.note IS '{"category": "identity", "fact": "note", "erasure": "anonymize", "surrogate": "''gone''"}';
+SECURITY LABEL FOR effaced ON COLUMN message.stars IS '{"category": "identity", "fact": "stars", "erasure": "anonymize", "surrogate": "-1"}';
+UPDATE message SET receiver = CASE id WHEN 6 THEN 3 ELSE receiver END, note = CASE id WHEN 6 THEN 'gone' ELSE 'note' END, stars = CASE id WHEN 6 THEN -1 ELSE 3 END;
+SELECT effaced_rectify('1', '[{"category": "identity", "fact": "note", "value": "new"}, {"category": "identity", "fact": "stars", "value": 5}]', subject => 'account');
+SELECT id, sender, receiver, note, stars FROM message ORDER BY id;
 
 -- A way that joins on what is corrected: rows are found first.
 CREATE TABLE member (id int PRIMARY KEY, mail text UNIQUE);

@@ -90,6 +90,14 @@ ALTER TABLE effaced.effaced_audit_events ADD CONSTRAINT effaced_audit_events_eve
 SELECT effaced_erase(16);
 \echo :LAST_ERROR_SQLSTATE
 ALTER TABLE effaced.effaced_audit_events DROP CONSTRAINT effaced_audit_events_event_type_check;
+-- or a function of somebody's, asked of the same column
+CREATE FUNCTION is_word_of_theirs(word text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$ SELECT word <> 'erasure_completed' $$;
+ALTER TABLE effaced.effaced_audit_events ADD CONSTRAINT effaced_audit_events_event_type_check CHECK (is_word_of_theirs(event_type)) NOT VALID;
+SELECT effaced_erase(16);
+\echo :LAST_ERROR_SQLSTATE
+SELECT name FROM person WHERE id = 16;
+ALTER TABLE effaced.effaced_audit_events DROP CONSTRAINT effaced_audit_events_event_type_check;
+DROP FUNCTION is_word_of_theirs(text);
 ALTER TABLE effaced.effaced_audit_events ADD CHECK (effaced.effaced_is_event_type(event_type));
 -- and that of a partition; from 17 on, a table that numbers itself becomes none
 CREATE TABLE archive (LIKE effaced_audit_events) PARTITION BY LIST (subject_ref);

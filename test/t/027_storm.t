@@ -133,7 +133,7 @@ SELECT effaced_export_html('1') IS NOT NULL;
 SELECT count(*) FROM effaced_sweep();
 SELECT effaced_subject_kind();
 SELECT count(*) FROM effaced_subject_ids();
-SELECT effaced_subject_ref('1') IS NOT NULL;
+SELECT effaced.effaced_subject_ref('1') IS NOT NULL;
 SELECT effaced_consent_status('1', 'mail') IS NOT NULL;
 SELECT effaced_restriction_status('1') IS NOT NULL;
 SELECT count(*) FROM effaced_restriction_history('1');
