@@ -122,15 +122,15 @@ RESET SESSION AUTHORIZATION;
 SELECT string_agg(id::text, ' ' ORDER BY id) AS logins FROM login;
 SELECT DISTINCT actor FROM effaced_audit_events;
 
--- Whoever is under a restriction, of any purpose, is left alone until it is lifted.
+-- Whoever is under a restriction of everything is left alone until it is lifted; one for a purpose stops nothing.
 SELECT effaced_restrict('5', reason => 'disputes the bill') IS NOT NULL AS restricted, effaced_restrict('6', 'marketing') IS NOT NULL AS restricted;
 CALL effaced_apply_batch(3);
 SELECT total, applied, failed, rejected, remaining FROM effaced_batch_progress(3);
 SELECT id, skipped FROM effaced.effaced_deletion_record_rows WHERE deletion_batch_id = 3 ORDER BY id;
-SELECT effaced_lift_restriction('6', 'marketing') IS NOT NULL AS lifted;
 CALL effaced_apply_batch(3);
 SELECT string_agg(id::text, ' ' ORDER BY id) AS logins FROM login;
 SELECT restricted, applied FROM effaced_batch_runs WHERE batch_id = 3 ORDER BY id;
+SELECT subject_ref, payload, count(*) FROM effaced_audit_events WHERE event_type = 'erasure_refused' GROUP BY 1, 2;
 SELECT effaced_lift_restriction('5') IS NOT NULL AS lifted;
 
 -- A record may be rejected as long as it is not erased.

@@ -140,7 +140,7 @@ INSERT INTO attachment VALUES (1, 7, 'x');
 INSERT INTO rating VALUES (1, 8);
 INSERT INTO bill VALUES (1, 16);
 INSERT INTO step VALUES (1, 13, 'w', '2020-01-01'), (2, 14, 'w', '2023-12-01');
-SELECT effaced_restrict('2', 'support') IS NOT NULL;
+SELECT effaced_restrict('2') IS NOT NULL;
 CALL effaced_enforce_retention('2024-01-01', 2);
 SELECT string_agg(id::text, ' ' ORDER BY id) FROM ticket;
 SELECT * FROM attachment;
@@ -149,7 +149,7 @@ SELECT id FROM step;
 SELECT id, ip FROM ticket WHERE id = 5;
 SELECT payload, count(*) FROM effaced_audit_events WHERE event_type = 'retention_enforced' AND payload ->> 'target' IN ('ticket', 'step') GROUP BY 1 ORDER BY 1;
 -- the reasons gone, the rows go
-SELECT effaced_lift_restriction('2', 'support') IS NOT NULL;
+SELECT effaced_lift_restriction('2') IS NOT NULL;
 TRUNCATE attachment;
 CALL effaced_enforce_retention('2025-01-01', 1000);
 SELECT string_agg(id::text, ' ' ORDER BY id) FROM ticket;

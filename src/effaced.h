@@ -23,5 +23,6 @@
 #define ERRCODE_EFF_ANONYMIZATION	MAKE_SQLSTATE('Z', 'E', '0', '0', '4')
 #define ERRCODE_EFF_CONFIGURATION	MAKE_SQLSTATE('Z', 'E', '0', '0', '5')
 #define ERRCODE_EFF_RESOLVER		MAKE_SQLSTATE('Z', 'E', '0', '0', '6')
+#define ERRCODE_EFF_HOLD			MAKE_SQLSTATE('Z', 'E', '0', '0', '7')
 
 #endif							/* EFFACED_H */

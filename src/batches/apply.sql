@@ -174,9 +174,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    -- the ledger writes subjects as profiles do; any purpose counts
-    SELECT p.subject_id, EXISTS (SELECT FROM effaced.effaced_restrictions AS h
-                                 WHERE h.subject = p.subject AND h.subject_ref = p.subject_id)
+    -- the ledger writes subjects as profiles do; from here on nobody restricts this one
+    SELECT p.subject_id, effaced.effaced_is_held(p.subject, p.subject_id)
     INTO subject_id, held FROM effaced.effaced_compliance_profiles AS p WHERE p.id = profile;
 END
 $$;
@@ -210,6 +209,12 @@ BEGIN
         restricted = u.restricted + ($3 = 'restricted')::int, not_ready_yet = u.not_ready_yet + ($3 = 'not_ready_yet')::int,
         last_at = done
     WHERE u.id = $1;
+    IF $3 = 'restricted' THEN
+        INSERT INTO effaced.effaced_audit_events (event_type, subject, subject_ref, payload)
+        SELECT 'erasure_refused', p.subject, p.subject_id, jsonb_build_object('held', 1)
+        FROM effaced.effaced_deletion_record_rows AS r
+        JOIN effaced.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id WHERE r.id = $2;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION effaced.effaced_settle_record(bigint, bigint, text, text) IS

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
+#include "base/own.h"
 #include "erase/erase.h"
 #include "map/graph.h"
 #include "outbox/outbox.h"
@@ -24,7 +25,9 @@ PG_FUNCTION_INFO_V1(effaced_erase_many);
 
 static EraseRequest arguments_of(FunctionCallInfo fcinfo, const char *function);
 static Jsonb *finish_result(JsonbWriter *result, Erasure *erasure);
-static Call *begin_call(const EraseRequest *request);
+static Call *begin_call(const EraseRequest *request, int *held);
+static int	leave_out_held(MapTable *subject, SubjectKey **keys, int n, bool skip);
+static TrailEvent *refused_event(MapTable *subject, int held);
 static void erase_rows(Erasure *erasure, TraceMode trace);
 static void enqueue(Erasure *erasure, List *refs);
 static void append_events(Erasure *erasure, TimestampTz requested_at);
@@ -56,7 +59,7 @@ effaced_erase(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_erase_many(subject_ids, refs, subject, tables, trace) erases several
+ * effaced_erase_many(subject_ids, refs, subject, tables, trace, skip_held) erases several
  * subjects, all or none, and returns what was done in sum.
  */
 Datum
@@ -74,12 +77,15 @@ effaced_erase_many(PG_FUNCTION_ARGS)
 				 errmsg("subject identifiers must not be NULL"),
 				 errhint("Give an array of identifiers, which may be empty.")));
 	texts = EffTextArrayRead(PG_GETARG_DATUM(0), &n);
+	request.skip_held = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	for (int i = 0; i < n; i++)
 		request.identifiers = lappend(request.identifiers, EffIdentifierFromText(texts[i]));
 	erasure = EffErase(&request);
 	EffObjectBegin(&result);
 	EffObjectNumber(&result, "subjects", erasure->call->nkeys);
 	EffObjectNumber(&result, "not_found", erasure->not_found);
+	if (request.skip_held)
+		EffObjectNumber(&result, "held", erasure->held);
 	PG_RETURN_JSONB_P(finish_result(&result, erasure));
 }
 
@@ -137,7 +143,7 @@ EffErase(const EraseRequest *request)
 	EffBracket	pin;
 
 	EffExecRequireReadCommitted(request->function);
-	call = erasure->call = begin_call(request);
+	call = erasure->call = begin_call(request, &erasure->held);
 	plan = call->erasure;
 	EffPinBegin(&pin);			/* once for all brackets in it */
 	erasure->resolvers = EffResolvers();
@@ -149,6 +155,8 @@ EffErase(const EraseRequest *request)
 	EffTraceLook(erasure->trace);
 	enqueue(erasure, refs);
 	append_events(erasure, requested_at);
+	if (erasure->held > 0)
+		(void) EffTrailAppend(list_make1(refused_event(plan->base.subject, erasure->held)));
 	EffPinEnd(&pin);
 	return erasure;
 }
@@ -157,14 +165,16 @@ EffErase(const EraseRequest *request)
  * begin_call returns the call of a request, with the plan, and holds the locks
  * on the tables that the plan may write into.  The subjects are in the order of
  * their canonical identifiers: two calls lock the subjects of both in one order.
+ * Those who are held are none of them, and are counted.
  */
 static Call *
-begin_call(const EraseRequest *request)
+begin_call(const EraseRequest *request, int *held)
 {
 	SubjectKey **keys = palloc(sizeof(SubjectKey *) * Max(list_length(request->identifiers), 1));
 	DataMap    *map;
 	ErasurePlan *plan;
 	ListCell   *lc;
+	int			n;
 
 	do
 	{
@@ -176,8 +186,59 @@ begin_call(const EraseRequest *request)
 			keys[foreach_current_index(lc)] = EffIdentifierResolve(subject, lfirst(lc));
 		plan = EffPlanGet(map, subject, request->tables);
 	} while (!EffMapHold(map, plan->written));
-	return EffExecNewErasure(map, plan, keys,
-							 EffIdentifierUnique(keys, list_length(request->identifiers)));
+	n = EffIdentifierUnique(keys, list_length(request->identifiers));
+	*held = leave_out_held(plan->base.subject, keys, n, request->skip_held);
+	return EffExecNewErasure(map, plan, keys, n - *held);
+}
+
+/*
+ * leave_out_held takes subjects under a restriction of everything out of n keys, and
+ * returns how many they were; ERROR ZE007 unless they may be skipped.  It locks all of
+ * them, before any row of theirs is locked.
+ */
+static int
+leave_out_held(MapTable *subject, SubjectKey **keys, int n, bool skip)
+{
+	char	  **refs = palloc(sizeof(char *) * Max(n, 1));
+	List	   *held;
+	ListCell   *next;
+	int			left = 0;
+
+	for (int i = 0; i < n; i++)
+		refs[i] = keys[i]->text;
+	held = EffTrailHeld(subject->kind, refs, n);
+	if (held != NIL && !skip)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_HOLD),
+				 errmsg_plural("%d subject is under a restriction of all processing",
+							   "%d subjects are under a restriction of all processing",
+							   list_length(held), list_length(held)),
+				 errdetail("Nothing was changed: what is restricted is kept (GDPR Art. 18)."),
+				 errhint(n == 1 ? "SELECT %s.effaced_lift_restriction(subject_id);" :
+						 "Call %s.effaced_erase_many() with skip_held => true, or lift the"
+						 " restrictions before.", EffExtensionSchemaSql()),
+				 errhidestmt(true)));
+	/* both are in order of their bytes */
+	next = list_head(held);
+	for (int i = 0; i < n; i++)
+	{
+		if (next != NULL && strcmp(lfirst(next), keys[i]->text) == 0)
+			next = lnext(held, next);
+		else
+			keys[left++] = keys[i];
+	}
+	return n - left;
+}
+
+/* refused_event tells how many subjects of a call were left out. */
+static TrailEvent *
+refused_event(MapTable *subject, int held)
+{
+	JsonbWriter payload;
+
+	EffObjectBegin(&payload);
+	EffObjectNumber(&payload, "held", held);
+	return EffTrailEvent("erasure_refused", subject->kind, NULL, EffObjectDone(&payload));
 }
 
 /*

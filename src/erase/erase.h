@@ -20,6 +20,7 @@ typedef struct EraseRequest
 	Jsonb	   *refs;			/* each subject's references to external systems; NULL: none */
 	List	   *tables;			/* of Oid: erase from these tables alone; NIL: from all */
 	TraceMode	trace;			/* what to do about copies of what is erased */
+	bool		skip_held;		/* leave out who is held, which is else an error */
 } EraseRequest;
 
 /* A subject of an erasure, and what of its erasure is still to be done in external systems */
@@ -39,6 +40,7 @@ typedef struct Erasure
 	uint64	   *totals;			/* rows by step; a row of several subjects counts once */
 	uint64		not_found;		/* subjects without a row of their own */
 	EffTrace   *trace;			/* copies of what was erased; NULL where nobody looked */
+	int			held;			/* subjects that were left out, since nothing may delete them */
 	List	   *entries;		/* of OutboxEntry */
 	List	   *resolvers;		/* of Resolver: all that are registered */
 } Erasure;

@@ -48,9 +48,9 @@ COMMENT ON FUNCTION @extschema@.effaced_erase(anynonarray, jsonb, regclass, regc
 
 CREATE FUNCTION @extschema@.effaced_erase_many(subject_ids text[], refs jsonb DEFAULT '[]',
                                                subject regclass DEFAULT NULL, tables regclass[] DEFAULT NULL,
-                                               trace text DEFAULT NULL)
+                                               trace text DEFAULT NULL, skip_held boolean DEFAULT false)
 RETURNS jsonb LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION @extschema@.effaced_erase_many(text[], jsonb, regclass, regclass[], text) IS
+COMMENT ON FUNCTION @extschema@.effaced_erase_many(text[], jsonb, regclass, regclass[], text, boolean) IS
     'Erases several subjects in the caller''s transaction, all or none';
 
 -- After a restore: erase again whom a surviving copy of the trail knows as erased.

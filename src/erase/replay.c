@@ -22,13 +22,15 @@ typedef struct ReplayedSubject
 {
 	char	   *kind;			/* NULL where the event has none */
 	char	   *identifier;		/* likewise */
-	char	   *verdict;
+	const char *verdict;
 	bool		replayable;
 } ReplayedSubject;
 
 static List *read_plan(FunctionCallInfo fcinfo);
 static MapTable *subject_of_kind(DataMap *map, const char *kind);
 static List *replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at);
+static void pass_held_by(MapTable *table, List *subjects);
+static int	compare_refs(const void *a, const void *b);
 static void erase_kind(MapTable *table, List *subjects);
 
 /*
@@ -49,6 +51,7 @@ effaced_replay(PG_FUNCTION_ARGS)
 			tables = list_append_unique_ptr(tables, subject_of_kind(map, subject->kind));
 	foreach_ptr(MapTable, table, tables)
 	{
+		pass_held_by(table, subjects);
 		(void) EffTrailAppend(replayed_events(subjects, table->kind, PG_GETARG_TIMESTAMPTZ(0)));
 		erase_kind(table, subjects);
 	}
@@ -143,6 +146,55 @@ replayed_events(List *subjects, const char *kind, TimestampTz backup_taken_at)
 							 EffTrailEvent("erasure_replayed", kind, subject->identifier, payload));
 	}
 	return events;
+}
+
+/*
+ * pass_held_by gives the replayable subjects of a kind that are under a restriction of
+ * everything the verdict "held", and records each.
+ */
+static void
+pass_held_by(MapTable *table, List *subjects)
+{
+	ReplayedSubject **of_kind = palloc(sizeof(ReplayedSubject *) * list_length(subjects));
+	char	  **refs = palloc(sizeof(char *) * list_length(subjects));
+	char	  **held_refs;
+	List	   *held;
+	List	   *events = NIL;
+	JsonbWriter object;
+	Jsonb	   *payload;
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach_ptr(ReplayedSubject, subject, subjects)
+	{
+		if (!subject->replayable || strcmp(subject->kind, table->kind) != 0)
+			continue;
+		of_kind[n] = subject;
+		refs[n++] = EffIdentifierResolve(table, EffIdentifierFromText(subject->identifier))->text;
+	}
+	held = EffTrailHeld(table->kind, refs, n);
+	held_refs = palloc(sizeof(char *) * Max(list_length(held), 1));
+	foreach(lc, held)
+		held_refs[foreach_current_index(lc)] = lfirst(lc);
+	EffObjectBegin(&object);
+	EffObjectNumber(&object, "held", 1);
+	payload = EffObjectDone(&object);
+	for (int i = 0; i < n; i++)
+	{
+		if (bsearch(&refs[i], held_refs, list_length(held), sizeof(char *), compare_refs) == NULL)
+			continue;
+		of_kind[i]->replayable = false;
+		of_kind[i]->verdict = "held";
+		events = lappend(events, EffTrailEvent("erasure_refused", table->kind, refs[i], payload));
+	}
+	(void) EffTrailAppend(events);
+}
+
+/* compare_refs orders identifiers by their bytes, as EffTrailHeld() does. */
+static int
+compare_refs(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
 /* erase_kind erases the replayable subjects of a kind, from all tables. */

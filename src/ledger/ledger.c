@@ -13,6 +13,7 @@
 #include "base/run.h"
 #include "ledger/ledger.h"
 #include "map/graph.h"
+#include "trail/trail.h"
 
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -154,6 +155,8 @@ record_restriction(FunctionCallInfo fcinfo, bool restricted)
 	set_text(params, 4, restricted ? "restriction_placed" : "restriction_lifted");
 	set_text(params, 5, text_argument(fcinfo, 2));
 	set_text(params, 6, text_argument(fcinfo, 3));
+	EffTrailMeetErasures(TextDatumGetCString(params->params[0].value),
+						 TextDatumGetCString(params->params[1].value));
 	return write_record(LEDGER_RESTRICTIONS, "WITH record AS (INSERT INTO effaced." LEDGER_RESTRICTIONS
 											   " (subject, subject_ref, purpose, restricted, reason, source)"
 											   " VALUES ($1, $2, $3, $4, $6, $7)" RECORD_EVENT, params);

@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "tcop/pquery.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #define MAX_BATCH_ROWS 1000000
 
@@ -215,7 +216,11 @@ run_batch(EnforcementRun *run)
 		MemoryContextSwitchTo(previous);
 		return step != NULL;
 	}
+	/* the caller's snapshot is older than what was waited for */
+	EffTrailStopRestrictions();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	values.restricted = restricted_of(step);
+	PopActiveSnapshot();
 
 	EffSpiBegin(&bracket);
 	picked = EffEnforcePick(step, &values, run->batch_rows);
@@ -291,7 +296,7 @@ restricted_of(EnforcementStep *step)
 	foreach_ptr(OwnerClaim, claim, step->claims)
 		kinds = list_append_unique_ptr(kinds, claim->subject);
 	foreach(lc, kinds)
-		restricted = lappend(restricted, EffLedgerRestricted(lfirst(lc), NULL, true));
+		restricted = lappend(restricted, EffLedgerRestricted(lfirst(lc), NULL, false));
 	return restricted;
 }
 

@@ -39,6 +39,16 @@ typedef enum ErasureRecord
 /* What is on record of full erasures of these identifiers of a kind */
 extern ErasureRecord *EffTrailErasures(const char *kind, char **refs, int n);
 
+/*
+ * Those of n identifiers of a kind (char *) that nothing may delete; locks all n, so that
+ * none is restricted meanwhile
+ */
+extern List *EffTrailHeld(const char *kind, char **refs, int n);
+
+/* Lock a subject that is to be restricted; or all, for whoever cannot name them beforehand */
+extern void EffTrailMeetErasures(const char *kind, char *ref);
+extern void EffTrailStopRestrictions(void);
+
 /* The secret of this database, made at its first use */
 extern const char *EffSecret(void);
 

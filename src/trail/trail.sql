@@ -53,6 +53,20 @@ CREATE TRIGGER effaced_append_only_row
 ALTER TABLE effaced.effaced_audit_events ENABLE ALWAYS TRIGGER effaced_append_only_row;
 SELECT effaced.effaced_publish('effaced_audit_events');
 
+-- Where restrictions and erasures of a subject meet.  Nothing is read from it, so that
+-- a dump leaves it out.
+CREATE TABLE effaced.effaced_subject_locks (
+    subject_key bytea PRIMARY KEY
+);
+COMMENT ON TABLE effaced.effaced_subject_locks IS
+    'A row per subject that whoever restricts it and whoever erases it both lock, so that whoever is first decides';
+COMMENT ON COLUMN effaced.effaced_subject_locks.subject_key IS 'Digest of the kind and the identifier';
+
+CREATE FUNCTION effaced.effaced_is_held(subject text, subject_ref text) RETURNS boolean
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_is_held(text, text) IS
+    'Part of effaced_apply_batch(): whether all processing of a subject is restricted, which cannot change until the transaction ends';
+
 -- Surrogates are made with it.  It is filled at the first use and not here, so
 -- that a restore brings the old one over into an empty table.
 CREATE TABLE effaced.effaced_secret (
