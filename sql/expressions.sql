@@ -283,5 +283,56 @@ SELECT effaced_erase('1') -> 'anonymized';
 SELECT try($$SELECT effaced_erase('12345')$$);
 SELECT * FROM account WHERE id = 12345;
 
+-- 13. Coercions and polymorphic calls that are put in behind the text: the finished tree is checked.
+DROP TABLE account;
+CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, feeling mood, plain plain, visits int, extra jsonb);
+SECURITY LABEL FOR effaced ON TABLE users IS '{"path": ""}';
+INSERT INTO users VALUES (1, 'a@x', 'sad', 'p', 1, '{}');
+SELECT sur('email', $$'gone ' || feeling$$);
+SELECT sur('email', $$'gone ' || feeling::text$$);
+SELECT sur('email', $$'gone ' || plain::public.plain$$);
+SELECT sur('email', $$CASE feeling WHEN 'sad'::public.mood THEN 'was ' || feeling ELSE 'x'::public.plain END$$);
+SELECT whe($$plain = 'p'$$);
+SELECT whe('true');
+SELECT effaced_plan('1') IS NOT NULL;
+SELECT sur('email', 'quote_literal(feeling)');
+SELECT sur('extra', 'to_jsonb(ROW(feeling))');
+SELECT sur('email', $$record_in('(x)'::cstring, 'public.pair'::regtype::oid, -1)::text$$);
+SELECT sur('email', $$domain_in('x'::cstring, 'public.loud'::regtype::oid, -1)::text$$);
+SELECT sur('email', $$array_in('{x}'::cstring, 'public.loud'::regtype::oid, -1)::text$$);
+SELECT sur('email', $$(jsonb_populate_record(NULL::public.pair, '{"a": "x"}')).a::text$$);
+SELECT sur('feeling', $$lower('SAD')::public.mood$$);
+-- no setting, catalog, file or session is read
+SELECT sur('email', $$current_setting('data_directory')$$);
+SELECT put('email', $$current_setting('data_directory')$$);
+SELECT put('email', 'pg_stat_get_backend_activity(1)');
+SELECT sur('email', $$id::regclass::text$$);
+SELECT whe($$has_table_privilege('users', 'select')$$);
+-- a collation of a user's; the column's own is its own business
+CREATE COLLATION strange (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+SELECT whe($$email = 'x' COLLATE public.strange$$);
+-- a domain that gets a CHECK, and a cast, once the label is there
+SELECT sur('email', $$'gone ' || feeling$$);
+CREATE FUNCTION mood_text(mood) RETURNS text STABLE LANGUAGE plpgsql AS
+$$ BEGIN RAISE WARNING 'mood_text() ran as %', current_user; RETURN 'x'; END $$;
+CREATE CAST (mood AS text) WITH FUNCTION mood_text(mood);
+SELECT effaced_erase('1') -> 'anonymized';
+SELECT email FROM users;
+SELECT sur('email', $$'gone ' || feeling$$);
+SELECT sur('email', 'feeling::text');
+SELECT sur('email', 'feeling');
+DROP CAST (mood AS text);
+SELECT sur('email', $$'x'::public.plain$$);
+ALTER DOMAIN plain ADD CHECK (shout_ok(VALUE));
+SELECT try($$SELECT * FROM effaced_plan('1')$$);
+SELECT sur('email', 'NULL::text || id');
+-- a member of an extension is nobody's code only where it is a superuser's
+CREATE FUNCTION planted2() RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'x'::text $$;
+ALTER FUNCTION planted2() OWNER TO regress_effaced_mallory;
+ALTER EXTENSION pgcrypto ADD FUNCTION planted2();
+SELECT sur('email', 'public.planted2()');
+ALTER EXTENSION pgcrypto DROP FUNCTION planted2();
+DROP TABLE users;
+
 DROP OWNED BY regress_effaced_mallory CASCADE;
 DROP ROLE regress_effaced_mallory;

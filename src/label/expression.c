@@ -2,10 +2,9 @@
  * expression.c
  *	  Checks the SQL expressions of labels.
  *
- * A label must not be a way to run code as whoever erases: only functions of
- * pg_catalog and of extensions, no sub-select, aggregate, set-returning or
- * volatile function, and no value whose type runs a domain's constraints when
- * it is read.  Literals are read while an expression is analysed, before
+ * A label must not be a way to run code as whoever erases: allowed.c says what the
+ * finished tree may hold.  It is looked at whenever the expression is analysed, for a
+ * plan too, and not only when the label is written.  Literals are read while an expression is analysed, before
  * anything can be refused: that happens as the owner of the table.
  */
 #include "postgres.h"
@@ -13,16 +12,16 @@
 #include "base/bracket.h"
 #include "base/gone.h"
 #include "base/run.h"
+#include "label/allowed_int.h"
 #include "label/expression.h"
 #include "relations/types.h"
 
 #include "access/table.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
@@ -35,45 +34,25 @@
 #include "utils/ruleutils.h"
 
 #define ALLOWED \
-	"Allowed: columns of the table, constants, and functions and operators of pg_catalog or, " \
-	"schema-qualified, of extensions, that are not volatile.  Not allowed: sub-select, " \
-	"aggregate, window and set-returning functions."
-
-/* Functions of pg_catalog that read whole tables, and so run what views call */
-static const char *const table_readers[] = {
-	"table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema",
-	"schema_to_xml", "schema_to_xmlschema", "schema_to_xml_and_xmlschema",
-	"database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema"
-};
-
-/* Functions of pg_catalog that look for a cast of their argument's type to json, and call it */
-static const char *const json_writers[] = {
-	"to_json", "to_jsonb", "row_to_json", "array_to_json", "json_build_object",
-	"json_build_array", "jsonb_build_object", "jsonb_build_array"
-};
-
-typedef struct CheckContext
-{
-	Oid			target_type;
-	char	   *found;			/* what is not allowed */
-} CheckContext;
+	"Allowed: columns of the table, constants, and functions and operators of pg_catalog that " \
+	"depend on their arguments and the time alone, or, schema-qualified, immutable ones of " \
+	"extensions that are a superuser's; enums, and domains without a CHECK.  Not allowed: " \
+	"sub-select, aggregate, window and set-returning functions."
 
 static Node *check_as_owner(EffRelation *rel, Relation relation, const char *text,
-							EffColumn *target, const char *key);
+							EffColumn *target, const char *key, bool *of_extension);
 static Bitmapset *columns_read(EffRelation *rel, Node *node);
 static Node *parse_expression(const char *text);
 static Node *analyze(Relation relation, Node *raw, EffColumn *target);
 static Node *without_constraints(Node *node);
-static Node *concatenate_text(Node *node, void *context);
+static Node *without_choice(Node *node, void *context);
+static Node *concatenate_text(OpExpr *concatenation);
+static Node *write_enum(CoerceViaIO *coercion);
 static void evaluate(Node *node);
 static void invalid(EffRelation *rel, const char *text, const char *key,
 					MemoryContext context) pg_attribute_noreturn();
-static bool forbidden_walker(Node *node, CheckContext *context);
 static bool moving_walker(Node *node, void *context);
-static bool forbidden_function(Oid function, void *context);
 static char *function_name(Oid function);
-static bool is_one_of(const char *name, const char *const *names, int n);
-static bool type_runs_code(Oid type, bool as_json);
 
 /*
  * EffExpressionAnalyze returns an expression of a label, analysed over the columns
@@ -89,7 +68,8 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 {
 	EffExpression *result = palloc0(sizeof(EffExpression));
 	Relation	relation = EffRelationOpen(rel);
-	Node	   *node = check_as_owner(rel, relation, text, target, key);
+	bool		of_extension;
+	Node	   *node = check_as_owner(rel, relation, text, target, key, &of_extension);
 	Node	   *bare = strip_implicit_coercions(node);
 
 	result->node = node;
@@ -107,9 +87,9 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
 	result->columns = columns_read(rel, node);
 	if (target)
 		node = without_constraints(node);
-	node = concatenate_text(node, NULL);
+	node = without_choice(node, NULL);
 	result->sql = deparse_expression(node, deparse_context_for(alias, rel->oid), true,
-									 target != NULL);
+									 target != NULL || of_extension);
 
 	if (target && result->is_null && target->not_null)
 		ereport(ERROR,
@@ -131,11 +111,11 @@ EffExpressionAnalyze(EffRelation *rel, const char *alias, const char *text,
  */
 static Node *
 check_as_owner(EffRelation *rel, Relation relation, const char *text, EffColumn *target,
-			   const char *key)
+			   const char *key, bool *of_extension)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Node	   *volatile node = NULL;
-	CheckContext check = {target ? target->type : InvalidOid, NULL};
+	char	   *refusal;
 	Oid			user;
 	int			security_context;
 
@@ -153,16 +133,13 @@ check_as_owner(EffRelation *rel, Relation relation, const char *text, EffColumn 
 	}
 	PG_END_TRY();
 
-	if (contain_volatile_functions(node))
-		check.found = "a volatile function";
-	else
-		(void) forbidden_walker(node, &check);
-	if (check.found)
+	refusal = EffAllowedRefusal(node, target ? target->type : InvalidOid, of_extension);
+	if (refusal)
 	{
 		SetUserIdAndSecContext(user, security_context);
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("expression of label key \"%s\" uses %s", key, check.found),
+				 errmsg("expression of label key \"%s\" uses %s", key, refusal),
 				 errdetail("\"%s\"", text),
 				 errhint(ALLOWED),
 				 errhidestmt(true)));
@@ -226,36 +203,62 @@ without_constraints(Node *node)
 }
 
 /*
+ * without_choice writes what the server would look up anew when the statement is
+ * prepared, so that nothing that somebody adds between the check and then is called:
+ * a cast of an enum, a CHECK of a domain, the cast that text || anything makes.
+ */
+static Node *
+without_choice(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	node = expression_tree_mutator(node, without_choice, context);
+	if (IsA(node, OpExpr))
+		node = concatenate_text((OpExpr *) node);
+	if (IsA(node, CoerceViaIO))
+		return write_enum((CoerceViaIO *) node);
+	if (IsA(node, CoerceToDomain))
+		return (Node *) ((CoerceToDomain *) node)->arg;
+	return node;
+}
+
+/*
  * concatenate_text writes text || anything, which is stable whatever it is made
  * of, as the || of two texts that it is inlined to: Citus updates several
  * shards by immutable functions of columns only.
  */
 static Node *
-concatenate_text(Node *node, void *context)
+concatenate_text(OpExpr *concatenation)
 {
-	OpExpr	   *concatenation;
 	int			other;
 	Node	   *text;
 
-	if (node == NULL)
-		return NULL;
-	node = expression_tree_mutator(node, concatenate_text, context);
-	if (!IsA(node, OpExpr))
-		return node;
-	concatenation = (OpExpr *) node;
 	if (concatenation->opfuncid != F_TEXTANYCAT && concatenation->opfuncid != F_ANYTEXTCAT)
-		return node;
+		return (Node *) concatenation;
 	other = concatenation->opfuncid == F_TEXTANYCAT ? 1 : 0;
 	text = list_nth(concatenation->args, other);
 	text = coerce_to_target_type(NULL, text, exprType(text), TEXTOID, -1,
 								 COERCION_EXPLICIT, COERCE_EXPLICIT_CAST, -1);
 	if (text == NULL)
-		return node;
+		return (Node *) concatenation;
+	if (IsA(text, CoerceViaIO))
+		text = write_enum((CoerceViaIO *) text);
 	lfirst(list_nth_cell(concatenation->args, other)) = text;
 	concatenation->opno = OpernameGetOprid(list_make2(makeString("pg_catalog"), makeString("||")),
 										   TEXTOID, TEXTOID);
 	concatenation->opfuncid = F_TEXTCAT;
-	return node;
+	return (Node *) concatenation;
+}
+
+/* write_enum writes a cast of an enum as one of its label, which nobody else can make. */
+static Node *
+write_enum(CoerceViaIO *coercion)
+{
+	if (get_typtype(EffBaseType(exprType((Node *) coercion->arg))) != TYPTYPE_ENUM)
+		return (Node *) coercion;
+	coercion->arg = (Expr *) makeFuncExpr(F_ENUM_OUT, CSTRINGOID, list_make1(coercion->arg),
+										  InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	return (Node *) coercion;
 }
 
 /* evaluate computes a constant, constraints of a domain included. */
@@ -347,60 +350,6 @@ analyze(Relation relation, Node *raw, EffColumn *target)
 	return node;
 }
 
-static bool
-forbidden_walker(Node *node, CheckContext *context)
-{
-	if (node == NULL)
-		return false;
-	if (check_functions_in_node(node, forbidden_function, context))
-		return true;
-	switch (nodeTag(node))
-	{
-		case T_FuncExpr:
-			if (get_func_namespace(((FuncExpr *) node)->funcid) == PG_CATALOG_NAMESPACE &&
-				is_one_of(function_name(((FuncExpr *) node)->funcid), json_writers,
-						  lengthof(json_writers)))
-			{
-				ListCell   *lc;
-
-				foreach(lc, ((FuncExpr *) node)->args)
-					if (type_runs_code(exprType(lfirst(lc)), true))
-					{
-						context->found = psprintf("function %s on a value of type %s",
-												  function_name(((FuncExpr *) node)->funcid),
-												  EffTypeName(exprType(lfirst(lc))));
-						return true;
-					}
-			}
-			/* FALLTHROUGH */
-		case T_Const:
-		case T_OpExpr:
-		case T_CoerceViaIO:
-		case T_CoerceToDomain:
-		case T_ArrayCoerceExpr:
-		case T_ArrayExpr:
-		case T_RowExpr:
-			if (exprType(node) != context->target_type && type_runs_code(exprType(node), false))
-			{
-				context->found = IsA(node, CoerceToDomain) ?
-					psprintf("a cast to the domain %s", EffTypeName(exprType(node))) :
-					psprintf("a value of type %s, which holds a domain",
-							 EffTypeName(exprType(node)));
-				return true;
-			}
-			break;
-		default:
-			break;
-	}
-	if (IsA(node, SubLink) || IsA(node, Query) || IsA(node, Param) || IsA(node, Aggref) ||
-		IsA(node, WindowFunc))
-	{
-		context->found = "a sub-select, aggregate or parameter";
-		return true;
-	}
-	return expression_tree_walker(node, forbidden_walker, context);
-}
-
 /*
  * moving_walker finds what depends on nothing but the time or the session:
  * CURRENT_DATE, now() and their like.  A function of columns that is stable
@@ -426,32 +375,6 @@ moving_walker(Node *node, void *context)
 	return expression_tree_walker(node, moving_walker, context);
 }
 
-static bool
-forbidden_function(Oid function, void *arg)
-{
-	CheckContext *context = arg;
-	Oid			schema = get_func_namespace(function);
-	char	   *name = function_name(function);
-
-	if (get_func_retset(function))
-	{
-		context->found = "a set-returning function";
-		return true;
-	}
-	if (schema == PG_CATALOG_NAMESPACE)
-	{
-		if (!is_one_of(name, table_readers, lengthof(table_readers)))
-			return false;
-		context->found = psprintf("function %s, which reads tables", name);
-		return true;
-	}
-	if (OidIsValid(getExtensionOfObject(ProcedureRelationId, function)))
-		return false;
-	context->found = psprintf("function %s, which is neither of pg_catalog nor of an extension",
-							  quote_qualified_identifier(EffSchemaName(schema), name));
-	return true;
-}
-
 /* function_name raises undefined_object where the function has just been dropped. */
 static char *
 function_name(Oid function)
@@ -461,48 +384,4 @@ function_name(Oid function)
 	if (name == NULL)
 		EffGoneObject("function", function);
 	return name;
-}
-
-static bool
-is_one_of(const char *name, const char *const *names, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
-}
-
-/*
- * type_runs_code tells whether making a value of the type calls functions that
- * its owner chose: those of a domain that is of no extension, by itself or
- * inside.  As JSON, any type of a user's may have a cast that is called.
- */
-static bool
-type_runs_code(Oid type, bool as_json)
-{
-	Oid			element = get_element_type(type);
-	char		kind = get_typtype(type);
-
-	if (type < FirstNormalObjectId && !OidIsValid(element))
-		return false;
-	if (OidIsValid(element))
-		return type_runs_code(element, as_json);
-	if (OidIsValid(getExtensionOfObject(TypeRelationId, type)))
-		return false;
-	if (kind == TYPTYPE_DOMAIN)
-		return true;
-	if (kind == TYPTYPE_MULTIRANGE)
-		return type_runs_code(get_multirange_range(type), as_json);
-	if (kind == TYPTYPE_RANGE)
-		return as_json || type_runs_code(get_range_subtype(type), as_json);
-	if (kind == TYPTYPE_COMPOSITE)
-	{
-		EffRelation *row = EffRelationLoad(get_typ_typrelid(type));
-
-		for (int i = 0; row != NULL && i < row->ncolumns; i++)
-			if (type_runs_code(row->columns[i].type, as_json))
-				return true;
-		return false;
-	}
-	return as_json;
 }
