@@ -3,6 +3,7 @@
 -- an export given without them, or a correction of the rest.
 CREATE EXTENSION effaced;
 CREATE ROLE regress_owner;
+SELECT effaced_admit_labels('regress_owner');
 CREATE ROLE regress_dpo;
 CREATE ROLE regress_anyone;
 CREATE ROLE regress_bypass BYPASSRLS;

@@ -166,6 +166,7 @@ SELECT relation FROM effaced_subject_graph();
 
 -- 7. Whoever may change the table is warned, whatever the privileges on effaced.
 CREATE ROLE regress_effaced_owner;
+SELECT effaced_admit_labels('regress_effaced_owner');
 GRANT ALL ON SCHEMA public TO regress_effaced_owner;
 SET ROLE regress_effaced_owner;
 CREATE TABLE mine (id int PRIMARY KEY, note text, gone boolean);

@@ -3,6 +3,7 @@
 CREATE EXTENSION effaced;
 
 CREATE ROLE regress_owner;
+SELECT effaced_admit_labels('regress_owner');
 CREATE ROLE regress_dpo;
 CREATE ROLE regress_anyone;
 CREATE ROLE regress_bypass BYPASSRLS;

@@ -14,6 +14,7 @@ SECURITY LABEL FOR effaced ON TABLE too_early IS '{"path": ""}';
 \echo :LAST_ERROR_SQLSTATE
 DROP TABLE too_early;
 CREATE EXTENSION effaced;
+SELECT effaced_admit_labels('regress_effaced_owner');
 SHOW shared_preload_libraries;
 SHOW session_preload_libraries;
 
@@ -82,6 +83,7 @@ COMMENT ON COLUMN users.phone IS '@effaced {"category": "phone"}';
 COMMENT ON COLUMN users.phone IS NULL;
 \c - :admin
 CREATE EXTENSION effaced;
+SELECT effaced_admit_labels('regress_effaced_owner');
 SELECT effaced_manifest();
 \c - regress_effaced_owner
 SECURITY LABEL FOR effaced ON TABLE users IS '{"path": ""}';
@@ -93,12 +95,14 @@ SELECT effaced_manifest() -> 'tables' -> 0 -> 'name';
 DROP EXTENSION effaced;
 SELECT count(*) FROM pg_seclabel WHERE provider = 'effaced';
 CREATE EXTENSION effaced;
+SELECT effaced_admit_labels('regress_effaced_owner');
 SELECT effaced_manifest() -> 'tables' -> 0 -> 'name';
 
 -- DROP SCHEMA and DROP OWNED may take the extension along.
 DROP EXTENSION effaced;
 CREATE SCHEMA tools;
 CREATE EXTENSION effaced SCHEMA tools;
+SELECT tools.effaced_admit_labels('regress_effaced_owner');
 SELECT tools.effaced_manifest() -> 'tables' -> 0 -> 'name';
 SELECT tools.effaced_remove_labels();
 DROP SCHEMA tools CASCADE;

@@ -35,6 +35,7 @@ INSERT INTO line SELECT g, g, 'what' FROM generate_series(1, 5) g;
 INSERT INTO line VALUES (6, NULL, 'nothing');
 CREATE ROLE regress_app;
 CREATE ROLE regress_owner;
+SELECT effaced_admit_labels('regress_owner');
 GRANT SELECT, INSERT, UPDATE, DELETE ON customer, invoice, line TO regress_app;
 GRANT EXECUTE ON FUNCTION try, effaced_erase(text, jsonb, regclass, regclass[], text), effaced_export(text, jsonb, regclass, text) TO regress_app, regress_owner;
 

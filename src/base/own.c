@@ -27,6 +27,7 @@
 static Oid	extension_schema = InvalidOid;
 static Oid	extension_table = InvalidOid;
 
+static FormData_pg_extension extension_row(void);
 static void extension_changed(Datum arg, Oid relid);
 
 /*
@@ -83,16 +84,35 @@ EffOwnInit(void)
 Oid
 EffExtensionSchema(void)
 {
-	Oid			extension;
+	FormData_pg_extension row;
+
+	if (OidIsValid(extension_schema))
+		return extension_schema;
+	row = extension_row();
+	extension_table = get_relname_relid(EFF_SENTINEL, get_namespace_oid(EFF_OWN_SCHEMA, true));
+	if (OidIsValid(extension_table))
+		extension_schema = row.extnamespace;
+	return row.extnamespace;
+}
+
+/* EffExtensionOwner returns the owner of the extension; ERROR ZE005 where it is not installed. */
+Oid
+EffExtensionOwner(void)
+{
+	return extension_row().extowner;
+}
+
+/* extension_row reads the catalog, which has no cache. */
+static FormData_pg_extension
+extension_row(void)
+{
+	Oid			extension = get_extension_oid(EFF_PROVIDER, true);
+	FormData_pg_extension row = {0};
 	Relation	pg_extension;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	Oid			schema = InvalidOid;
 
-	if (OidIsValid(extension_schema))
-		return extension_schema;
-	extension = get_extension_oid(EFF_PROVIDER, true);
 	if (!OidIsValid(extension))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
@@ -103,13 +123,10 @@ EffExtensionSchema(void)
 				ObjectIdGetDatum(extension));
 	scan = systable_beginscan(pg_extension, ExtensionOidIndexId, true, NULL, 1, &key);
 	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+		memcpy(&row, GETSTRUCT(tuple), offsetof(FormData_pg_extension, extrelocatable));
 	systable_endscan(scan);
 	table_close(pg_extension, AccessShareLock);
-	extension_table = get_relname_relid(EFF_SENTINEL, get_namespace_oid(EFF_OWN_SCHEMA, true));
-	if (OidIsValid(extension_table))
-		extension_schema = schema;
-	return schema;
+	return row;
 }
 
 /*

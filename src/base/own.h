@@ -27,6 +27,7 @@ extern uint64 EffSpiExecuteOwn(EffOwnStatement *own, int nargs, Oid *types, Datu
 /* The schema that CREATE EXTENSION put effaced into, and its name, quoted; ERROR ZE005 without */
 extern Oid	EffExtensionSchema(void);
 extern const char *EffExtensionSchemaSql(void);
+extern Oid	EffExtensionOwner(void);
 extern Oid	EffOwnSchema(void);
 
 /* One of effaced's own tables; whether it holds no row of any transaction */

@@ -7,6 +7,7 @@
 #include "base/arrays.h"
 #include "base/own.h"
 #include "erase/erase.h"
+#include "map/admission.h"
 #include "map/graph.h"
 #include "outbox/outbox.h"
 #include "outbox/ref_plan.h"
@@ -118,6 +119,7 @@ finish_result(JsonbWriter *result, Erasure *erasure)
 	write_counts(result, "shared", plan, erasure->totals, STEP_SHARED);
 	EffOutboxWrite(result, erasure->entries, erasure->resolvers);
 	EffTraceWrite(erasure->trace, result);
+	EffAdmissionWrite(result, erasure->call->map);
 	return EffObjectDone(result);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/jsonb.h"
 #include "exec/exec.h"
+#include "map/admission.h"
 #include "trail/trail.h"
 
 PG_FUNCTION_INFO_V1(effaced_verify);
@@ -29,6 +30,7 @@ effaced_verify(PG_FUNCTION_ARGS)
 	List	   *verdicts = NIL;
 	List	   *accessible = NIL;
 	uint64		residual = 0;
+	bool		verified;
 	EffBracket	bracket;
 	MemoryContext context = CurrentMemoryContext;
 	JsonbWriter object;
@@ -50,17 +52,19 @@ effaced_verify(PG_FUNCTION_ARGS)
 			accessible = lappend(accessible, count_accessible(call->runs[0], lfirst(lc)));
 
 	EffObjectBegin(&object);
-	EffObjectBool(&object, "verified", residual == 0);
+	verified = residual == 0 && !EffGraphHasUnadmitted(map, subject);
+	EffObjectBool(&object, "verified", verified);
 	write_verdicts(&object, "residual", verdicts, offsetof(TableVerdict, residual));
 	write_verdicts(&object, "surviving", verdicts, offsetof(TableVerdict, surviving));
 	write_verdicts(&object, "excluded", verdicts, offsetof(TableVerdict, excluded));
 	/* rows that the subject may access and others own */
 	if (accessible != NIL)
 		write_verdicts(&object, "accessible", accessible, offsetof(TableVerdict, surviving));
+	EffAdmissionWrite(&object, map);
 	MemoryContextSwitchTo(context);	/* to outlive the bracket */
 	result = EffObjectDone(&object);
 	EffSpiEnd(&bracket);
-	(void) EffTrailAppend(list_make1(EffTrailEvent(residual == 0 ? "erasure_verified" :
+	(void) EffTrailAppend(list_make1(EffTrailEvent(verified ? "erasure_verified" :
 												   "erasure_verification_failed",
 												   subject->kind, key->text, result)));
 	PG_RETURN_JSONB_P(result);

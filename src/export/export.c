@@ -9,6 +9,7 @@
 #include "base/jsonb.h"
 #include "export/export.h"
 #include "export/export_plan.h"
+#include "map/admission.h"
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"
@@ -46,7 +47,7 @@ static TrailEvent *event_of(const ExportRequest *request, const char *type, Bund
 static void add_external(Bundle *bundle, const ExportRequest *request);
 static void add_tables(Bundle *bundle, const ExportRequest *request);
 static void join_bundles(Bundle *bundle, Bundle *other);
-static void write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at,
+static void write_document(StringInfo buf, const ExportRequest *request, TimestampTz generated_at,
 						   Bundle *bundle);
 static void add_source(Bundle *bundle, SubjectRun *run, ExportSource *source);
 static void read_source(Bundle *bundle, SubjectRun *run, ExportSource *source);
@@ -111,7 +112,7 @@ EffExportBundle(const ExportRequest *request)
 	add_tables(&bundle, request);
 	join_bundles(&bundle, &external);
 	(void) EffTrailAppend(list_make2(requested, event_of(request, "export_completed", &bundle)));
-	write_document(&buf, request->key->text, requested->occurred_at, &bundle);
+	write_document(&buf, request, requested->occurred_at, &bundle);
 	EffSpiEnd(&bracket);
 	return finish_bundle(&buf);
 }
@@ -128,6 +129,7 @@ event_of(const ExportRequest *request, const char *type, Bundle *bundle)
 	{
 		EffObjectNumber(&payload, "records", bundle->count);
 		EffObjectTexts(&payload, "incomplete_sources", bundle->incomplete);
+		EffAdmissionWrite(&payload, request->map);
 	}
 	return EffTrailEvent(type, request->subject->kind, request->key->text, EffObjectDone(&payload));
 }
@@ -177,10 +179,13 @@ join_bundles(Bundle *bundle, Bundle *other)
 
 /* write_document writes the document as JSON text. */
 static void
-write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at, Bundle *bundle)
+write_document(StringInfo buf, const ExportRequest *request, TimestampTz generated_at,
+			   Bundle *bundle)
 {
+	List	   *not_admitted = EffAdmissionNames(request->map);
+
 	appendStringInfoChar(buf, '{');
-	EffJsonMember(buf, "subject_id", subject_id);
+	EffJsonMember(buf, "subject_id", request->key->text);
 	EffJsonKey(buf, "generated_at");
 	write_timestamp(buf, generated_at);
 	EffJsonNumber(buf, "schema_version", SCHEMA_VERSION);
@@ -190,6 +195,11 @@ write_document(StringInfo buf, const char *subject_id, TimestampTz generated_at,
 	appendStringInfoChar(buf, ']');
 	EffJsonKey(buf, "incomplete_sources");
 	EffJsonStrings(buf, bundle->incomplete);
+	if (not_admitted != NIL)
+	{
+		EffJsonKey(buf, "not_admitted");
+		EffJsonStrings(buf, not_admitted);
+	}
 	appendStringInfoChar(buf, '}');
 }
 

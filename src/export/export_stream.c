@@ -10,6 +10,7 @@
 
 #include "base/jsonb.h"
 #include "export/export_plan.h"
+#include "map/admission.h"
 #include "trail/trail.h"
 
 #include "funcapi.h"
@@ -246,6 +247,7 @@ end_stream(RecordStream *stream)
 	EffObjectText(&payload, "scope", "access");
 	EffObjectNumber(&payload, "records", stream->count);
 	EffObjectTexts(&payload, "incomplete_sources", NIL);
+	EffAdmissionWrite(&payload, stream->call->map);
 	(void) EffTrailAppend(list_make1(EffTrailEvent("export_completed", stream->subject->kind,
 												   stream->key->text, EffObjectDone(&payload))));
 }

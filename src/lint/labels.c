@@ -6,6 +6,7 @@
 
 #include "label/expression.h"
 #include "lint/lint_int.h"
+#include "map/admission.h"
 #include "map/provider.h"
 #include "relations/types.h"
 
@@ -77,6 +78,20 @@ EffLintBrokenLabels(LintRun *run)
 			(void) EffLintAddError(run, LINT_BROKEN_LABEL, table->rel, 0, table->error,
 								   table->error->hint);
 	}
+}
+
+/*
+ * EffLintNotAdmitted finds tables whose labels do not count, since their owners are
+ * neither trusted with the database nor admitted.
+ */
+void
+EffLintNotAdmitted(LintRun *run)
+{
+	foreach_ptr(EffRelation, relation, run->map->not_admitted)
+		(void) EffLintAdd(run, LINT_LABEL_NOT_ADMITTED, relation, 0,
+						  psprintf("labels of %s do not count: no request reaches it",
+								   relation->name),
+						  EffAdmissionHint(relation));
 }
 
 /*

@@ -21,6 +21,7 @@ PG_FUNCTION_INFO_V1(effaced_lint);
  * they have told.
  */
 static const LintCheck checks[] = {
+	EffLintNotAdmitted,
 	EffLintBrokenLabels,
 	EffLintShadowedComments,
 

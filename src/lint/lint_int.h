@@ -72,6 +72,7 @@ typedef void (*LintCheck) (LintRun *run);
 typedef void (*LintRow) (LintRun *run, char **cells);
 
 /* labels.c: labels that are broken, missing or not seen */
+extern void EffLintNotAdmitted(LintRun *run);
 extern void EffLintBrokenLabels(LintRun *run);
 extern void EffLintShadowedComments(LintRun *run);
 extern void EffLintUnlabelledColumns(LintRun *run);

@@ -7,6 +7,7 @@
 
 #include "base/bracket.h"
 #include "base/citus.h"
+#include "map/admission.h"
 #include "map/graph.h"
 #include "map/provider.h"
 
@@ -22,7 +23,8 @@ static bool may_break_labels(Node *parsetree);
 static bool may_break_expressions(Node *parsetree);
 static List *relations_with_expressions(void);
 static bool has_expression(MapTable *table);
-static void warn_of_broken_labels(List *relids);
+static bool has_new_owner(Node *parsetree);
+static void warn_of_broken_labels(List *relids, bool new_owner);
 
 /*
  * effaced_check_ddl runs at the end of DDL: it checks labels in comments, and
@@ -95,7 +97,7 @@ effaced_check_ddl(PG_FUNCTION_ARGS)
 		relids = list_concat_unique_oid(relids, relations_with_expressions());
 	}
 	if (!is_comment && !is_create)
-		warn_of_broken_labels(relids);
+		warn_of_broken_labels(relids, has_new_owner(event->parsetree));
 	EffSpiEnd(&bracket);
 	PG_RETURN_NULL();
 }
@@ -125,8 +127,10 @@ check_comments(Oid relid, int attnum)
 			found = true;
 		}
 	}
-	if (found)
-		EffMapInvalidate(relid);
+	if (!found)
+		return;
+	EffAdmissionWarn(relid);
+	EffMapInvalidate(relid);
 }
 
 static bool
@@ -141,7 +145,8 @@ may_break_labels(Node *parsetree)
 		{
 			AlterTableType type = cmd->subtype;
 
-			if (type == AT_DropColumn || type == AT_DropConstraint || type == AT_AlterColumnType)
+			if (type == AT_DropColumn || type == AT_DropConstraint || type == AT_AlterColumnType ||
+				type == AT_ChangeOwner)
 				return true;
 		}
 	return false;
@@ -206,18 +211,30 @@ has_expression(MapTable *table)
 	return table->label->subject_where != NULL || table->label->set != NIL;
 }
 
+static bool
+has_new_owner(Node *parsetree)
+{
+	if (IsA(parsetree, AlterTableStmt))
+		foreach_ptr(AlterTableCmd, cmd, ((AlterTableStmt *) parsetree)->cmds)
+			if (cmd->subtype == AT_ChangeOwner)
+				return true;
+	return false;
+}
+
 /*
  * warn_of_broken_labels tells what the next use of the map would refuse: labels
  * of the tables that changed, and paths anywhere.
  */
 static void
-warn_of_broken_labels(List *relids)
+warn_of_broken_labels(List *relids, bool new_owner)
 {
 	DataMap    *map;
 	List	   *warned = NIL;
 
 	foreach_oid(oid, relids)
 	{
+		if (new_owner && EffLabelsOf(oid) != NIL)
+			EffAdmissionWarn(oid);
 		foreach_ptr(StoredLabel, label, EffLabelsOf(oid))
 		{
 			MapError   *error = EffProviderTry(label->relid, label->attnum, label->json);

@@ -5,11 +5,14 @@
 #include "postgres.h"
 
 #include "base/citus.h"
+#include "map/admission.h"
 #include "map/map_int.h"
 
 static void note_joins(DataMap *map);
 static void note_join(DataMap *map, EffRelation *side, JoinHop *hop);
-static void raise_no_subject(Oid relid, int n, const char *names) pg_attribute_noreturn();
+static bool hangs_from(DataMap *map, EffRelation *relation, List *targets);
+static void raise_no_subject(DataMap *map, Oid relid, int n,
+							 const char *names) pg_attribute_noreturn();
 
 /*
  * EffGraphGet returns the data map as of now with all links resolved.  It lives
@@ -90,7 +93,7 @@ EffGraphSubject(DataMap *map, Oid relid)
 			found = table;
 	}
 	if (found == NULL || (!OidIsValid(relid) && n > 1))
-		raise_no_subject(relid, n, names.data);
+		raise_no_subject(map, relid, n, names.data);
 	if (found->error)
 		EffMapErrorRaise(found->error);
 	return found;
@@ -98,16 +101,19 @@ EffGraphSubject(DataMap *map, Oid relid)
 
 /* raise_no_subject: n and names are those of the subject tables that there are. */
 static void
-raise_no_subject(Oid relid, int n, const char *names)
+raise_no_subject(DataMap *map, Oid relid, int n, const char *names)
 {
 	if (OidIsValid(relid))
 	{
 		char	   *name = EffRelationDisplayName(relid);
+		EffRelation *unadmitted = EffAdmissionMissing(map, relid);
 
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 name ? errmsg("%s is not a subject table", name) :
 				 errmsg("relation with OID %u does not exist", relid),
+				 unadmitted ? errdetail("It has labels that do not count.") : 0,
+				 unadmitted ? errhint("%s", EffAdmissionHint(unadmitted)) :
 				 n > 0 ? errhint("Subject tables: %s.", names) :
 				 errhint("Mark it: SECURITY LABEL FOR effaced ON TABLE %s IS '{\"path\": \"\"}';",
 						 name ? name : "users"),
@@ -117,6 +123,9 @@ raise_no_subject(Oid relid, int n, const char *names)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
 				 errmsg("the data map has no subject table"),
+				 map->not_admitted != NIL ? errdetail("There are labels that do not count.") : 0,
+				 map->not_admitted != NIL ?
+				 errhint("%s", EffAdmissionHint(linitial(map->not_admitted))) :
 				 errhint("Mark the table of the persons: "
 						 "SECURITY LABEL FOR effaced ON TABLE users IS '{\"path\": \"\"}';"),
 				 errhidestmt(true)));
@@ -192,4 +201,43 @@ EffGraphRaiseErrors(MapTable *table)
 	foreach_ptr(TableLink, link, table->links)
 		if (link->error)
 			EffMapErrorRaise(link->error);
+}
+
+/*
+ * EffGraphHasUnadmitted returns whether a table whose labels do not count references
+ * rows of a subject by foreign keys, perhaps by way of other tables.  What it holds
+ * of the subject no request reaches, so that nobody can say that it is gone.
+ */
+bool
+EffGraphHasUnadmitted(DataMap *map, MapTable *subject)
+{
+	List	   *owned = NIL;
+
+	if (map->not_admitted == NIL)
+		return false;
+	foreach_ptr(MapTable, table, EffGraphTables(map, subject))
+		if (table == subject || EffGraphRoleLinks(table, subject, ROLE_OWNER) != NIL)
+			foreach_oid(oid, table->rel->inheritors)
+				owned = lappend_oid(owned, oid);
+	foreach_ptr(EffRelation, relation, map->not_admitted)
+		if (hangs_from(map, relation, owned))
+			return true;
+	return false;
+}
+
+/* hangs_from returns whether foreign keys lead from a relation to one of the targets (OIDs). */
+static bool
+hangs_from(DataMap *map, EffRelation *relation, List *targets)
+{
+	List	   *seen = list_copy(relation->inheritors);
+
+	/* the list grows while it is walked */
+	for (int i = 0; i < list_length(seen); i++)
+		foreach_ptr(ForeignKey, fk, EffMapRelation(map, list_nth_oid(seen, i))->references)
+		{
+			if (list_member_oid(targets, fk->target))
+				return true;
+			seen = list_append_unique_oid(seen, fk->target);
+		}
+	return false;
 }

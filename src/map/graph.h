@@ -47,6 +47,7 @@ extern List *EffGraphTables(DataMap *map, MapTable *subject);	/* of MapTable */
 extern List *EffGraphLinks(MapTable *table, MapTable *subject); /* of TableLink */
 extern List *EffGraphRoleLinks(MapTable *table, MapTable *subject, LinkRole role);
 extern void EffGraphRaiseErrors(MapTable *table);
+extern bool EffGraphHasUnadmitted(DataMap *map, MapTable *subject);
 
 /* The order in which rows can be deleted; broken gets BrokenEdge */
 extern List *EffGraphOrder(DataMap *map, List *relids, EffDeletedTest deleted, void *arg,

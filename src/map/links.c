@@ -130,7 +130,8 @@ resolve_hops(DataMap *map, TableLink *link)
 			if (source == NULL || column == NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("hop of table \"%s\" names the unknown column \"%s\" of table \"%s\"",
+						 errmsg("hop of table \"%s\" names the unknown column \"%s\" "
+								"of table \"%s\"",
 								link->table->rel->relname,
 								(char *) (source == NULL ? lfirst(s) : lfirst(t)),
 								source == NULL ? hop->source->relname : hop->target->relname),

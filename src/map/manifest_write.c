@@ -6,6 +6,7 @@
 
 #include "base/json_text.h"
 #include "map/manifest.h"
+#include "map/admission.h"
 #include "map/manifest_int.h"
 #include "trail/trail.h"
 
@@ -36,16 +37,20 @@ Datum
 effaced_manifest_table(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
-	MapTable   *table = EffMapTable(EffMapGet(), relid);
+	DataMap    *map = EffMapGet();
+	MapTable   *table = EffMapTable(map, relid);
 	StringInfoData buf;
 
 	if (table == NULL)
 	{
 		char	   *name = EffRelationDisplayName(relid);
+		EffRelation *unadmitted = EffAdmissionMissing(map, relid);
 
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("table %s is not in the data map", name ? name : "(null)"),
+				 unadmitted ? errdetail("It has labels that do not count.") : 0,
+				 unadmitted ? errhint("%s", EffAdmissionHint(unadmitted)) :
 				 errhint("Label its columns: SECURITY LABEL FOR effaced "
 						 "ON COLUMN %s.... IS '{\"category\": \"contact\"}';",
 						 name ? name : "users")));

@@ -93,6 +93,13 @@ typedef struct MapRelation
 	bool		suspect;		/* may have changed; map_cache.c compares it */
 } MapRelation;
 
+/* A role that owns labelled tables */
+typedef struct LabelOwner
+{
+	Oid			role;
+	bool		counts;			/* what labels of its tables do */
+} LabelOwner;
+
 typedef struct DataMap
 {
 	MemoryContext context;
@@ -108,6 +115,9 @@ typedef struct DataMap
 	int			ntables;
 	MapTable  **tables;			/* by name */
 	List	   *foreign_keys;	/* of ForeignKey */
+	List	   *not_admitted;	/* of EffRelation: those whose labels do not count, by name */
+	List	   *admitted;		/* of char *: roles whose labels were admitted */
+	List	   *label_owners;	/* of LabelOwner */
 	Oid			sentinel;		/* stands for all labels: whoever changes one invalidates it */
 	List	   *watched_types;	/* of int: hash values of TYPEOID */
 	bool		resolved;		/* graph.c has been here */

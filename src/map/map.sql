@@ -32,6 +32,41 @@ LANGUAGE c AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION @extschema@.effaced_remove_labels() IS
     'Removes every label, in comments too, and returns how many there were; call it before DROP EXTENSION effaced';
 
+-- Whose labels count, although nothing else says so: roles by name, since a dump has no other.
+
+CREATE TABLE effaced.effaced_admitted (
+    owner       name PRIMARY KEY,
+    admitted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    admitted_by text NOT NULL DEFAULT SESSION_USER
+);
+COMMENT ON TABLE effaced.effaced_admitted IS
+    'Roles whose tables'' labels count since they were admitted; a name that no role has counts for nobody';
+COMMENT ON COLUMN effaced.effaced_admitted.owner IS 'Name of the role that owns labelled tables';
+COMMENT ON COLUMN effaced.effaced_admitted.admitted_at IS 'When it was admitted, by the clock';
+COMMENT ON COLUMN effaced.effaced_admitted.admitted_by IS 'Role that the session logged in as';
+
+CREATE FUNCTION effaced.effaced_admissions_changed() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_admissions_changed() IS
+    'Trigger function of the table of admissions: makes every session look at the labels anew';
+CREATE TRIGGER effaced_admissions_changed
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON effaced.effaced_admitted
+    FOR EACH STATEMENT EXECUTE FUNCTION effaced.effaced_admissions_changed();
+ALTER TABLE effaced.effaced_admitted ENABLE ALWAYS TRIGGER effaced_admissions_changed;
+SELECT effaced.effaced_publish('effaced_admitted');
+
+CREATE FUNCTION @extschema@.effaced_admit_labels(owner regrole) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_admit_labels(regrole) IS
+    'Lets the labels of tables of this role count: its triggers and types then run in whoever''s calls reach them';
+
+CREATE FUNCTION @extschema@.effaced_expel_labels(owner regrole) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_expel_labels(regrole) IS
+    'Takes back what effaced_admit_labels() allowed';
+
+SELECT pg_catalog.pg_extension_config_dump('effaced.effaced_admitted', '');
+
 -- The data map as a document.
 
 CREATE FUNCTION @extschema@.effaced_manifest() RETURNS jsonb

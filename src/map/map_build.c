@@ -6,6 +6,7 @@
 
 #include "base/citus.h"
 #include "base/own.h"
+#include "map/admission.h"
 #include "map/map_int.h"
 #include "relations/fingerprint.h"
 #include "relations/types.h"
@@ -18,6 +19,7 @@
 #include "utils/syscache.h"
 
 static void add_label(DataMap *map, List **tables, StoredLabel *stored);
+static bool labels_count(DataMap *map, Oid owner);
 static void check_family(DataMap *map, List *tables);
 static void refuse_labels_of_children(DataMap *map, MapTable *parent);
 static void check_link_name(MapTable *table, List *links, MapColumn *column);
@@ -30,6 +32,7 @@ static void set_fully_owned(DataMap *map, MapTable *table);
 static void watch_type(DataMap *map, Oid type);
 static Oid	domain_base(Oid domain);
 static int	compare_tables(const ListCell *a, const ListCell *b);
+static int	compare_relations(const ListCell *a, const ListCell *b);
 
 /*
  * EffMapBuild returns a data map in a memory context of its own, a child of the
@@ -65,10 +68,12 @@ EffMapBuild(void)
 		entry->referenced_by = lappend(entry->referenced_by, fk);
 	}
 
+	map->admitted = EffAdmittedRoles();
 	foreach(lc, EffLabelsLoad())
 		add_label(map, &tables, lfirst(lc));
 	check_family(map, tables);
 	list_sort(tables, compare_tables);
+	list_sort(map->not_admitted, compare_relations);
 
 	map->ntables = list_length(tables);
 	map->tables = palloc(sizeof(MapTable *) * Max(map->ntables, 1));
@@ -101,6 +106,11 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 
 	if (rel == NULL || isOtherTempNamespace(get_rel_namespace(stored->relid)))
 		return;
+	if (!labels_count(map, rel->owner))
+	{
+		map->not_admitted = list_append_unique_ptr(map->not_admitted, rel);
+		return;
+	}
 	entry = EffMapRelation(map, stored->relid);
 	table = entry->table;
 	if (table == NULL)
@@ -160,6 +170,22 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 			table->error = error;
 	}
 	PG_END_TRY();
+}
+
+/* labels_count notes the owner of labels, so that changes of its rights are found out. */
+static bool
+labels_count(DataMap *map, Oid owner)
+{
+	LabelOwner *noted;
+
+	foreach_ptr(LabelOwner, known, map->label_owners)
+		if (known->role == owner)
+			return known->counts;
+	noted = palloc(sizeof(LabelOwner));
+	noted->role = owner;
+	noted->counts = EffLabelsCount(map->admitted, owner);
+	map->label_owners = lappend(map->label_owners, noted);
+	return noted->counts;
 }
 
 /*
@@ -307,8 +333,8 @@ set_subject_key(MapTable *table)
 	{
 		primary = EffRelationPrimaryKey(table->rel);
 		if (primary == NULL)
-			set_error(table, psprintf("subject table \"%s\" has no primary key", table->rel->relname),
-					  NULL,
+			set_error(table,
+					  psprintf("subject table \"%s\" has no primary key", table->rel->relname), NULL,
 					  "Name its identifier columns with the label key \"subject_id_columns\".");
 		else
 		{
@@ -388,4 +414,10 @@ static int
 compare_tables(const ListCell *a, const ListCell *b)
 {
 	return strcmp(((MapTable *) lfirst(a))->name, ((MapTable *) lfirst(b))->name);
+}
+
+static int
+compare_relations(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((EffRelation *) lfirst(a))->name, ((EffRelation *) lfirst(b))->name);
 }

@@ -11,6 +11,7 @@
 #include "base/bracket.h"
 #include "base/citus.h"
 #include "base/own.h"
+#include "map/admission.h"
 #include "map/map_int.h"
 #include "relations/fingerprint.h"
 
@@ -36,6 +37,8 @@ static bool building = false;
 static bool changed_while_building = false;
 static bool constraints_changed = false;	/* of some table, perhaps foreign keys */
 static bool schemas_invalidated = false;	/* perhaps only their privileges, or a temporary one */
+static uint64 role_changes = 0;	/* rights of roles, or who owns the database */
+static uint64 role_changes_seen = 0;	/* how many of these the map has stood */
 static uint64 maps_built = 0;	/* in this session, to tell them apart from outside */
 
 static MapCache *cache_of(DataMap *map, const MapCacheSlot *slot);
@@ -46,12 +49,14 @@ static List *take_suspects(DataMap *map);
 static bool has_suspect(DataMap *map, MapRelation *entry);
 static bool relation_differs(const MapRelation *entry);
 static bool foreign_keys_changed(void);
+static bool rights_changed(void);
 static bool same_foreign_key(const ForeignKey *a, const ForeignKey *b);
 static void mark_stale(void);
 static void relation_changed(Datum arg, Oid relid);
 static void type_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void schema_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void constraint_changed(Datum arg, int cacheid, uint32 hashvalue);
+static void role_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void transaction_ended(XactEvent event, void *arg);
 static void subtransaction_ended(SubXactEvent event, SubTransactionId id,
 								 SubTransactionId parent, void *arg);
@@ -65,6 +70,9 @@ EffMapInit(void)
 	CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(CONSTROID, constraint_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, role_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, role_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(DATABASEOID, role_changed, (Datum) 0);
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);
 }
@@ -89,6 +97,7 @@ EffMapGet(void)
 		changed_while_building = false;
 		constraints_changed = false;
 		schemas_invalidated = false;
+		role_changes_seen = role_changes;
 		building = true;
 		PG_TRY();
 		{
@@ -223,7 +232,7 @@ static bool
 is_current(void)
 {
 	return current_map != NULL && !current_map->stale &&
-		!schemas_changed() && !foreign_keys_changed() && !relations_changed();
+		!schemas_changed() && !foreign_keys_changed() && !relations_changed() && !rights_changed();
 }
 
 static bool
@@ -349,6 +358,24 @@ foreign_keys_changed(void)
 	return changed;
 }
 
+/*
+ * rights_changed finds out whether labels of other owners count than when the map
+ * was built.  Roles change for many reasons, passwords and settings among them.
+ */
+static bool
+rights_changed(void)
+{
+	uint64		changes = role_changes;
+
+	if (changes == role_changes_seen)
+		return false;
+	foreach_ptr(LabelOwner, owner, current_map->label_owners)
+		if (EffLabelsCount(current_map->admitted, owner->role) != owner->counts)
+			mark_stale();
+	role_changes_seen = changes;
+	return current_map->stale;
+}
+
 static bool
 same_foreign_key(const ForeignKey *a, const ForeignKey *b)
 {
@@ -413,6 +440,14 @@ schema_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	schemas_invalidated = true;
 	changed_while_building = true;
+}
+
+static void
+role_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	role_changes++;
+	if (building)
+		changed_while_building = true;
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "base/bracket.h"
 #include "base/run.h"
 #include "label/expression.h"
+#include "map/admission.h"
 #include "map/provider.h"
 #include "relations/types.h"
 
@@ -22,6 +23,7 @@ PG_FUNCTION_INFO_V1(effaced_remove_labels);
 
 static void check_object(const ObjectAddress *object, const char *label);
 static void check_relation(EffRelation *rel, AttrNumber attnum);
+static bool has_labels_that_count(Oid relid);
 static void check_column_label(EffRelation *rel, AttrNumber attnum, const char *json);
 static void check_table_label(EffRelation *rel, const char *json);
 static void check_names(EffRelation *rel, List *names, const char *key);
@@ -149,7 +151,10 @@ check_object(const ObjectAddress *object, const char *label)
 				 errmsg("effaced labels only tables and columns"),
 				 errhint("Use SECURITY LABEL FOR effaced ON TABLE ... or ON COLUMN ...")));
 	if (label != NULL)
+	{
 		EffProviderCheck(object->objectId, object->objectSubId, label);
+		EffAdmissionWarn(object->objectId);
+	}
 	EffMapInvalidate(object->objectId);
 }
 
@@ -168,20 +173,28 @@ check_relation(EffRelation *rel, AttrNumber attnum)
 				 errmsg("system columns of table \"%s\" take no label", rel->relname),
 				 errhint("Label a column of the table's own.")));
 	foreach_oid(oid, EffAncestors(rel->oid))
-		if (EffLabelsOf(oid) != NIL)
+		if (has_labels_that_count(oid))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("table %s is a child of %s, whose labels count for it",
 							rel->name, EffRelationDisplayName(oid)),
 					 errhint("Label %s instead.", EffRelationDisplayName(oid))));
 	foreach_oid(each_oid, rel->inheritors)
-		if (each_oid != rel->oid && EffLabelsOf(each_oid) != NIL)
+		if (each_oid != rel->oid && has_labels_that_count(each_oid))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
 					 errmsg("table %s has the child %s, which has labels of its own",
 							rel->name, EffRelationDisplayName(each_oid)),
 					 errhint("Remove the labels of %s first: those of the parent count for it.",
 							 EffRelationDisplayName(each_oid))));
+}
+
+static bool
+has_labels_that_count(Oid relid)
+{
+	EffRelation *rel = EffLabelsOf(relid) == NIL ? NULL : EffRelationLoad(relid);
+
+	return rel != NULL && EffLabelsCount(EffAdmittedRoles(), rel->owner);
 }
 
 static void

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "map/admission.h"
 #include "outbox/outbox.h"
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
@@ -135,6 +136,7 @@ rectify(FunctionCallInfo fcinfo)
 			EffObjectNumber(&object, rectified->table->name, rectified->shared);
 	EffObjectClose(&object);
 	EffOutboxWrite(&object, entries, resolvers);
+	EffAdmissionWrite(&object, map);
 	MemoryContextSwitchTo(context);	/* to outlive the bracket */
 	result = EffObjectDone(&object);
 	EffSpiEnd(&bracket);

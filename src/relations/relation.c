@@ -57,6 +57,7 @@ EffRelationLoad(Oid relid)
 	rel->oid = relid;
 	rel->relname = pstrdup(NameStr(form->relname));
 	rel->schema = get_namespace_name(form->relnamespace);
+	rel->owner = form->relowner;
 	rel->relkind = form->relkind;
 	rel->persistence = form->relpersistence;
 	rel->is_partition = form->relispartition;

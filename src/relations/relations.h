@@ -54,6 +54,7 @@ typedef struct EffRelation
 	char	   *relname;
 	char	   *name;			/* as JSON writes it: quoted, unqualified in public */
 	char	   *sql;			/* quoted and always qualified */
+	Oid			owner;
 	char		relkind;
 	char		persistence;
 	bool		is_partition;

@@ -14,6 +14,7 @@
 #include "rows/bind.h"
 #include "base/jsonb.h"
 #include "ledger/ledger.h"
+#include "map/admission.h"
 #include "retention/enforce_rows.h"
 #include "retention/runs.h"
 #include "trail/trail.h"
@@ -84,6 +85,7 @@ effaced_enforce_retention(PG_FUNCTION_ARGS)
 									  ALLOCSET_DEFAULT_SIZES);
 	previous = MemoryContextSwitchTo(run.context);
 
+	EffAdmissionTell(EffGraphGet());
 	warn_of_lost_kinds(EffGraphGet());
 	/* labels that cannot be carried out are errors before anything is changed */
 	EffPinBegin(&bracket);

@@ -10,6 +10,7 @@
 
 #include "rows/bind.h"
 #include "base/jsonb.h"
+#include "map/admission.h"
 #include "retention/sweep_scan.h"
 #include "trail/trail.h"
 
@@ -100,6 +101,7 @@ effaced_sweep(PG_FUNCTION_ARGS)
 	tuplestore_end(found);
 	MemoryContextDelete(sweep.batch);
 	report(sweep.entries, (ReturnSetInfo *) fcinfo->resultinfo);
+	EffAdmissionTell(values.map);
 	return (Datum) 0;
 }
 

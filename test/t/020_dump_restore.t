@@ -56,6 +56,9 @@ $node->safe_psql($source, q{
 	SELECT gdpr.effaced_restrict('4', 'ads');
 	SELECT gdpr.effaced_restriction_policy('app.person', 'ads'), gdpr.effaced_restriction_policy('app.purchase');
 	CREATE ROLE clerk;
+	CREATE ROLE keeper;
+	ALTER TABLE app."Weird ""table""" OWNER TO keeper;
+	SELECT gdpr.effaced_admit_labels('keeper');
 	GRANT USAGE ON SCHEMA app, gdpr TO clerk;
 	GRANT SELECT ON app.person, app.purchase TO clerk;
 });
@@ -65,6 +68,7 @@ my %state = (
 	labels => q{SELECT objtype, objname, label FROM pg_seclabels WHERE provider = 'effaced' ORDER BY 1, 2, 3},
 	comments => q{SELECT objoid::regclass, objsubid, description FROM pg_description WHERE objoid::regclass::text ~ '^app' ORDER BY 1, 2},
 	trail => 'SELECT seq, event_id, event_type, subject, subject_ref, occurred_at, actor, payload FROM gdpr.effaced_audit_events ORDER BY seq',
+	admitted => 'SELECT * FROM gdpr.effaced_admitted',
 	consent => 'SELECT * FROM gdpr.effaced_consent_records ORDER BY seq',
 	restrictions => 'SELECT * FROM gdpr.effaced_restriction_records ORDER BY seq',
 	ledgers => q{SELECT last_value, is_called FROM effaced.effaced_consent_records_seq_seq UNION ALL
@@ -90,6 +94,8 @@ my $before = state_of($source);
 isnt($before->{secret}, '', 'the secret is there');
 like($before->{answers}, qr/^2\|id,note/, 'a question is answered');
 is($before->{seen}, "1 2|1 3 4 5 7 8", 'a policy hides restricted subjects');
+like($before->{admitted}, qr/^keeper\|/, 'a role is admitted');
+like($before->{manifest}, qr/Weird/, 'so that its labels count');
 like($before->{trail}, qr/manifest_snapshot.*erasure_completed.*erasure_verified/s, 'the trail is there');
 
 my $directory = PostgreSQL::Test::Utils::tempdir();

@@ -133,6 +133,28 @@ $other->query('REVOKE ALL ON app.likes FROM PUBLIC');
 like(erase_in_warm(), qr/42501/, 'a privilege revoked');
 $warm->query('RESET ROLE');
 
+# Whose labels count.
+$other->query('CREATE ROLE shopkeeper; CREATE ROLE landlord');
+my $without_likes = qr/^site.article:anonymize:body/;
+my $with_likes = qr/^app.likes:delete/;
+noticed('an owner who does not count', 'ALTER TABLE app.likes OWNER TO shopkeeper', qr/ZE003|$without_likes/);
+noticed('admitted', q{SELECT effaced_admit_labels('shopkeeper')}, $with_likes);
+noticed('a name changed', 'ALTER ROLE shopkeeper RENAME TO merchant', qr/ZE003|$without_likes/);
+noticed('the former name', 'ALTER ROLE merchant RENAME TO shopkeeper', $with_likes);
+noticed('expelled', q{SELECT effaced_expel_labels('shopkeeper')}, qr/ZE003|$without_likes/);
+noticed('a superuser', 'ALTER ROLE shopkeeper SUPERUSER', $with_likes);
+noticed('no more', 'ALTER ROLE shopkeeper NOSUPERUSER', qr/ZE003|$without_likes/);
+noticed('a membership', 'ALTER DATABASE postgres OWNER TO landlord; GRANT landlord TO shopkeeper', $with_likes);
+noticed('no more a member', 'REVOKE landlord FROM shopkeeper', qr/ZE003|$without_likes/);
+noticed('the owner of the database', 'ALTER DATABASE postgres OWNER TO shopkeeper', $with_likes);
+noticed('and another', 'ALTER DATABASE postgres OWNER TO CURRENT_USER', qr/ZE003|$without_likes/);
+noticed('a trusted owner', 'ALTER TABLE app.likes OWNER TO CURRENT_USER', $with_likes);
+my $map_before = $warm->query(q{SELECT ident FROM pg_backend_memory_contexts WHERE name = 'effaced data map'});
+$other->query(q{ALTER ROLE shopkeeper SET work_mem = '4MB'; CREATE ROLE passer_by; GRANT passer_by TO shopkeeper});
+plan_of_warm();
+is($warm->query(q{SELECT ident FROM pg_backend_memory_contexts WHERE name = 'effaced data map'}), $map_before,
+	'what changes no right leaves the map alone');
+
 noticed('a table gone', 'DROP TABLE app.likes', 'site.article:anonymize:body site.person:anonymize:full_name');
 is(erase_in_warm(), '{} {"site.person": 1, "site.article": 2}', 'and erased without it');
 noticed('the foreign key of a path gone', 'ALTER TABLE site.article DROP CONSTRAINT author', qr/ZE001: segment "author" of a path fits no foreign key/);
@@ -178,7 +200,7 @@ $relabels->query('CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ 
 	CREATE TRIGGER keep BEFORE UPDATE ON post FOR EACH ROW EXECUTE FUNCTION keep()');
 like($reader->query($correct->('e')), qr/were not written as planned/, 'a trigger is noticed');
 $relabels->query('DROP TRIGGER keep ON post');
-$reader->query('BEGIN; DECLARE c CURSOR FOR SELECT source, field, value FROM effaced_export_records('1')');
+$reader->query(q{BEGIN; DECLARE c CURSOR FOR SELECT source, field, value FROM effaced_export_records('1')});
 is($reader->query('FETCH 2 FROM c'), qq(person|email|"d"\npost|mail|"d"), 'a stream is read');
 # a label needs no lock that a reader holds
 $relabels->query(label('COLUMN post.mail', '{"category": "behavioral"}') . label('COLUMN post.note', '{"category": "behavioral"}'));
