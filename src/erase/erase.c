@@ -13,6 +13,7 @@
 #include "outbox/ref_plan.h"
 #include "outbox/refs.h"
 #include "outbox/resolver.h"
+#include "rows/large_objects.h"
 #include "trail/trail.h"
 
 #include "utils/memutils.h"
@@ -37,6 +38,8 @@ static Jsonb *step_payload(ErasurePlan *plan, ErasureStep *step, uint64 rows);
 static void write_counts(JsonbWriter *result, const char *key, ErasurePlan *plan,
 						 const uint64 *counts, StepStrategy strategy);
 static uint64 sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy);
+static void write_objects_kept(JsonbWriter *result, uint64 n);
+static uint64 objects_kept_of(SubjectRun *run);
 static void write_restriction(JsonbWriter *payload, ErasurePlan *plan);
 
 /*
@@ -117,6 +120,7 @@ finish_result(JsonbWriter *result, Erasure *erasure)
 	write_counts(result, "anonymized", plan, erasure->totals, STEP_ANONYMIZE);
 	write_counts(result, "retained", plan, erasure->totals, STEP_RETAIN);
 	write_counts(result, "shared", plan, erasure->totals, STEP_SHARED);
+	write_objects_kept(result, erasure->objects_kept);
 	EffOutboxWrite(result, erasure->entries, erasure->resolvers);
 	EffTraceWrite(erasure->trace, result);
 	EffAdmissionWrite(result, erasure->call->map);
@@ -264,6 +268,7 @@ erase_rows(Erasure *erasure, TraceMode trace)
 															 call->runs[i]);
 	erasure->trace = EffTraceTake(call, trace);
 	EffExecRunSteps(call);
+	erasure->objects_kept = EffExecUnlinkObjects(call);
 	for (int step = 0; step < list_length(plan->steps); step++)
 		erasure->totals[step] = EffExecTotal(call, step);
 	EffSpiEnd(&bracket);
@@ -384,6 +389,7 @@ events_of(ErasedSubject *subject, TimestampTz requested_at)
 	EffObjectNumber(&payload, "retained", retained);
 	EffObjectNumber(&payload, "shared", shared);
 	EffObjectNumber(&payload, "enqueued", subject->enqueued);
+	write_objects_kept(&payload, objects_kept_of(run));
 	write_restriction(&payload, plan);
 	completed = EffTrailEvent("erasure_local_completed", kind, ref, EffObjectDone(&payload));
 
@@ -456,6 +462,24 @@ sum_counts(ErasurePlan *plan, const uint64 *counts, StepStrategy strategy)
 		if (((ErasureStep *) lfirst(lc))->strategy == strategy)
 			sum += counts[foreach_current_index(lc)];
 	return sum;
+}
+
+/* write_objects_kept tells of large objects that stay, where there are some. */
+static void
+write_objects_kept(JsonbWriter *result, uint64 n)
+{
+	if (n > 0)
+		EffObjectNumber(result, "large_objects_kept", n);
+}
+
+static uint64
+objects_kept_of(SubjectRun *run)
+{
+	uint64		n = 0;
+
+	foreach_ptr(LargeObject, object, run->objects)
+		n += object->kept ? 1 : 0;
+	return n;
 }
 
 /* write_restriction names the tables that a run was restricted to. */

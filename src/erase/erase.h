@@ -41,6 +41,7 @@ typedef struct Erasure
 	uint64		not_found;		/* subjects without a row of their own */
 	EffTrace   *trace;			/* copies of what was erased; NULL where nobody looked */
 	int			held;			/* subjects that were left out, since nothing may delete them */
+	uint64		objects_kept;	/* large objects whose pointers went, and which stay */
 	List	   *entries;		/* of OutboxEntry */
 	List	   *resolvers;		/* of Resolver: all that are registered */
 } Erasure;

@@ -50,6 +50,7 @@ typedef struct SubjectRun
 	FoundParents *found_parents;	/* by parent set */
 	uint64		found;			/* subject rows */
 	uint64	   *counts;			/* rows, by step of an erasure */
+	List	   *objects;		/* of LargeObject: what values that have gone pointed to */
 } SubjectRun;
 
 /* ERROR ZE005 where the snapshot would hide what is committed meanwhile */
@@ -102,6 +103,12 @@ typedef struct TableVerdict
 } TableVerdict;
 
 extern void EffExecVerify(SubjectRun *run, PlannedTable *planned, TableVerdict *verdict);
+
+/*
+ * After the steps: unlink the large objects that nothing points to any more; returns how
+ * many others stay
+ */
+extern uint64 EffExecUnlinkObjects(Call *call);
 
 /* Rows of the numbered step, over all subjects of the call; still inside the SPI bracket */
 extern uint64 EffExecTotal(Call *call, int number);

@@ -6,6 +6,7 @@
 
 #include "base/citus.h"
 #include "exec/exec.h"
+#include "rows/large_objects.h"
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -17,6 +18,7 @@ static bool reaches_nothing(Call *call, List *probes);
 static bool has_nothing(SubjectRun *run, PlannedTable *planned);
 static void lock_rows(Call *call, SubjectRun *run);
 static void lock_subjects(Call *call, SubjectRun *run);
+static void read_objects(SubjectRun *run, ErasureStep *step);
 static void run_each(Call *call, ErasureStep *step, int number);
 static void run_together(Call *call, ErasureStep *step, int number);
 static void run_counted(Call *call, ErasureStep *step, int number);
@@ -147,6 +149,30 @@ lock_subjects(Call *call, SubjectRun *run)
 	SPI_freetuptable(rows);
 }
 
+/*
+ * EffExecUnlinkObjects also marks in each subject's run which of its objects stay.
+ * Call inside the SPI bracket.
+ */
+uint64
+EffExecUnlinkObjects(Call *call)
+{
+	List	   *objects = NIL;
+
+	for (int i = 0; i < call->nkeys; i++)
+		objects = list_concat(objects, call->runs[i]->objects);
+	return EffLargeObjectsUnlink(objects);
+}
+
+/* read_objects notes which large objects go with the values that a step is about to change. */
+static void
+read_objects(SubjectRun *run, ErasureStep *step)
+{
+	if (step->sql.objects == NULL)
+		return;
+	(void) EffExecStatement(run, step->sql.objects);
+	run->objects = EffLargeObjectsRead(run->objects, step->rel->oid, GetMemoryChunkContext(run));
+}
+
 /* run_each runs a step for one subject after the other. */
 static void
 run_each(Call *call, ErasureStep *step, int number)
@@ -166,6 +192,7 @@ run_together(Call *call, ErasureStep *step, int number)
 	{
 		CHECK_FOR_INTERRUPTS();
 		call->runs[i]->counts[number] = EffExecCount(call->runs[i], step->sql.count);
+		read_objects(call->runs[i], step);
 	}
 	(void) EffExecStatement(call->runs[0], step->sql.for_call);
 	for (int i = 0; i < call->nkeys; i++)
@@ -180,6 +207,8 @@ run_counted(Call *call, ErasureStep *step, int number)
 	uint64		n;
 
 	CHECK_FOR_INTERRUPTS();
+	for (int i = 0; i < call->nkeys; i++)
+		read_objects(call->runs[i], step);
 	n = EffExecStatement(call->all, step->sql.per_subject);
 	rows = SPI_tuptable;
 	for (uint64 row = 0; row < n; row++)
@@ -277,9 +306,11 @@ run_step(SubjectRun *run, ErasureStep *step, uint64 *count)
 			*count = run->found_rows[step->planned->rows->id].counts[ROWS_KEPT];
 			if (step->sql.find == NULL || *count == 0)
 				return;
+			read_objects(run, step);
 			(void) EffExecStatement(run, step->sql.find);
 			break;
 		default:
+			read_objects(run, step);
 			*count = EffExecStatement(run, statement_of(run, step));
 			break;
 	}

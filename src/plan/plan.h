@@ -74,6 +74,8 @@ typedef struct StepSql
 	Statement  *by_parents;		/* of one subject, finds the same rows by the parents' keys */
 	Statement  *check;			/* counts a subject's rows that are not as planned; NULL where
 								 * nothing can keep them from it */
+	Statement  *objects;		/* reads which large objects go with one subject's values; NULL
+								 * where none can */
 	Statement  *count;			/* counts a subject's rows; with FORM_TOGETHER only */
 	Statement  *for_call;		/* of all subjects of the call; with FORM_TOGETHER only */
 	Statement  *per_subject;	/* of all subjects of the call: key, rows; with FORM_COUNTED only */

@@ -77,6 +77,9 @@ extern void EffStepMakeReference(PlanBuild *build, ErasureStep *step, PlannedOpe
 extern int	EffStepBeginWhere(Statement *st);
 extern void EffStepAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where);
 
+/* Let a step read, before it is run, to which large objects values in the columns point */
+extern void EffStepAddObjects(ErasureStep *step, EffRelation *rel, List *columns, int where);
+
 /* References to the subject's own row that are found by its key alone */
 extern bool EffPlanIsKeyReference(PlanBuild *build, PlannedTable *planned, ForeignKey *fk);
 

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "plan/plan_int.h"
+#include "rows/large_objects.h"
 
 /* EffStepBeginWhere returns where the condition of a statement begins, for EffStepAddCheck(). */
 int
@@ -29,4 +30,15 @@ EffStepAddCheck(ErasureStep *step, EffRelation *rel, const char *only, int where
 	step->sql.check->params = step->sql.find->params;
 	appendStringInfo(&step->sql.check->text, "SELECT pg_catalog.count(*) FROM %s%s t%s",
 					 only, rel->sql, step->sql.find->text.data + where);
+}
+
+/*
+ * EffStepAddObjects: what the columns (of EffColumn) of the rows that the step changes
+ * point to goes with them.
+ */
+void
+EffStepAddObjects(ErasureStep *step, EffRelation *rel, List *columns, int where)
+{
+	step->sql.objects = EffLargeObjectsStatement(rel, columns, step->sql.find->text.data + where,
+												 step->sql.find->params);
 }

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 static void make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned);
+static List *labelled_columns(MapTable *table);
 static bool references_itself(DataMap *map, MapTable *table);
 static void make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int part);
 static char *append_update(PlanBuild *build, Statement *st, PlannedTable *planned);
@@ -78,6 +79,7 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	EffConditionAppend(step->sql.find, EffPlanScope(build->map, step->sql.find, "t", build->request,
 													planned));
 	EffStepAddCheck(step, rel, "", where);
+	EffStepAddObjects(step, rel, labelled_columns(planned->table), where);
 	if (EffStepHasOneOwner(planned))
 	{
 		if (EffStepByParentsBegin(build, step, SPI_OK_DELETE))
@@ -115,6 +117,16 @@ make_delete(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 										   planned, &EffScopeCall));
 }
 
+static List *
+labelled_columns(MapTable *table)
+{
+	List	   *columns = NIL;
+
+	foreach_ptr(MapColumn, column, table->columns)
+		columns = lappend(columns, column->column);
+	return columns;
+}
+
 /* references_itself: by a key that is not set to NULL before. */
 static bool
 references_itself(DataMap *map, MapTable *table)
@@ -140,6 +152,7 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
 	char	   *pending = append_update(build, st, planned);
 	int			where = EffStepBeginWhere(st);
+	List	   *columns = NIL;
 
 	EffConditionAppend(st, EffPlanScopePart(build->map, st, "t", build->request, planned, part));
 	appendStringInfoString(&st->text, pending);
@@ -161,7 +174,10 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 		}
 	}
 	foreach_ptr(Surrogate, surrogate, planned->anonymize)
+	{
 		step->columns = lappend(step->columns, surrogate->column->column->name);
+		columns = lappend(columns, surrogate->column->column);
+	}
 	if (planned->has_set)
 		foreach_ptr(SetLabel, each_label, planned->table->label->set)
 			step->columns = lappend(step->columns,
@@ -169,6 +185,7 @@ make_anonymize(PlanBuild *build, ErasureStep *step, PlannedTable *planned, int p
 	step->reason = part == ROWS_PINNED ?
 		"rows that cannot go reference the row: it is anonymized in place" : planned->why;
 	EffStepAddCheck(step, rel, "", where);
+	EffStepAddObjects(step, rel, columns, where);
 }
 
 /* append_update returns the condition, with " AND ", that a row still holds something. */

@@ -31,6 +31,7 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	Statement  *st = EffStatementNew(SPI_OK_UPDATE, "update of", rel);
 	StringInfoData pending;
 	List	   *changes = NIL;
+	List	   *columns = NIL;
 	int			where;
 	ListCell   *lc;
 
@@ -77,6 +78,7 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 		SharedChange *change = lfirst(lc);
 
 		step->columns = lappend(step->columns, change->column->name);
+		columns = lappend(columns, change->column);
 		appendStringInfo(&st->text, "%s%s = CASE%s ELSE %s END",
 						 foreach_current_index(lc) > 0 ? ", " : "",
 							 quote_identifier(change->column->name),
@@ -87,6 +89,7 @@ EffStepMakeShared(PlanBuild *build, ErasureStep *step, PlannedTable *planned)
 	appendStringInfo(&st->text, " AND (%s)", pending.data);
 	step->sql.find = st;
 	EffStepAddCheck(step, rel, "", where);
+	EffStepAddObjects(step, rel, columns, where);
 }
 
 /*

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "rows/bind.h"
+#include "rows/large_objects.h"
 #include "base/jsonb.h"
 #include "ledger/ledger.h"
 #include "map/admission.h"
@@ -57,7 +58,8 @@ static EnforcementStep *next_step(EnforcementRun *run, List *steps);
 static void begin_step(EnforcementStep *step, uint64 run);
 static List *restricted_of(EnforcementStep *step);
 static void count_left(EnforcementRun *run);
-static TrailEvent *make_event(EnforcementStep *step, const char *strategy, uint64 rows);
+static TrailEvent *make_event(EnforcementStep *step, const char *strategy, uint64 rows,
+							  uint64 objects_kept);
 
 /*
  * effaced_enforce_retention(as_of, batch_rows) carries out what labels say of values
@@ -204,6 +206,7 @@ run_batch(EnforcementRun *run)
 	EnforcementStep *step;
 	uint64		picked;
 	uint64		done = 0;
+	uint64		objects_kept = 0;
 	EffBracket	bracket;
 
 	MemoryContextReset(run->batch);
@@ -227,13 +230,18 @@ run_batch(EnforcementRun *run)
 	EffSpiBegin(&bracket);
 	picked = EffEnforcePick(step, &values, run->batch_rows);
 	if (picked > 0)
+	{
+		List	   *objects = EffEnforceObjects(step, &values);
+
 		done = EffEnforceWrite(step, &values, picked);
+		objects_kept = EffLargeObjectsUnlink(objects);
+	}
 	EffSpiEnd(&bracket);
 
 	step->finished = picked == 0;
 	if (done > 0)
 		(void) EffTrailAppend(list_make1(make_event(step, step->deletes ? "delete" : "anonymize",
-													done)));
+													done, objects_kept)));
 	EffRetentionRunBatch(run->id, step->table->name, step->deletes, done);
 	if (step->deletes)
 	{
@@ -329,9 +337,9 @@ count_left(EnforcementRun *run)
 		run->kept += rest.first_kept;
 		run->left += rest.first_left;
 		if (rest.restricted > 0)
-			events = lappend(events, make_event(step, "restricted", rest.restricted));
+			events = lappend(events, make_event(step, "restricted", rest.restricted, 0));
 		if (rest.kept > 0)
-			events = lappend(events, make_event(step, "kept", rest.kept));
+			events = lappend(events, make_event(step, "kept", rest.kept, 0));
 	}
 	(void) EffTrailAppend(events);
 	MemoryContextSwitchTo(run->context);
@@ -339,7 +347,7 @@ count_left(EnforcementRun *run)
 
 /* make_event makes the event of a batch, or of rows that a step has left. */
 static TrailEvent *
-make_event(EnforcementStep *step, const char *strategy, uint64 rows)
+make_event(EnforcementStep *step, const char *strategy, uint64 rows, uint64 objects_kept)
 {
 	JsonbWriter payload;
 	List	   *columns = NIL;
@@ -351,5 +359,7 @@ make_event(EnforcementStep *step, const char *strategy, uint64 rows)
 	EffObjectText(&payload, "strategy", strategy);
 	EffObjectTexts(&payload, "columns", columns);
 	EffObjectNumber(&payload, "rows", rows);
+	if (objects_kept > 0)
+		EffObjectNumber(&payload, "large_objects_kept", objects_kept);
 	return EffTrailEvent("retention_enforced", NULL, NULL, EffObjectDone(&payload));
 }

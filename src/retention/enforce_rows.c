@@ -7,6 +7,7 @@
 
 #include "relations/types.h"
 #include "rows/bind.h"
+#include "rows/large_objects.h"
 #include "retention/enforce_rows.h"
 
 #include "utils/builtins.h"
@@ -100,6 +101,34 @@ EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows)
 	set_place(step, SPI_getbinval(SPI_tuptable->vals[n - 1], SPI_tuptable->tupdesc, 1, &isnull),
 			  DatumGetObjectId(tableoids[n - 1]), (ItemPointer) DatumGetPointer(ctids[n - 1]));
 	return n;
+}
+
+/*
+ * EffEnforceObjects returns the large objects (of LargeObject, in the current memory
+ * context) to which values of the batch point that EffEnforceWrite() is about to replace,
+ * or to delete with their rows.
+ */
+List *
+EffEnforceObjects(EnforcementStep *step, const BindValues *values)
+{
+	MemoryContext context = CurrentMemoryContext;
+	EffRelation *rel = step->table->rel;
+	Statement  *st = new_statement(step);
+	Statement  *objects;
+	List	   *columns = NIL;
+
+	foreach_ptr(RetentionTerm, term, step->deletes ? NIL : step->terms)
+		columns = lappend(columns, term->column->column);
+	foreach_ptr(MapColumn, column, step->deletes ? step->table->columns : NIL)
+		columns = lappend(columns, column->column);
+	appendStringInfoString(&st->text, ", ");
+	join_batch(st);
+	objects = EffLargeObjectsStatement(rel, columns, st->text.data, st->params);
+	if (objects == NULL)
+		return NIL;
+	objects->place.batch = true;
+	(void) EffBindExecute(objects, values, false, NULL);
+	return EffLargeObjectsRead(NIL, rel->oid, context);
 }
 
 /*

@@ -26,6 +26,7 @@ typedef struct EnforcementRest
 
 extern void EffEnforceRewind(EnforcementStep *step);
 extern uint64 EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows);
+extern List *EffEnforceObjects(EnforcementStep *step, const BindValues *values);
 extern uint64 EffEnforceWrite(EnforcementStep *step, const BindValues *values, uint64 picked);
 extern EnforcementRest EffEnforceRest(EnforcementStep *step, List *steps,
 									  const BindValues *values);
