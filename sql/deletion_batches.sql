@@ -190,5 +190,13 @@ SELECT (SELECT count(*) FROM effaced_deletion_records) AS records, (SELECT count
 SELECT effaced_create_deletion_records('employment') AS records;
 SELECT subject_id FROM effaced_compliance_profiles;
 
+-- What asks a producer reads no other types than text[].
+\set VERBOSITY terse
+SELECT effaced.effaced_ask_producer('SELECT 1', '{1}');
+SELECT effaced.effaced_ask_producer('SELECT 1, 2', '{1}');
+SELECT effaced.effaced_ask_producer($$SELECT 'abcdefgh'::name, 'x'::name$$, '{1}');
+SELECT effaced.effaced_ask_producer('SELECT $1, $1 WHERE false', '{1}');
+SELECT effaced.effaced_ask_producer('SELECT $1, $1', '{1}');
+
 DROP OWNED BY regress_officer;
 DROP ROLE regress_officer;

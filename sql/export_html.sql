@@ -13,7 +13,7 @@ SECURITY LABEL FOR effaced ON COLUMN "order & <co>".total IS
 	'{"category": "financial", "erasure": "retain", "legal_basis": "legal_obligation", "retention": {"reason": "tax & <law>", "duration": "P10Y", "anchor": "placed"}}';
 SECURITY LABEL FOR effaced ON COLUMN "order & <co>".gift IS
 	'{"category": "behavioral", "erasure": "retain", "retention": {"reason": "audit", "duration": "18 months", "basis": "legitimate_interests"}}';
-INSERT INTO person VALUES (1, '<script>alert("x")</script>', 'o''neill & sons@example.com', '{"a": "say \"hi\" <b>", "b": [1, null, true]}', '2020-01-01'),
+INSERT INTO person VALUES (1, '<script>alert("x")</script>' || chr(127) || chr(133), 'o''neill & sons@example.com', '{"a": "say \"hi\" <b>", "b": [1, null, true]}', '2020-01-01'),
 	(2, E'two\nlines\x01\\ & \\"', '', 'null', NULL), (3, 'C:\u001f\b\', '\', '{"\\": "\\"}', NULL);
 INSERT INTO "order & <co>" VALUES (1, 2024, 1, 'here', 12.50, '2024-02-29', true), (2, 2024, 1, 'there', 7, NULL, false);
 

@@ -207,3 +207,10 @@ SELECT refused('k_numeric', :'long' || 'x');
 SELECT effaced_erase(:'long', subject => 'k_text') -> 'subject_found';
 SELECT effaced_erase(ARRAY[:'long', '1'], subject => 'member') -> 'subject_found';
 SELECT event_type, subject, length(subject_ref) FROM effaced_audit_events WHERE length(subject_ref) > 1000 ORDER BY seq;
+-- One of many parts takes memory in proportion, and notices a statement timeout.
+SET statement_timeout = '60s';
+SELECT cardinality(effaced_parse_subject_id(repeat(':', 400000)));
+SELECT peak < 450 AS modest FROM (SELECT max(pg_size_mb) AS peak FROM (
+    SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]::int / 1024 AS pg_size_mb) AS s) AS p;
+SELECT effaced_parse_subject_id('a:b:'), effaced_parse_subject_id(':'), effaced_parse_subject_id('\:\\');
+RESET statement_timeout;

@@ -86,6 +86,18 @@ SELECT told($$effaced_outbox_succeed(entry(2, 'stripe'))$$), told($$effaced_outb
 	told($$effaced_outbox_schedule(entry(2, 'stripe'), now() + '1 day')$$), told($$effaced_outbox_succeed(entry(3, 'stripe'))$$), told($$effaced_outbox_fail(entry(3, 'stripe'), 'timeout')$$);
 SELECT status, attempts FROM effaced_outbox WHERE subject_id IN ('2', '3') ORDER BY seq;
 SELECT * FROM news();
+-- a session that never made the claim does not report on it without its claim_id
+SELECT erase(33, 'archive');
+SELECT claim_id AS theirs FROM effaced_outbox_claim('archive') \gset
+\c -
+SET client_min_messages = notice;
+SET TimeZone = 'UTC';
+SELECT told($$effaced_outbox_succeed(entry(33, 'archive'))$$), told($$effaced_outbox_fail(entry(33, 'archive'), 'timeout')$$);
+SELECT effaced_outbox_fail(entry(33, 'archive'), 'timeout', false, claim_id => :'theirs');
+-- a class that the table would refuse is no error that quotes the reference
+SELECT try($$SELECT effaced.effaced_outbox_abandon(ARRAY[entry(33, 'archive')], 'not a class')$$);
+SELECT status, last_error FROM effaced_outbox WHERE subject_id = '33';
+SELECT count(*) FROM news();
 -- a claim that is over, in the same session: told by the claim
 SELECT claim_id AS first FROM effaced_outbox_claim(lease => '0') \gset
 SELECT claim_id AS second, attempts FROM effaced_outbox_claim() \gset

@@ -39,7 +39,7 @@ SELECT effaced_drop_question(name) FROM effaced_questions;
 -- Cells: what a spreadsheet would run gets an apostrophe; numbers stay numbers.
 CREATE TABLE cell (n int PRIMARY KEY, t text);
 INSERT INTO cell VALUES (1, '=1+1'), (2, '+1'), (3, '-1'), (4, '@SUM(A1)'), (5, E'\t=1'), (6, E'\r=1'), (7, 'a=1'), (8, '=1,"2"'),
-	(9, E'two\nlines'), (10, ' space '), (11, '"'), (12, ''), (13, NULL), (14, '\.'), (15, '＝1'), (16, 'NULL'), (17, E'cr\rin'), (18, '-');
+	(9, E'two\nlines'), (10, ' space '), (11, '"'), (12, ''), (13, NULL), (14, '\.'), (15, '＝1'), (16, 'NULL'), (17, E'cr\rin'), (18, '-'), (101, 'x;=1+1'), (102, E'x\t@SUM(A1)'), (103, 'x;"=1'), (104, 'a; b;c');
 SELECT effaced_register_question('cells', 'cells', 'SELECT n, t, -n AS "=n", -n::numeric / 10 AS "-", ''-Infinity''::float8 AS i, -1e-9::float8 AS f, to_jsonb(-n) AS j FROM cell ORDER BY n');
 CREATE TABLE answer AS SELECT * FROM effaced_run_questions('1', at => '2024-05-06');
 SELECT row_count, replace(replace(replace(content, E'\r\n', E'|\n'), E'\r', '<cr>'), E'\t', '<tab>') AS content FROM answer;
@@ -275,6 +275,20 @@ SET ROLE regress_author;
 SELECT effaced_register_question('view', 'view', 'SELECT sum(total) AS total FROM purchases WHERE customer_id = $1');
 SET ROLE regress_clerk;
 SELECT content FROM effaced_run_questions('1');
+RESET ROLE;
+-- a lock of the session would outlast the question: it is given up, the caller's own are kept
+RESET ROLE;
+SELECT effaced_drop_question('view');
+CREATE FUNCTION lock_it() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock(4711), pg_advisory_lock_shared(4712); RETURN 1; END $$;
+SELECT effaced_register_question('lock', 'lock', 'SELECT lock_it() AS n, $1 AS id');
+SELECT pg_advisory_lock(4713);
+SELECT * FROM effaced_run_questions('1');
+\echo :LAST_ERROR_SQLSTATE
+SELECT objid, mode FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT pg_advisory_unlock(4713);
+SELECT effaced_drop_question('lock');
+SET ROLE regress_author;
+SELECT effaced_register_question('view', 'view', 'SELECT sum(total) AS total FROM purchases WHERE customer_id = $1');
 RESET ROLE;
 -- a role that is gone
 DROP OWNED BY regress_author, regress_clerk;

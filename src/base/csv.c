@@ -9,12 +9,15 @@
 #include "mb/pg_wchar.h"
 
 static bool starts_formula(const char *text, bool number);
+static bool is_formula_sign(const char *text);
 
 /*
  * EffCsvCell appends a cell. column is its place in the line, counted from 0;
  * number says that the text is of a numeric type.  A NULL is an empty cell, an
  * empty text "".  A text that a spreadsheet would run as a formula gets an
- * apostrophe before it, and one that holds more than plain text is quoted.
+ * apostrophe before it, also behind a semicolon, tab or line end in it: a spreadsheet
+ * that separates cells by semicolons sees a cell begin there.  A text that holds more
+ * than plain text is quoted.
  */
 void
 EffCsvCell(StringInfo buf, int column, const char *text, bool number)
@@ -26,7 +29,7 @@ EffCsvCell(StringInfo buf, int column, const char *text, bool number)
 	if (text == NULL)
 		return;
 	/* \. alone would end the data for COPY */
-	if (*text != '\0' && strpbrk(text, ",\"\r\n") == NULL && strcmp(text, "\\.") != 0 &&
+	if (*text != '\0' && strpbrk(text, ",;\t\"\r\n") == NULL && strcmp(text, "\\.") != 0 &&
 		text[0] != ' ' && text[strlen(text) - 1] != ' ')
 	{
 		appendStringInfo(buf, "%s%s", formula ? "'" : "", text);
@@ -38,6 +41,8 @@ EffCsvCell(StringInfo buf, int column, const char *text, bool number)
 		if (*c == '"')
 			appendStringInfoChar(buf, '"');
 		appendStringInfoChar(buf, *c);
+		if (strchr(";\t\r\n", *c) != NULL && is_formula_sign(c + 1 + strspn(c + 1, "\"")))
+			appendStringInfoChar(buf, '\'');
 	}
 	appendStringInfoChar(buf, '"');
 }
@@ -55,13 +60,22 @@ EffCsvEndLine(StringInfo buf)
 static bool
 starts_formula(const char *text, bool number)
 {
-	static const char *const wide[] = {"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d",
-									   "\xef\xbc\xa0"};
-
 	if (number && (text[0] == '-' || text[0] == '+') &&
 		text[1] != '\0' && strspn(text + 1, "0123456789.eE+-") == strlen(text + 1))
 		return false;
-	if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL)
+	if (text[0] != '\0' && strchr("\t\r\n", text[0]) != NULL)
+		return true;
+	return is_formula_sign(text);
+}
+
+/* is_formula_sign tells whether a text begins with what a formula begins with. */
+static bool
+is_formula_sign(const char *text)
+{
+	static const char *const wide[] = {"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d",
+									   "\xef\xbc\xa0"};
+
+	if (text[0] != '\0' && strchr("=+-@", text[0]) != NULL)
 		return true;
 	/* the same in full width, which some take for them */
 	for (int i = 0; GetDatabaseEncoding() == PG_UTF8 && i < lengthof(wide); i++)

@@ -35,6 +35,7 @@ static bool four_eyes = true;
 static char *alert_resolver = NULL;
 static List *producer_calls = NIL;
 
+static void require_text_arrays(TupleDesc desc);
 static SPIPlanPtr producer_plan(const char *sql);
 static char *text_argument(FunctionCallInfo fcinfo, int argno);
 
@@ -182,10 +183,36 @@ effaced_ask_producer(PG_FUNCTION_ARGS)
 		result = SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
 	AtEOXact_GUC(true, level);
 	if (result != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "a producer was not asked: %s", SPI_result_code_string(result));
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("a producer was not asked"),
+				 errdetail("The statement is not one SELECT of one row."),
+				 errhint("Ask by effaced_deletion_status()."),
+				 errhidestmt(true)));
+	require_text_arrays(SPI_tuptable->tupdesc);
 	answer = SPI_copytuple(SPI_tuptable->vals[0]);
 	SPI_finish();
 	PG_RETURN_DATUM(heap_copy_tuple_as_datum(answer, desc));
+}
+
+/*
+ * require_text_arrays: a caller may give a statement of its own, and bytes of
+ * another type would be read as what they are not.
+ */
+static void
+require_text_arrays(TupleDesc desc)
+{
+	bool		fits = desc->natts == 2;
+
+	for (int i = 0; fits && i < desc->natts; i++)
+		fits = TupleDescAttr(desc, i)->atttypid == TEXTARRAYOID;
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_CONFIGURATION),
+				 errmsg("a producer was not asked"),
+				 errdetail("The statement does not give two columns of type text[]."),
+				 errhint("Ask by effaced_deletion_status()."),
+				 errhidestmt(true)));
 }
 
 /* producer_plan returns the plan of a call for one candidate, kept per role for the session. */

@@ -46,7 +46,7 @@ SET "TimeZone" = 'UTC' SET "DateStyle" = ISO SET standard_conforming_strings = o
         SELECT regexp_replace(replace(replace(replace(replace(replace(replace(raw::text,
                    '\\', '\u005c'), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '''', '&#39;'), '\"', '&quot;'),
                    -- control characters are not allowed in HTML in any form
-                   '\\(u00[01][0-9a-f]|[bf])', '&#xFFFD;', 'g')::jsonb AS safe
+                   '\\(u00[01][0-9a-f]|[bf])|[\u007f-\u009f]', '&#xFFFD;', 'g')::jsonb AS safe
         FROM texts
     ), bases (basis, words) AS (
         VALUES ('consent', 'Consent (Art. 6(1)(a) GDPR)'),

@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -73,6 +74,8 @@ static void prepare_only(void *arg);
 static Answer *ask(const Question *question, const char *subject_id, Oid caller);
 static void prepare(const Question *question, Oid caller, PreparedQuestion *prepared);
 static void analyze(void *arg);
+static List *session_locks(void);
+static bool release_locks_but(List *held);
 static const char *objection_to_columns(Query *query);
 static bool objection_walker(Node *node, void *found);
 static void check_caller(SPIPlanPtr plan, Oid caller);
@@ -143,10 +146,18 @@ List *
 EffQuestionsAsk(List *questions, const char *subject_id)
 {
 	Inquiry		inquiry = {.subject_id = subject_id, .caller = GetUserId(), .questions = questions};
+	List	   *held = session_locks();
 	ErrorData  *error = rolled_back(ask_all, &inquiry);
+	bool		locked = release_locks_but(held);
 
 	if (error != NULL)
 		ReThrowError(error);
+	if (locked)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("a question takes a lock that would outlast it"),
+				 errdetail("The advisory lock was released."),
+				 errhint("Register queries that only read; look at the functions that they call.")));
 	return inquiry.answers;
 }
 
@@ -304,6 +315,49 @@ rolled_back(void (*work) (void *arg), void *arg)
 	}
 	PG_END_TRY();
 	return error;
+}
+
+/*
+ * session_locks returns the advisory locks of this session, as LOCKTAGs: those of
+ * a transaction are given up with it, and those of a session outlast a rollback.
+ */
+static List *
+session_locks(void)
+{
+	LockData   *locks = GetLockStatusData();
+	List	   *tags = NIL;
+
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		LockInstanceData *lock = &locks->locks[i];
+
+		if (lock->pid == MyProcPid && lock->holdMask != 0 &&
+			lock->locktag.locktag_lockmethodid == USER_LOCKMETHOD)
+			tags = lappend(tags, &lock->locktag);
+	}
+	return tags;
+}
+
+/* release_locks_but releases the session's advisory locks but these, and returns whether it did. */
+static bool
+release_locks_but(List *held)
+{
+	bool		released = false;
+
+	foreach_ptr(LOCKTAG, tag, session_locks())
+	{
+		bool		kept = false;
+
+		foreach_ptr(LOCKTAG, other, held)
+			kept |= memcmp(tag, other, sizeof(LOCKTAG)) == 0;
+		if (kept)
+			continue;
+		for (LOCKMODE mode = ShareLock; mode <= ExclusiveLock; mode++)
+			while ((mode == ShareLock || mode == ExclusiveLock) &&
+				   LockHeldByMe(tag, mode) && LockRelease(tag, mode, true))
+				released = true;
+	}
+	return released;
 }
 
 static const char *

@@ -4,8 +4,9 @@
  *
  * A label must not be a way to run code as whoever erases: allowed.c says what the
  * finished tree may hold.  It is looked at whenever the expression is analysed, for a
- * plan too, and not only when the label is written.  Literals are read while an expression is analysed, before
- * anything can be refused: that happens as the owner of the table.
+ * plan too, and not only when the label is written.  Literals are read while an
+ * expression is analysed, before anything can be refused: that happens as the owner of
+ * the table.
  */
 #include "postgres.h"
 

@@ -200,6 +200,10 @@ CREATE FUNCTION effaced.effaced_outbox_abandon(entry_ids uuid[], error_class tex
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
+    -- The table's CHECK would refuse another class with an error that quotes the row, its reference included.
+    IF (effaced_outbox_abandon.error_class ~ '^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$') IS NOT TRUE THEN
+        effaced_outbox_abandon.error_class := 'unclassified';
+    END IF;
     UPDATE effaced.effaced_outbox
        SET status = 'abandoned', last_error = effaced_outbox_abandon.error_class, payload = NULL
      WHERE entry_id = ANY (effaced_outbox_abandon.entry_ids);
@@ -414,8 +418,9 @@ BEGIN
     END IF;
     why := CASE
         WHEN entry.status <> 'in_flight' THEN 'The entry is not in flight: its status is ' || entry.status || '.'
-        WHEN effaced_outbox_held.claim_id IS NULL
-             AND session = ANY (entry.claimed_by) AND session <> entry.claimed_by[cardinality(entry.claimed_by)]
+        WHEN effaced_outbox_held.claim_id IS NULL AND session <> ALL (entry.claimed_by)
+            THEN 'The entry was claimed in another session: report with its claim_id.'
+        WHEN effaced_outbox_held.claim_id IS NULL AND session <> entry.claimed_by[cardinality(entry.claimed_by)]
             OR effaced_outbox_held.claim_id <> entry.claim_id THEN 'The lease ran out, and somebody else has claimed the entry since.'
     END;
     IF why IS NOT NULL THEN

@@ -15,6 +15,7 @@
 #include "catalog/dependency.h"
 #include "catalog/pg_collation.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/formatting.h"
@@ -324,39 +325,38 @@ join_parts(char **parts, int n)
 	return buf.data;
 }
 
-/* split_parts returns NULL where a backslash precedes anything but ':' and '\'. */
+/*
+ * split_parts returns NULL where a backslash precedes anything but ':' and '\\'. The
+ * parts stand one behind the other in a single allocation, however many they are.
+ */
 static char **
 split_parts(const char *serialized, int *n)
 {
-	StringInfoData buf;
-	List	   *parts = NIL;
-	char	  **result;
-	ListCell   *lc;
+	char	   *text = pstrdup(serialized);
+	char	   *end = text;
+	char	  **parts;
 
-	initStringInfo(&buf);
-	for (const char *p = serialized;; p++)
+	*n = 1;
+	for (const char *p = serialized; *p != '\0'; p++)
+		*n += *p == ':';
+	parts = palloc_extended(sizeof(char *) * *n, MCXT_ALLOC_HUGE);
+	*n = 0;
+	parts[(*n)++] = end;
+	for (const char *p = serialized; *p != '\0'; p++)
 	{
-		if (*p == ':' || *p == '\0')
+		CHECK_FOR_INTERRUPTS();
+		if (*p == ':')
 		{
-			parts = lappend(parts, buf.data);
-			initStringInfo(&buf);
-			if (*p == '\0')
-				break;
+			*end++ = '\0';
+			parts[(*n)++] = end;
 			continue;
 		}
-		if (*p == '\\')
-		{
-			p++;
-			if (*p != ':' && *p != '\\')
-				return NULL;
-		}
-		appendStringInfoChar(&buf, *p);
+		if (*p == '\\' && *++p != ':' && *p != '\\')
+			return NULL;
+		*end++ = *p;
 	}
-	*n = list_length(parts);
-	result = palloc(sizeof(char *) * *n);
-	foreach(lc, parts)
-		result[foreach_current_index(lc)] = lfirst(lc);
-	return result;
+	*end = '\0';
+	return parts;
 }
 
 /*
