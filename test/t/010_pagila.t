@@ -11,15 +11,7 @@ use Test::More;
 my $node = start_sample('pagila', 'pagila');
 sub query { return $node->safe_psql('pagila', $_[0]); }
 
-query(label('TABLE customer', '{"path": ""}')
-	. label('COLUMN customer.first_name', '{"category": "identity"}')
-	. label('COLUMN customer.last_name', '{"category": "identity", "erasure": "anonymize", "surrogate": "\'CUSTOMER \' || customer_id"}')
-	. label('COLUMN customer.email', '{"category": "contact"}')
-	. label('TABLE rental', '{"path": "customer"}')
-	. label('COLUMN rental.return_date', '{"category": "behavioral", "erasure": "anonymize", "surrogate": "NULL"}')
-	. label('TABLE payment', '{"hops": [{"source_columns": ["customer_id"], "target_table": "customer", "target_columns": ["customer_id"]}]}')
-	. label('COLUMN payment.amount',
-		'{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "7 years", "anchor": "payment_date"}}'));
+query(sample_labels('pagila'));
 
 my %counts = (
 	actor => 200, address => 603, category => 16, city => 600, country => 109, customer => 599, film => 1000,

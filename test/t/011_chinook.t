@@ -25,16 +25,7 @@ sub others
 	return checksums($node, 'chinook', \%others);
 }
 
-my $tax = '{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "P7Y", "anchor": "invoice_date"}}';
-query(label('TABLE customer', '{"path": ""}')
-	. join('', map { label("COLUMN customer.$_", '{"category": "contact"}') }
-		qw(company address city state country postal_code phone fax email))
-	. label('COLUMN customer.first_name', '{"category": "identity"}')
-	. label('COLUMN customer.last_name', '{"category": "identity"}')
-	. label('TABLE invoice', '{"path": "customer"}')
-	. join('', map { label("COLUMN invoice.$_", $tax) } qw(billing_address billing_city billing_state billing_country billing_postal_code total))
-	. label('TABLE invoice_line', '{"path": "invoice.customer"}')
-	. label('COLUMN invoice_line.track_id', '{"category": "behavioral", "erasure": "retain", "retention": {"reason": "tax law"}}'));
+query(sample_labels('chinook'));
 
 # Every column of customer is labelled "delete" or a key, so the row would go: but
 # not as long as invoices are retained.

@@ -23,9 +23,7 @@ query('UPDATE customer SET address_id = (SELECT address_id FROM customer WHERE c
 is(query('SELECT address_id FROM customer WHERE customer_id = 2'), query('SELECT address_id FROM customer WHERE customer_id = 3'), 'two customers in one house');
 my %lives = map { $_ => query("SELECT address_id FROM customer WHERE customer_id = $_") } 1 .. 7;
 
-my $labels = label('TABLE address', '{"path": "customer(address_id)", "owned": true}')
-	. join('', map { label("COLUMN address.$_", '{"category": "location"}') } qw(address address2 district postal_code))
-	. label('COLUMN address.phone', '{"category": "contact"}')
+my $labels = sample_labels('pagila_addresses', 'TABLE address' => '"owned": true')
 	. join('', map { label("COLUMN customer.$_", '{"category": "identity"}') } qw(first_name last_name email));
 # Every row but those of some customers and at some addresses.
 sub others

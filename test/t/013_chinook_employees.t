@@ -20,10 +20,9 @@ sub others
 }
 
 my @personal = qw(address city state country postal_code phone fax email);
-my $labels = label('TABLE customer', '{"path": "", "owned": true}')
-	. label('TABLE invoice', '{"path": "customer", "owned": true}')
-	. label('TABLE invoice_line', '{"path": "invoice.customer", "owned": true}')
-	. join('', map { label("COLUMN customer.$_", '{"category": "contact"}') } 'first_name', 'last_name', 'company', @personal)
+my $labels = sample_labels('chinook', (map { ("TABLE $_" => '"owned": true') } qw(customer invoice invoice_line)),
+		'COLUMN invoice_line.track_id' => undef,
+		map { ("COLUMN invoice.$_" => undef) } 'total', map { "billing_$_" } qw(address city state country postal_code))
 	. join('', map { label("COLUMN employee.$_", '{"category": "contact"}') } 'first_name', 'last_name', 'title', 'birth_date', 'hire_date', @personal);
 query($labels . label('TABLE employee', '{"path": "", "subject": "staff", "links": [{"name": "manager", "path": "reports_to"}]}'));
 

@@ -24,16 +24,8 @@ is_found('unlabelled', @actor, @address, @staff,
 	(map { "personal_name customer.$_" } qw(first_name last_name email)), 'personal_values customer.email');
 is(query(q{SELECT DISTINCT severity FROM effaced_lint()}), 'warning', 'where nobody is a subject yet, all of it counts');
 
-# Under the labels of 010_pagila.t: what they forget.
-query(label('TABLE customer', '{"path": ""}')
-	. label('COLUMN customer.first_name', '{"category": "identity"}')
-	. label('COLUMN customer.last_name', '{"category": "identity", "erasure": "anonymize", "surrogate": "\'CUSTOMER \' || customer_id"}')
-	. label('COLUMN customer.email', '{"category": "contact"}')
-	. label('TABLE rental', '{"path": "customer"}')
-	. label('COLUMN rental.return_date', '{"category": "behavioral", "erasure": "anonymize", "surrogate": "NULL"}')
-	. label('TABLE payment', '{"hops": [{"source_columns": ["customer_id"], "target_table": "customer", "target_columns": ["customer_id"]}]}')
-	. label('COLUMN payment.amount',
-		'{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "7 years", "anchor": "payment_date"}}'));
+# Under the labels of Pagila: what they forget.
+query(sample_labels('pagila'));
 my @rest = (
 	(map { "unlabelled_column customer.$_" } qw(activebool create_date last_update active)),
 	(map { "unlabelled_column payment.$_" } qw(customer_id staff_id rental_id)),
@@ -46,9 +38,7 @@ is_found('labelled', @actor, @address, @staff, @rest,
 # The keys and indexes that the hints make; only partitions had the foreign key.
 query($_) for split /\n/, query(q{SELECT hint FROM effaced_lint() WHERE code ~ '^(hop_without|unindexed_)' ORDER BY code});
 # Where the customers live is theirs.
-query(label('TABLE address', '{"path": "customer(address_id)"}')
-	. join('', map { label("COLUMN address.$_", '{"category": "location"}') } qw(address address2 district postal_code))
-	. label('COLUMN address.phone', '{"category": "contact"}'));
+query(sample_labels('pagila_addresses'));
 is_found('labelled and indexed', @actor, @staff, 'unlabelled_column address.last_update',
 	'matview_copies_labelled rental_by_category',
 	(map { "view_copies_labelled $_" } qw(customer_list sales_by_film_category sales_by_store staff_list)),

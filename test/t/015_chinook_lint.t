@@ -23,16 +23,8 @@ is_found('unlabelled', @customer, @employee, map { "personal_name invoice.billin
 is(query(q{SELECT substring(message from 'and .*:') FROM effaced_lint(sample => 30) WHERE code = 'personal_values' AND relation = 'customer'::regclass AND column_name = 'email'}),
 	'and 100 % of 30 sampled values look like e-mail addresses:', 'with the share');
 
-# Under the labels of 011_chinook.t: employees are forgotten.
-my $tax = '{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "P7Y", "anchor": "invoice_date"}}';
-query(label('TABLE customer', '{"path": ""}')
-	. join('', map { label("COLUMN customer.$_", '{"category": "contact"}') } qw(company phone fax email), @place)
-	. label('COLUMN customer.first_name', '{"category": "identity"}')
-	. label('COLUMN customer.last_name', '{"category": "identity", "erasure": "anonymize"}')
-	. label('TABLE invoice', '{"path": "customer"}')
-	. join('', map { label("COLUMN invoice.$_", $tax) } (map { "billing_$_" } @place), 'total')
-	. label('TABLE invoice_line', '{"path": "invoice.customer"}')
-	. label('COLUMN invoice_line.track_id', '{"category": "behavioral", "erasure": "retain", "retention": {"reason": "tax law"}}'));
+# Under the labels of Chinook: employees are forgotten.
+query(sample_labels('chinook', 'COLUMN customer.last_name' => '"erasure": "anonymize"'));
 is_found('labelled', @employee, 'unindexed_anchor invoice.invoice_date', map { "unlabelled_column invoice_line.$_" } qw(unit_price quantity));
 
 # They are subjects of their own.

@@ -14,18 +14,12 @@ sub rectify { my ($customer, $corrections) = @_; return decode_json(query("SELEC
 # tables set last_update by trigger, which is not what is looked at here
 query("DROP TRIGGER last_updated ON $_") for 'customer', 'address', 'rental';
 
-query(label('TABLE customer', '{"path": ""}')
-	. label('COLUMN customer.first_name', '{"category": "identity", "fact": "first name", "legal_basis": "contract", "purpose": "membership"}')
-	. label('COLUMN customer.last_name', '{"category": "identity", "fact": "last name", "erasure": "anonymize", "legal_basis": "contract"}')
-	. label('COLUMN customer.email', '{"category": "contact", "fact": "email", "legal_basis": "consent"}')
-	. label('TABLE address', '{"path": "customer(address_id)"}')
-	. join('', map { label("COLUMN address.$_", '{"category": "location", "erasure": "anonymize"}') } qw(address district postal_code))
-	. label('COLUMN address.phone', '{"category": "contact", "fact": "phone", "erasure": "anonymize"}')
-	. label('TABLE rental', '{"path": "customer"}')
-	. label('COLUMN rental.return_date', '{"category": "behavioral", "erasure": "anonymize", "surrogate": "NULL"}')
-	. label('TABLE payment', '{"hops": [{"source_columns": ["customer_id"], "target_table": "customer", "target_columns": ["customer_id"]}]}')
-	. label('COLUMN payment.amount',
-		'{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "7 years", "anchor": "payment_date"}}'));
+query(sample_labels('pagila',
+		'COLUMN customer.first_name' => '"fact": "first name", "legal_basis": "contract", "purpose": "membership"',
+		'COLUMN customer.last_name' => '"fact": "last name", "surrogate": null, "legal_basis": "contract"',
+		'COLUMN customer.email' => '"fact": "email", "legal_basis": "consent"')
+	. sample_labels('pagila_addresses', 'COLUMN address.address2' => undef, 'COLUMN address.phone' => '"fact": "phone", "erasure": "anonymize"',
+		map { ("COLUMN address.$_" => '"erasure": "anonymize"') } qw(address district postal_code)));
 
 my @tables = grep { !/^payment_p/ } sort keys %{ row_counts($node, 'pagila') };
 # Everything but some columns of some rows: {table => [condition, columns]}.
@@ -40,7 +34,7 @@ sub rest
 }
 
 # What customer 148 is given, record for record.
-is(query('SELECT source, field, count(*) FROM effaced_export_records('148') GROUP BY 1, 2 ORDER BY 1, 2'), join("\n",
+is(query(q{SELECT source, field, count(*) FROM effaced_export_records('148') GROUP BY 1, 2 ORDER BY 1, 2}), join("\n",
 	'address|address|1', 'address|district|1', 'address|phone|1', 'address|postal_code|1',
 	'customer|email|1', 'customer|first_name|1', 'customer|last_name|1', 'payment|amount|46', 'rental|return_date|46'), 'records of customer 148');
 is(query(q{SELECT row_key ->> 'customer_id', field, category, value, legal_basis, purpose FROM effaced_export_records('148') WHERE source = 'customer'}), join("\n",
@@ -58,7 +52,7 @@ is(query("SET TimeZone = 'UTC'; SELECT count(*) FROM (($records EXCEPT ALL ($sql
 is(query(q{SELECT sum((value #>> '{}')::numeric) FROM effaced_export_records('148') WHERE source = 'payment'}), '216.54', 'what she paid');
 is(query(q{SELECT jsonb_agg(r) = effaced_export(148) -> 'records' FROM effaced_export_records('148') r}), 't', 'effaced_export() gives the same');
 is(query(q{SELECT string_agg(r ->> 'field', ' ') FROM jsonb_array_elements(effaced_export(148, scope => 'portability') -> 'records') r}), 'first_name last_name email', 'portability');
-is(query('SELECT count(*) FROM effaced_export_records('9999')'), 0, 'nobody');
+is(query(q{SELECT count(*) FROM effaced_export_records('9999')}), 0, 'nobody');
 is(query(q{SELECT sum(n), md5(string_agg(n::text, ' ' ORDER BY c)) FROM generate_series(1, 40) c, LATERAL (SELECT count(*) AS n FROM effaced_export_records(c)) s}),
 	query(q{SELECT sum(n), md5(string_agg(n::text, ' ' ORDER BY customer_id)) FROM (
 		SELECT customer_id, 3 + (SELECT num_nonnulls(address, district, postal_code, phone) FROM address a WHERE a.address_id = c.address_id)
@@ -100,7 +94,7 @@ is_deeply(rest(), $before, 'nothing has changed');
 
 # Once erased, only what is kept is given.
 query('SELECT effaced_erase(148)');
-is(query('SELECT source, field, count(*) FROM effaced_export_records('148') GROUP BY 1, 2'), 'payment|amount|46', 'once erased, what is retained is given');
+is(query(q{SELECT source, field, count(*) FROM effaced_export_records('148') GROUP BY 1, 2}), 'payment|amount|46', 'once erased, what is retained is given');
 $before = rest();
 is_deeply(rectify(148, '[{"category": "contact", "fact": "email", "value": "back"}, {"category": "identity", "fact": "first name", "value": "BACK"}]')->{rectified},
 	{ customer => 0 }, 'and surrogates are not corrected');

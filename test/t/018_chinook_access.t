@@ -10,17 +10,12 @@ use Test::More;
 my $node = start_sample('chinook_access', 'chinook');
 sub query { return $node->safe_psql('chinook', $_[0]); }
 
-my $tax = '"erasure": "retain", "retention": {"reason": "tax law", "duration": "P7Y", "anchor": "invoice_date"}';
-query(label('TABLE customer', '{"path": ""}')
-	. join('', map { label("COLUMN customer.$_", qq({"category": "contact", "fact": "$_", "erasure": "anonymize"})) } qw(company phone fax email))
-	. join('', map { label("COLUMN customer.$_", qq({"category": "location", "fact": "$_", "erasure": "anonymize"})) } qw(address city state country postal_code))
-	. label('COLUMN customer.first_name', '{"category": "identity", "fact": "first name", "erasure": "anonymize"}')
-	. label('COLUMN customer.last_name', '{"category": "identity", "fact": "last name", "erasure": "anonymize"}')
-	. label('TABLE invoice', '{"path": "customer"}')
-	. join('', map { label("COLUMN invoice.billing_$_", qq({"category": "location", "fact": "$_", $tax})) } qw(address city state country postal_code))
-	. label('COLUMN invoice.total', qq({"category": "financial", $tax}))
-	. label('TABLE invoice_line', '{"path": "invoice.customer"}')
-	. label('COLUMN invoice_line.track_id', '{"category": "behavioral", "erasure": "retain", "retention": {"reason": "tax law"}}'));
+my @place = qw(address city state country postal_code);
+query(sample_labels('chinook',
+	(map { ("COLUMN customer.$_" => qq("fact": "$_", "erasure": "anonymize")) } qw(company phone fax email)),
+	(map { ("COLUMN customer.$_" => qq("category": "location", "fact": "$_", "erasure": "anonymize")) } @place),
+	(map { ("COLUMN customer.${_}_name" => qq("fact": "$_ name", "erasure": "anonymize")) } qw(first last)),
+	(map { ("COLUMN invoice.billing_$_" => qq("category": "location", "fact": "$_")) } @place)));
 
 my @tables = sort keys %{ row_counts($node, 'chinook') };
 # Checksums, without some columns of one customer's rows: {table => [columns]}.
@@ -34,7 +29,7 @@ sub rest
 }
 
 # All that is held on customer 1.
-is(query('SELECT source, field, count(*) FROM effaced_export_records('1') GROUP BY 1, 2 ORDER BY 1, 2'), join("\n",
+is(query(q{SELECT source, field, count(*) FROM effaced_export_records('1') GROUP BY 1, 2 ORDER BY 1, 2}), join("\n",
 	(map { "customer|$_|1" } qw(address city company country email fax first_name last_name phone postal_code state)),
 	(map { "invoice|$_|7" } qw(billing_address billing_city billing_country billing_postal_code billing_state total)),
 	'invoice_line|track_id|38'), 'records of customer 1');
@@ -82,7 +77,7 @@ is_deeply(rest(1), $before, 'nothing has changed');
 
 # Once erased, what the tax office wants is given, and can still be corrected.
 query('SELECT effaced_erase(1)');
-is(query('SELECT source, count(*) FROM effaced_export_records('1') GROUP BY 1 ORDER BY 1'), "invoice|42\ninvoice_line|38", 'once erased, what is retained is given');
+is(query(q{SELECT source, count(*) FROM effaced_export_records('1') GROUP BY 1 ORDER BY 1}), "invoice|42\ninvoice_line|38", 'once erased, what is retained is given');
 $before = rest(1, invoice => ['billing_city']);
 is(query(q{SELECT effaced_rectify(1, '[{"category": "location", "fact": "city", "value": "Olinda"}]') -> 'rectified'}), '{"invoice": 7, "customer": 0}', 'of the erased, what is retained is corrected');
 is_deeply(rest(1, invoice => ['billing_city']), $before, 'and nothing else has changed');

@@ -14,14 +14,9 @@ sub query { return $node->safe_psql($database, $_[0]); }
 
 # Pagila: amounts are kept for seven years, returns of films for one.
 $database = 'pagila';
-query(label('TABLE customer', '{"path": ""}')
-	. label('COLUMN customer.last_name', '{"category": "identity"}')
-	. label('TABLE rental', '{"path": "customer"}')
-	. label('COLUMN rental.return_date', '{"category": "behavioral", "erasure": "retain", "surrogate": "NULL",
-		"retention": {"reason": "claims", "duration": "1 year", "anchor": "rental_date", "on_expiry": "anonymize"}}')
-	. label('TABLE payment', '{"hops": [{"source_columns": ["customer_id"], "target_table": "customer", "target_columns": ["customer_id"]}]}')
-	. label('COLUMN payment.amount', '{"category": "financial", "erasure": "retain",
-		"retention": {"reason": "tax law", "duration": "7 years", "anchor": "payment_date", "on_expiry": "delete"}}'));
+query(sample_labels('pagila',
+	'COLUMN rental.return_date' => '"erasure": "retain", "retention": {"reason": "claims", "duration": "1 year", "anchor": "rental_date", "on_expiry": "anonymize"}',
+	'COLUMN payment.amount' => '"retention": {"reason": "tax law", "duration": "7 years", "anchor": "payment_date", "on_expiry": "delete"}'));
 
 my $as_of = '2029-04-01 00:00+00';
 my $old = q{payment_date <= timestamptz '2022-04-01 00:00+00' AND amount <> 0};
@@ -60,13 +55,12 @@ is(query(q{SET ROLE clerk; SELECT count(*) FROM customer}), '599', 'until it is 
 # nobody can tell the age, keep them.
 $database = 'chinook';
 load_sample($node, $database);
-my $tax = '{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "P7Y", "anchor": "invoice_date", "on_expiry": "%s"}}';
 my $label = sub {
 	my ($action) = @_;
-	query(label('TABLE customer', '{"path": ""}')
-		. label('COLUMN customer.last_name', '{"category": "identity", "erasure": "anonymize"}')
-		. label('TABLE invoice', '{"path": "customer"}')
-		. join('', map { label("COLUMN invoice.$_", sprintf($tax, $action)) } qw(billing_address billing_city billing_country)));
+	query(sample_labels('chinook', 'COLUMN customer.last_name' => '"erasure": "anonymize"', 'COLUMN invoice_line.track_id' => undef,
+		(map { ("COLUMN invoice.$_" => undef) } qw(billing_state billing_postal_code total)),
+		map { ("COLUMN invoice.billing_$_" => qq("retention": {"reason": "tax law", "duration": "P7Y", "anchor": "invoice_date", "on_expiry": "$action"})) }
+			qw(address city country)));
 };
 my $middle = query(q{SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY invoice_date) + interval '7 years' FROM invoice});
 my $expired = query(qq{SELECT count(*) FROM invoice WHERE invoice_date <= timestamp '$middle' - interval '7 years'});

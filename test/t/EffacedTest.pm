@@ -7,14 +7,45 @@ use strict;
 use warnings;
 use Exporter 'import';
 use IPC::Run ();
+use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(start_node start_sample load_sample load_file data_file row_counts checksums label);
+our @EXPORT = qw(start_node start_sample load_sample load_file data_file row_counts checksums label sample_labels);
 
 # Files of the sample databases.
 my %samples = (pagila => [ 'pagila-schema.sql', 'pagila-data.sql' ], chinook => ['chinook.sql']);
+
+# How the sample databases are labelled. A test says what it has otherwise.
+my $tax = '{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "P7Y", "anchor": "invoice_date"}}';
+my @place = qw(address city state country postal_code);
+my %labels = (
+	pagila => [
+		'TABLE customer' => '{"path": ""}',
+		'COLUMN customer.first_name' => '{"category": "identity"}',
+		'COLUMN customer.last_name' => q({"category": "identity", "erasure": "anonymize", "surrogate": "'CUSTOMER ' || customer_id"}),
+		'COLUMN customer.email' => '{"category": "contact"}',
+		'TABLE rental' => '{"path": "customer"}',
+		'COLUMN rental.return_date' => '{"category": "behavioral", "erasure": "anonymize", "surrogate": "NULL"}',
+		'TABLE payment' => '{"hops": [{"source_columns": ["customer_id"], "target_table": "customer", "target_columns": ["customer_id"]}]}',
+		'COLUMN payment.amount' => '{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law", "duration": "7 years", "anchor": "payment_date"}}',
+	],
+	# where the customers of Pagila live
+	pagila_addresses => [
+		'TABLE address' => '{"path": "customer(address_id)"}',
+		(map { ("COLUMN address.$_" => '{"category": "location"}') } qw(address address2 district postal_code)),
+		'COLUMN address.phone' => '{"category": "contact"}',
+	],
+	chinook => [
+		'TABLE customer' => '{"path": ""}',
+		(map { ("COLUMN customer.$_" => '{"category": "identity"}') } qw(first_name last_name)),
+		(map { ("COLUMN customer.$_" => '{"category": "contact"}') } qw(company phone fax email), @place),
+		'TABLE invoice' => '{"path": "customer"}',
+		(map { ("COLUMN invoice.$_" => $tax) } (map { "billing_$_" } @place), 'total'),
+		'TABLE invoice_line' => '{"path": "invoice.customer"}',
+		'COLUMN invoice_line.track_id' => '{"category": "behavioral", "erasure": "retain", "retention": {"reason": "tax law"}}',
+	]);
 
 # A started server that preloads nothing; settings are lines of postgresql.conf.
 sub start_node
@@ -102,6 +133,28 @@ sub label
 	my ($object, $json) = @_;
 	$json =~ s/'/''/g;
 	return "SECURITY LABEL FOR effaced ON $object IS '$json';\n";
+}
+
+# The statements that label a sample database. Changes are pairs of an object and what
+# its label has besides, as JSON members that replace those of the same name, or undef
+# for no label at all.
+sub sample_labels
+{
+	my ($sample, %changes) = @_;
+	my %left = map { $_ => 1 } keys %changes;
+	my @pairs = @{ $labels{$sample} };
+	my $statements = '';
+	while (my ($object, $json) = splice @pairs, 0, 2)
+	{
+		if (delete $left{$object})
+		{
+			next unless defined $changes{$object};
+			$json = encode_json({ %{ decode_json($json) }, %{ decode_json("{$changes{$object}}") } });
+		}
+		$statements .= label($object, $json);
+	}
+	die "no label of $sample is on " . join ', ', sort keys %left if %left;
+	return $statements;
 }
 
 package EffacedTest::Session;
