@@ -190,6 +190,10 @@ SELECT (SELECT count(*) FROM effaced_deletion_records) AS records, (SELECT count
 SELECT effaced_create_deletion_records('employment') AS records;
 SELECT subject_id FROM effaced_compliance_profiles;
 
+-- Other spellings of an identifier are the same person, whoever gives them.
+SELECT effaced.effaced_record_subjects('employment', '{05,+5,5,NULL}', now()) AS records;
+SELECT subject_id FROM effaced_compliance_profiles ORDER BY 1;
+
 -- What asks a producer reads no other types than text[].
 \set VERBOSITY terse
 SELECT effaced.effaced_ask_producer('SELECT 1', '{1}');

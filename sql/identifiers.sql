@@ -214,3 +214,34 @@ SELECT peak < 450 AS modest FROM (SELECT max(pg_size_mb) AS peak FROM (
     SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\s+(\d+)'))[1]::int / 1024 AS pg_size_mb) AS s) AS p;
 SELECT effaced_parse_subject_id('a:b:'), effaced_parse_subject_id(':'), effaced_parse_subject_id('\:\\');
 RESET statement_timeout;
+
+-- 8. One person is one, whatever the spelling: a key of a collation that takes several for equal.
+CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE guest (id text COLLATE ci PRIMARY KEY, email text, note text);
+INSERT INTO guest VALUES ('Ada', 'a@x', 'n'), ('Ben', 'b@x', 'n');
+SECURITY LABEL FOR effaced ON TABLE guest IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON COLUMN guest.email IS '{"category": "contact"}';
+SELECT effaced_restrict('ADA', subject => 'guest') IS NOT NULL;
+SELECT effaced_restriction_status('Ada', subject => 'guest'), effaced_restriction_status('aDA', subject => 'guest'),
+	effaced_restriction_status('Ben', subject => 'guest');
+SELECT try($$SELECT effaced_erase('ada', subject => 'guest')$$);
+SELECT effaced_lift_restriction('ada', subject => 'guest') IS NOT NULL;
+SELECT effaced_restriction_status('ADA', subject => 'guest');
+-- of nobody: the first record has the spelling that counts, also once there is a row
+SELECT effaced_consent_grant('Zoe', 'x', subject => 'guest') IS NOT NULL;
+SELECT effaced_consent_status('ZOE', 'x', 'guest');
+INSERT INTO guest VALUES ('zoe', 'z@x', 'n');
+SELECT effaced_consent_withdraw('ZOE', 'x', subject => 'guest') IS NOT NULL;
+SELECT effaced_consent_status('Zoe', 'x', 'guest'), effaced_consent_status('zoe', 'x', 'guest');
+SELECT effaced_consent_grant('max', 'x', subject => 'guest') <> effaced_consent_grant('MAX', 'x', subject => 'guest');
+SELECT effaced_erase('BEN', subject => 'guest') ->> 'subject_id';
+SELECT effaced_verify('ben', 'guest') -> 'verified';
+SELECT DISTINCT subject_ref FROM effaced_audit_events WHERE subject = 'guest' ORDER BY 1;
+-- several columns of a key, one of which is such
+CREATE TABLE seat (club text COLLATE ci, no int, email text, PRIMARY KEY (club, no));
+INSERT INTO seat VALUES ('a:B', 1, 'x');
+SECURITY LABEL FOR effaced ON TABLE seat IS '{"path": ""}';
+SECURITY LABEL FOR effaced ON COLUMN seat.email IS '{"category": "contact"}';
+SELECT effaced_restrict(effaced_subject_id('A:b', '01'), subject => 'seat') IS NOT NULL;
+SELECT effaced_restriction_status(effaced_subject_id('a:b', '1'), subject => 'seat'), effaced_restriction_status(effaced_subject_id('a:b', '2'), subject => 'seat');
+SELECT subject_ref FROM effaced_audit_events WHERE subject = 'seat';

@@ -25,6 +25,11 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION effaced.effaced_subject_ref(text, regclass) IS
     'The canonical identifier of a subject, as it is recorded';
 
+CREATE FUNCTION effaced.effaced_subject_refs(subject_ids text[], subject regclass) RETURNS text[]
+LANGUAGE c STABLE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_subject_refs(text[], regclass) IS
+    'The canonical identifiers of subjects, found without a CHECK of the key''s domain';
+
 -- Deletion at scale: which kinds of data there are, who owns them, who decides.
 --
 -- Tables and functions are kept by name.  An OID would be dumped as a number once

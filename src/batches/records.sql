@@ -273,6 +273,8 @@ BEGIN
               HINT = 'Leave the argument out for records that are due at once.';
     END IF;
     kind := effaced.effaced_subject_kind(effaced.effaced_bucket_subject($1));
+    -- another spelling would pass by the restrictions and erasures of the same person
+    $2 := effaced.effaced_subject_refs($2, effaced.effaced_bucket_subject($1));
     -- one at a time, be it to add profiles or to purge them
     LOCK TABLE effaced.effaced_compliance_profiles IN SHARE ROW EXCLUSIVE MODE;
     PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $1 FOR KEY SHARE;

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "base/arrays.h"
 #include "map/graph.h"
 #include "rows/scope.h"
 #include "subject/subject.h"
@@ -17,6 +18,7 @@
 PG_FUNCTION_INFO_V1(effaced_subject_kind);
 PG_FUNCTION_INFO_V1(effaced_subject_ids);
 PG_FUNCTION_INFO_V1(effaced_subject_ref);
+PG_FUNCTION_INFO_V1(effaced_subject_refs);
 
 static Statement *identifiers_statement(DataMap *map, MapTable *subject);
 static void put_identifiers(ReturnSetInfo *rsinfo, MapTable *subject);
@@ -89,6 +91,31 @@ effaced_subject_ref(PG_FUNCTION_ARGS)
 
 	PG_RETURN_TEXT_P(cstring_to_text(EffIdentifierResolve(subject,
 														  EffIdentifierArgument(fcinfo, 0))->text));
+}
+
+/*
+ * effaced_subject_refs(subject_ids, subject) returns the same of many identifiers, and
+ * leaves NULLs out.  It runs no CHECK of a domain behind the key, since functions
+ * call it that run as effaced's owner.
+ */
+Datum
+effaced_subject_refs(PG_FUNCTION_ARGS)
+{
+	MapTable   *subject = EffGraphSubjectArgument(EffGraphGet(), fcinfo, 1);
+	List	   *refs = NIL;
+	char	  **ids;
+	int			n;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	ids = EffTextArrayRead(PG_GETARG_DATUM(0), &n);
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ids[i] != NULL)
+			refs = lappend(refs, EffIdentifierSpell(subject, EffIdentifierFromText(ids[i])));
+	}
+	PG_RETURN_DATUM(EffTextArrayOfList(refs));
 }
 
 /* identifiers_statement reads the keys of all subjects. */

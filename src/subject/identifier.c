@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/arrays.h"
+#include "base/own.h"
 #include "base/run.h"
 #include "relations/types.h"
 #include "subject/subject.h"
@@ -22,12 +23,27 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+/* The spellings on record of the subjects of a kind */
+#define SPELLINGS_IN(ledger, condition) \
+	"SELECT r.subject_ref FROM effaced." ledger " r WHERE r.subject = $1" condition
+#define SPELLINGS(condition) \
+	SPELLINGS_IN("effaced_audit_events", condition) \
+	" UNION " SPELLINGS_IN("effaced_consent_records", condition) \
+	" UNION " SPELLINGS_IN("effaced_restriction_records", condition)
+
 PG_FUNCTION_INFO_V1(effaced_subject_id);
 PG_FUNCTION_INFO_V1(effaced_parse_subject_id);
 
 static char *join_parts(char **parts, int n);
 static char **split_parts(const char *serialized, int *n);
-static Datum cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonical);
+static SubjectKey *resolve(MapTable *subject, const SubjectIdentifier *identifier, bool checked);
+static Datum cast_part(MapTable *subject, EffColumn *column, const char *part, bool checked,
+					   char **canonical);
+static void spell(MapTable *subject, SubjectKey *key, char **canonical);
+static bool is_spelled_freely(MapTable *subject, int i);
+static bool take_record(MapTable *subject, char **canonical, const char *sql, int nargs);
+static bool is_same(MapTable *subject, char **a, char **b);
+static void take_row(MapTable *subject, SubjectKey *key, char **canonical);
 static char *canonical_text(Oid type, Datum value);
 static bool is_case_insensitive(Oid type);
 static int	compare_keys(const void *a, const void *b);
@@ -147,6 +163,22 @@ EffIdentifierFromText(const char *text)
 SubjectKey *
 EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
 {
+	return resolve(subject, identifier, true);
+}
+
+/*
+ * EffIdentifierSpell returns the text of EffIdentifierResolve().  It runs no CHECK of
+ * a domain behind the key, so that effaced's owner can call it.
+ */
+char *
+EffIdentifierSpell(MapTable *subject, const SubjectIdentifier *identifier)
+{
+	return resolve(subject, identifier, false)->text;
+}
+
+static SubjectKey *
+resolve(MapTable *subject, const SubjectIdentifier *identifier, bool checked)
+{
 	SubjectKey *key = palloc0(sizeof(SubjectKey));
 	int			n = identifier->n;
 	char	  **parts = identifier->parts;
@@ -182,7 +214,8 @@ EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier)
 	canonical = palloc(sizeof(char *) * n);
 	for (int i = 0; i < n; i++)
 		key->values[i] = cast_part(subject, EffRelationColumn(subject->rel, subject->key[i]),
-								   parts[i], &canonical[i]);
+								   parts[i], checked, &canonical[i]);
+	spell(subject, key, canonical);
 	key->text = join_parts(canonical, n);
 	return key;
 }
@@ -364,7 +397,7 @@ split_parts(const char *serialized, int *n)
  * it is rounded or cut is another one, and refused.
  */
 static Datum
-cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonical)
+cast_part(MapTable *subject, EffColumn *column, const char *part, bool checked, char **canonical)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int32		typmod = column->typmod;
@@ -377,8 +410,9 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 		Oid			input;
 		Oid			ioparam;
 
-		EffTypeInput(column->type, &input, &ioparam);
-		value = OidInputFunctionCall(input, unconstify(char *, part), ioparam, column->typmod);
+		EffTypeInput(checked ? column->type : base, &input, &ioparam);
+		value = OidInputFunctionCall(input, unconstify(char *, part), ioparam,
+									 checked ? column->typmod : typmod);
 		if (typmod >= 0 && base != BPCHAROID)
 		{
 			TypeCacheEntry *type = lookup_type_cache(base, TYPECACHE_EQ_OPR_FINFO);
@@ -408,6 +442,128 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, char **canonic
 				 errhint("Give a value of that type."),
 				 errhidestmt(true)));
 	return value;
+}
+
+/*
+ * spell puts the one spelling of a subject in the place of the given one, where the
+ * collation of the key takes several for equal.  That is the spelling on record, if
+ * there is one, else that of the subject's row, else the given one, which the
+ * record that is being made will have.
+ */
+static void
+spell(MapTable *subject, SubjectKey *key, char **canonical)
+{
+	bool		freely = false;
+
+	for (int i = 0; i < subject->nkey; i++)
+		freely |= is_spelled_freely(subject, i);
+	if (!freely || take_record(subject, canonical, SPELLINGS(" AND r.subject_ref = $2"), 2))
+		return;
+	take_row(subject, key, canonical);
+	if (!take_record(subject, canonical, SPELLINGS(" AND r.subject_ref = $2"), 2))
+		(void) take_record(subject, canonical, SPELLINGS(""), 1);
+}
+
+/* is_spelled_freely: equal values of the key column may be different texts. */
+static bool
+is_spelled_freely(MapTable *subject, int i)
+{
+	Oid			collation = EffRelationColumn(subject->rel, subject->key[i])->collation;
+
+	return OidIsValid(collation) && !get_collation_isdeterministic(collation);
+}
+
+/*
+ * take_record takes the spelling of a record that is the subject's, and returns
+ * whether there is one.  The records are compared here: the statement, which runs as
+ * the owner of effaced's tables, uses no collation of a user's.
+ */
+static bool
+take_record(MapTable *subject, char **canonical, const char *sql, int nargs)
+{
+	Oid			types[] = {TEXTOID, TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(subject->kind),
+	CStringGetTextDatum(join_parts(canonical, subject->nkey))};
+	MemoryContext context = CurrentMemoryContext;
+	EffBracket	bracket;
+	bool		found = false;
+
+	EffSpiBeginAsOwner(&bracket);
+	/* also what this command has recorded */
+	if (SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look a spelling up");
+	for (uint64 row = 0; !found && row < SPI_processed; row++)
+	{
+		char	   *ref = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		char	  **parts = &ref;
+		int			n = 1;
+
+		CHECK_FOR_INTERRUPTS();
+		if (subject->nkey > 1)
+			parts = split_parts(ref, &n);
+		found = parts != NULL && n == subject->nkey && is_same(subject, canonical, parts);
+		for (int i = 0; found && i < n; i++)
+			canonical[i] = MemoryContextStrdup(context, parts[i]);
+	}
+	EffSpiEnd(&bracket);
+	return found;
+}
+
+/* is_same compares canonical texts as the collations of the key compare them. */
+static bool
+is_same(MapTable *subject, char **a, char **b)
+{
+	for (int i = 0; i < subject->nkey; i++)
+		if (!is_spelled_freely(subject, i) ? strcmp(a[i], b[i]) != 0 :
+			!DatumGetBool(DirectFunctionCall2Coll(texteq,
+												  EffRelationColumn(subject->rel,
+																	subject->key[i])->collation,
+												  CStringGetTextDatum(a[i]),
+												  CStringGetTextDatum(b[i]))))
+			return false;
+	return true;
+}
+
+/*
+ * take_row takes the spelling of the subject's row, if there is one.  The row is read as
+ * the table's owner, since whoever keeps a ledger need not be allowed to read it.
+ */
+static void
+take_row(MapTable *subject, SubjectKey *key, char **canonical)
+{
+	Oid		   *types = palloc(sizeof(Oid) * subject->nkey);
+	MemoryContext context = CurrentMemoryContext;
+	StringInfoData columns;
+	StringInfoData where;
+	EffBracket	bracket;
+
+	initStringInfo(&columns);
+	initStringInfo(&where);
+	for (int i = 0; i < subject->nkey; i++)
+	{
+		char	   *column = EffColumnSql("t", subject->rel, subject->key[i]);
+
+		types[i] = EffKeyType(subject, i);
+		appendStringInfo(&columns, "%s%s", i > 0 ? ", " : "", column);
+		appendStringInfo(&where, "%s%s = $%d", i > 0 ? " AND " : "", column, i + 1);
+	}
+	EffSpiBeginAs(&bracket, subject->rel->oid);
+	if (SPI_execute_with_args(psprintf("SELECT %s FROM %s t WHERE %s LIMIT 1", columns.data,
+									   subject->rel->sql, where.data),
+							  subject->nkey, types, key->values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read a key");
+	for (int i = 0; SPI_processed > 0 && i < subject->nkey; i++)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1,
+										  &isnull);
+		MemoryContext previous = MemoryContextSwitchTo(context);
+
+		if (is_spelled_freely(subject, i))
+			canonical[i] = canonical_text(types[i], value);
+		MemoryContextSwitchTo(previous);
+	}
+	EffSpiEnd(&bracket);
 }
 
 /* canonical_text writes a value so that equal keys have one text in every session. */

@@ -39,6 +39,7 @@ typedef struct SubjectSet
 extern SubjectIdentifier *EffIdentifierArgument(FunctionCallInfo fcinfo, int argno);
 extern SubjectIdentifier *EffIdentifierFromText(const char *text);
 extern SubjectKey *EffIdentifierResolve(MapTable *subject, const SubjectIdentifier *identifier);
+extern char *EffIdentifierSpell(MapTable *subject, const SubjectIdentifier *identifier);
 extern SubjectKey *EffIdentifierFromValues(MapTable *subject, const Datum *values);
 extern bool EffIdentifierEqual(MapTable *subject, const SubjectKey *a, const SubjectKey *b);
 extern int	EffIdentifierUnique(SubjectKey **keys, int n);
