@@ -140,6 +140,7 @@ CREATE TABLE sample (id int PRIMARY KEY, code text, patient_id int GENERATED ALW
 CREATE TABLE bed (id int PRIMARY KEY, code text, patient_id int GENERATED ALWAYS AS (split_part(code, '-', 1)::int) STORED REFERENCES patient, side text);
 SECURITY LABEL FOR effaced ON TABLE patient IS '{"path": ""}';
 SECURITY LABEL FOR effaced ON COLUMN patient.name IS '{"category": "identity", "erasure": "anonymize"}';
+SECURITY LABEL FOR effaced ON TABLE sample IS '{"path": "patient_id", "release": true}';
 SECURITY LABEL FOR effaced ON COLUMN sample.code IS '{"category": "identity", "erasure": "anonymize", "surrogate": "NULL"}';
 SECURITY LABEL FOR effaced ON COLUMN sample.result IS '{"category": "special", "erasure": "retain", "retention": {"reason": "medical records"}}';
 SECURITY LABEL FOR effaced ON COLUMN bed.code IS '{"category": "identity", "erasure": "anonymize", "surrogate": "''0-'' || id"}';

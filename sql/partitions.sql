@@ -87,7 +87,7 @@ CREATE TABLE sale_2020 PARTITION OF sale FOR VALUES FROM ('2020-01-01') TO ('202
 CREATE TABLE sale_2021 (basket_id int CONSTRAINT own REFERENCES basket, x int, y int, memo text, person_id int, amount int, at date, id int);
 ALTER TABLE sale_2021 DROP x, DROP y;
 ALTER TABLE sale ATTACH PARTITION sale_2021 FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
-SECURITY LABEL FOR effaced ON TABLE sale IS '{"path": "person"}';
+SECURITY LABEL FOR effaced ON TABLE sale IS '{"path": "person", "release": true}';
 SECURITY LABEL FOR effaced ON COLUMN sale.memo IS '{"category": "communication", "surrogate": "''-''"}';
 SECURITY LABEL FOR effaced ON COLUMN sale.amount IS '{"category": "financial", "erasure": "retain", "retention": {"reason": "tax law"}}';
 INSERT INTO basket SELECT i, 1 + i % 2, 'wish ' || i FROM generate_series(1, 4) i;
@@ -173,7 +173,7 @@ DROP TABLE mail, client;
 CREATE TABLE document (id int PRIMARY KEY, person_id int, title text, pages int);
 CREATE TABLE contract (signed date, PRIMARY KEY (id)) INHERITS (document);
 SECURITY LABEL FOR effaced ON TABLE document IS
-	'{"hops": [{"source_columns": ["person_id"], "target_table": "person", "target_columns": ["id"]}]}';
+	'{"hops": [{"source_columns": ["person_id"], "target_table": "person", "target_columns": ["id"]}], "release": true}';
 SECURITY LABEL FOR effaced ON COLUMN document.title IS '{"category": "communication"}';
 INSERT INTO document VALUES (1, 1, 'a'), (2, 2, 'b');
 INSERT INTO contract VALUES (1, 2, 'c', 3, '2020-01-01'), (2, 1, 'd', 4, '2020-01-02');

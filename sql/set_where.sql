@@ -67,7 +67,7 @@ SELECT step, relation, strategy, columns FROM effaced_plan('1', tables => '{visi
 -- Where rows are found by a column that an earlier step writes, they are found
 -- first: here the retained count reads the reference that became NULL.
 CREATE TABLE ticket (id int PRIMARY KEY, person_id int REFERENCES person, subject text, opened date);
-SECURITY LABEL FOR effaced ON TABLE ticket IS '{"path": "person"}';
+SECURITY LABEL FOR effaced ON TABLE ticket IS '{"path": "person", "release": true}';
 SECURITY LABEL FOR effaced ON COLUMN ticket.person_id IS '{"category": "identity", "erasure": "anonymize"}';
 SECURITY LABEL FOR effaced ON COLUMN ticket.opened IS '{"category": "behavioral", "erasure": "retain", "retention": {"reason": "statistics"}}';
 CREATE TABLE answer (id int PRIMARY KEY, ticket_id int REFERENCES ticket, body text, sent date);
@@ -89,6 +89,10 @@ SECURITY LABEL FOR effaced ON COLUMN contact.kind IS '{"category": "contact", "e
 SECURITY LABEL FOR effaced ON COLUMN contact.value IS '{"category": "contact", "erasure": "anonymize", "surrogate": "''gone''"}';
 SECURITY LABEL FOR effaced ON COLUMN contact.since IS '{"category": "contact", "erasure": "retain", "retention": {"reason": "statistics"}}';
 INSERT INTO contact VALUES (1, 1, 'e-mail', 'ada@example.com', '2020-01-01'), (2, 1, 'phone', '0123', '2020-01-02'), (3, 2, 'phone', '0987', '2020-01-03');
+-- What is kept in such a row could not be found again.
+SELECT effaced_erase('1', tables => '{contact}');
+\echo :LAST_ERROR_SQLSTATE
+SECURITY LABEL FOR effaced ON COLUMN contact.since IS NULL;
 SELECT effaced_erase('1', tables => '{contact}') - 'subject_id' - 'subject' AS result;
 SELECT * FROM contact ORDER BY id;
 

@@ -17,6 +17,7 @@
 
 static SubjectSet *find_owners(SubjectRun *run, MapTable *subject);
 static void keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners);
+static List *find_nobody(SubjectRun *run, ReusedQuery *query);
 static void leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased,
 							 const ErasureRecord *records);
 static bool classify_rows(SubjectRun *run, RowSet *rows);
@@ -182,13 +183,17 @@ find_owners(SubjectRun *run, MapTable *subject)
 	return owners;
 }
 
-/* keep_erased leaves only those who are erased and not reused. */
+/*
+ * keep_erased leaves only those who are erased and not reused, and those who are nobody
+ * since an erasure has replaced the identifier by which they were found.
+ */
 static void
 keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners)
 {
 	char	  **refs = palloc(sizeof(char *) * Max(owners->nkeys, 1));
 	ErasureRecord *recorded;
 	ErasureRecord *records = palloc(sizeof(ErasureRecord) * Max(owners->nkeys, 1));
+	List	   *nobody = find_nobody(run, query);
 	int			kept = 0;
 
 	for (int i = 0; i < owners->nkeys; i++)
@@ -203,6 +208,27 @@ keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners)
 	owners->nkeys = kept;
 	if (kept > 0)
 		leave_out_reused(run, query, owners, records);
+	owners->keys = repalloc(owners->keys, sizeof(SubjectKey *) *
+							Max(owners->nkeys + list_length(nobody), 1));
+	foreach_ptr(SubjectKey, key, nobody)
+		owners->keys[owners->nkeys++] = key;
+	owners->nkeys = EffIdentifierUnique(owners->keys, owners->nkeys);
+}
+
+/* find_nobody finds those of the owners (of SubjectKey) whose identifier is a surrogate. */
+static List *
+find_nobody(SubjectRun *run, ReusedQuery *query)
+{
+	List	   *keys = NIL;
+	uint64		n;
+
+	if (query->nobody == NULL)
+		return NIL;
+	n = EffExecStatement(run, query->nobody);
+	for (uint64 row = 0; row < n; row++)
+		keys = lappend(keys, EffExecKeyOfRow(query->subject, SPI_tuptable, row));
+	SPI_freetuptable(SPI_tuptable);
+	return keys;
 }
 
 /*

@@ -33,10 +33,10 @@ static const char *const retention_keys[] = {
 };
 static const char *const table_keys[] = {
 	"path", "subject_id_columns", "subject", "owned", "where", "hops", "role",
-	"redact", "shared", "set", "links", NULL
+	"redact", "shared", "release", "set", "links", NULL
 };
 static const char *const link_keys[] = {
-	"name", "path", "hops", "where", "role", "redact", "shared", NULL
+	"name", "path", "hops", "where", "role", "redact", "shared", "release", NULL
 };
 static const char *const hop_keys[] = {
 	"source_columns", "target_table", "target_columns", NULL
@@ -154,7 +154,8 @@ EffLabelTableFromJsonb(Jsonb *spec)
 
 	if (EffJsonbMember(object, "links") != NULL)
 	{
-		static const char *const alone[] = {"hops", "where", "role", "redact", "shared"};
+		static const char *const alone[] = {"hops", "where", "role", "redact", "shared",
+			"release"};
 		bool		marked = false;
 
 		for (int i = 0; i < lengthof(alone); i++)
@@ -435,6 +436,8 @@ parse_link(JsonbContainer *object)
 	link->role = word_member(object, "role", role_words, ROLE_OWNER);
 	link->redact = strings_member(object, "redact");
 	link->shared = word_member(object, "shared", shared_words, SHARED_KEEP);
+	link->release = bool_member(object, "release");
+	link->release_given = EffJsonbMember(object, "release") != NULL;
 
 	if (link->path != NULL && link->hops != NIL)
 		ereport(ERROR,
@@ -444,7 +447,7 @@ parse_link(JsonbContainer *object)
 	if (link->path != NULL && link->path[0] == '\0')
 	{
 		const char *other = link->role != ROLE_OWNER ? "role" : link->redact != NIL ? "redact" :
-			link->shared != SHARED_KEEP ? "shared" : NULL;
+			link->shared != SHARED_KEEP ? "shared" : link->release ? "release" : NULL;
 
 		if (other != NULL)
 			ereport(ERROR,
@@ -458,6 +461,11 @@ parse_link(JsonbContainer *object)
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("label key \"redact\" is for accessors only"),
 				 errhint("Add \"role\": \"accessor\" or leave \"redact\" out.")));
+	if (link->release && link->role == ROLE_ACCESSOR)
+		ereport(ERROR,
+				(errcode(ERRCODE_EFF_MANIFEST),
+				 errmsg("label key \"release\" is for owners only"),
+				 errhint("An accessor's rows are not erased for the accessor; leave the key out.")));
 	return link;
 }
 

@@ -90,6 +90,9 @@ typedef struct LinkLabel
 	LinkRole	role;
 	List	   *redact;			/* of char * */
 	SharedPolicy shared;
+	bool		release;		/* its rows may keep retained values although their reference to
+								 * the subject is rewritten */
+	bool		release_given;	/* the label has the key */
 } LinkLabel;
 
 /* One entry of "set" */

@@ -239,6 +239,7 @@ EffLintPlans(LintRun *run)
 		if (error == NULL)
 		{
 			lint_steps(run, attempt.plan);
+			EffLintPlanWays(run, attempt.plan);
 			continue;
 		}
 		foreach(lc, run->told)

@@ -40,6 +40,7 @@ static const LintCheck checks[] = {
 	EffLintHops,
 	EffLintOwners,
 	EffLintWhere,
+	EffLintGhosts,
 
 	EffLintPaths,
 	EffLintReferences,

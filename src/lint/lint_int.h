@@ -95,6 +95,10 @@ extern void EffLintPrimaryKeys(LintRun *run);
 extern void EffLintAnchors(LintRun *run);
 extern void EffLintPlans(LintRun *run);
 
+/* ways.c: ways that end, and what references are moved to */
+extern void EffLintPlanWays(LintRun *run, ErasurePlan *plan);
+extern void EffLintGhosts(LintRun *run);
+
 /* personal.c, values.c: columns without a label that look like personal data */
 extern void EffLintPersonal(LintRun *run);
 extern void EffLintValues(LintRun *run);

@@ -15,6 +15,7 @@ typedef enum EdgeBreak
 {
 	BREAK_FREE,					/* needs nothing: nothing is deleted there, or
 								 * only a join and no foreign key orders it */
+	BREAK_REWRITTEN,			/* nothing either, but the plan rewrites the reference before */
 	BREAK_ACTION,				/* ON DELETE SET NULL or SET DEFAULT */
 	BREAK_DEFER,				/* SET CONSTRAINTS ... DEFERRED */
 	BREAK_NULL,					/* the reference is set to NULL first */

@@ -221,6 +221,7 @@ EffManifestWriteLink(StringInfo buf, TableLabel *label, List *subject_key, const
 		EffJsonMember(buf, "role", NULL);
 		EffJsonMember(buf, "redact", NULL);
 		EffJsonMember(buf, "shared", NULL);
+		EffJsonMember(buf, "release", NULL);
 	}
 	else
 	{
@@ -297,4 +298,6 @@ write_link_keys(StringInfo buf, LinkLabel *link, bool subject)
 	else
 		EffJsonStrings(buf, link->redact);
 	EffJsonMember(buf, "shared", EffSharedWord(link->shared));
+	EffJsonKey(buf, "release");
+	appendStringInfoString(buf, !link->release_given ? "null" : link->release ? "true" : "false");
 }

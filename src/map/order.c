@@ -296,7 +296,7 @@ break_cycle(Order *order)
 		raise_cycle(order);
 	best->gone = true;
 	order->nodes[best->to].waiting--;
-	if (best->fk == NULL || best->how == BREAK_FREE)
+	if (best->fk == NULL || best->how <= BREAK_REWRITTEN)
 		return NULL;
 	broken = palloc(sizeof(BrokenEdge));
 	broken->fk = best->fk;
@@ -390,9 +390,10 @@ describe_cycle(Order *order)
 static EdgeBreak
 classify_reference(Order *order, ForeignKey *fk)
 {
-	if (order->deleted != NULL &&
-		(!order->deleted(fk->relid, order->arg) || !order->deleted(fk->target, order->arg)))
+	if (order->deleted != NULL && !order->deleted(fk->target, order->arg))
 		return BREAK_FREE;
+	if (order->deleted != NULL && !order->deleted(fk->relid, order->arg))
+		return BREAK_REWRITTEN;
 	if (EffForeignKeySets(fk) != NIL)
 		return BREAK_ACTION;
 	if (fk->deferrable && !fk->namesake && fk->on_delete == FKCONSTR_ACTION_NOACTION)

@@ -69,16 +69,14 @@ build_plan(DataMap *map, const void *key)
 		ordered = lappend(ordered, EffPlanTable(request, oid));
 	request->tables = ordered;
 
-	foreach(lc, request->tables)
-		EffDecideChain(&build, lfirst(lc));
+	EffPlanCheckChains(&build);
 	foreach(lc, request->tables)
 		EffDecideSurrogates(&build, lfirst(lc));
 	if (request->own_links != NULL)
 		EffDecideSurrogates(&build, request->own_links);
 
 	EffPlanOperations(&build);
-	if (tables != NIL)
-		EffPlanCheckWays(&build);
+	EffPlanCheckWays(&build);
 	EffPlanFindConflictingReads(&build);
 
 	EffPlanMakeProbes(&build);

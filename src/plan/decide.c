@@ -10,6 +10,7 @@
 
 #include "utils/builtins.h"
 
+static bool takes_every_row(PlannedTable *planned);
 static bool may_slip_in(MapTable *table, TableLink *link);
 static void check_set(PlannedTable *planned, EffColumn *column, const char *text);
 static void check_generated(PlannedTable *planned, Surrogate *surrogate);
@@ -74,7 +75,9 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 	else
 	{
 		planned->links = EffGraphRoleLinks(table, build->request->subject, ROLE_OWNER);
-		planned->contested = EffOwnersContested(table, build->request->subject);
+		/* whoever owns a row besides */
+		planned->contested = EffOwnersContested(table, build->request->subject) &&
+			!takes_every_row(planned);
 		/* whoever reaches rows against a reference, the reference is there */
 		foreach_ptr(TableLink, each_link, table->links)
 			if (each_link->label->role == ROLE_OWNER)
@@ -102,6 +105,20 @@ EffDecideTable(PlanBuild *build, MapTable *table)
 	else
 		planned->why = "the row survives: it has columns that are neither labelled nor keys";
 	return planned;
+}
+
+/*
+ * takes_every_row: by every link the subject's erasure takes a row, whoever else owns
+ * it, so that nobody needs to ask for other owners.  What a row is reached against may
+ * still keep it.
+ */
+static bool
+takes_every_row(PlannedTable *planned)
+{
+	foreach_ptr(TableLink, link, planned->links)
+		if (link->label->shared != SHARED_ERASE || link->reverse)
+			return false;
+	return true;
 }
 
 /*
@@ -274,54 +291,6 @@ check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column)
 							 errhint("Label it \"erasure\": \"retain\" with a reason, or remove the "
 									 "label."),
 							 errhidestmt(true)));
-		}
-	}
-}
-
-/*
- * EffDecideChain raises ZE003 or ZE001 where rows that survive reference, on their way to
- * the subject, rows that are deleted: no later erasure would find them.
- */
-void
-EffDecideChain(PlanBuild *build, PlannedTable *planned)
-{
-	if (planned->deleted)
-		return;
-	foreach_ptr(TableLink, link, planned->links)
-	{
-		foreach_ptr(JoinHop, hop, link->hops)
-		{
-			MapColumn  *retained = NULL;
-			ListCell   *lc3;
-
-			if (hop->reverse || !EffPlanDeletes(hop->target->oid, build->request))
-				continue;
-			foreach(lc3, planned->table->columns)
-				if (retained == NULL &&
-					((MapColumn *) lfirst(lc3))->label->erasure == ERASURE_RETAIN)
-					retained = lfirst(lc3);
-			if (retained != NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_EFF_RETENTION),
-						 errmsg("rows of %s must be kept, but hang from rows of %s, which are "
-								"deleted",
-								planned->table->name, hop->target->name),
-						 errdetail("Column %s is retained: %s.",
-								   quote_identifier(retained->column->name),
-									   retained->label->retention->reason),
-						 errhint("Let the rows of %s survive: give one of its columns \"erasure\": "
-								 "\"anonymize\".",
-								 hop->target->name),
-						 errhidestmt(true)));
-			ereport(ERROR,
-					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("rows of %s survive, but hang from rows of %s, which are deleted",
-							planned->table->name, hop->target->name),
-					 errdetail("Table %s: %s.", planned->table->name, planned->why),
-					 errhint("Label the remaining columns of %s or mark it \"owned\": true, or let "
-							 "the rows of %s survive.",
-							 planned->table->name, hop->target->name),
-					 errhidestmt(true)));
 		}
 	}
 }

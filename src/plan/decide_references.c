@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "plan/plan_int.h"
+#include "rows/ways.h"
 
 #include "utils/builtins.h"
 
@@ -24,14 +25,18 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 	bool		by_action = EffForeignKeySets(fk) != NIL;
 	bool		detaches;
 	bool		linked;
+	bool		rewritten;
+	bool		left_out;
 	PlannedOperation *operation;
 
 	/* a restricted run knows only the tables that it was given */
-	if (build->request->restricted != NIL && source == NULL)
+	left_out = build->request->restricted != NIL && source == NULL && table != NULL;
+	if (left_out)
 		table = NULL;
 	if (source != NULL && chain_covers(source, target, fk))
 		return;
 	detaches = table != NULL && EffDetachAllowed(build->map, table, fk);
+	rewritten = source != NULL && EffPlanRewrites(build, source, fk);
 
 	if (target->reverse)
 	{
@@ -41,14 +46,14 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 			operation = EffPlanAddOperation(build, STEP_DETACH, target);
 			operation->fk = fk;
 			operation->set_null = EffDetachColumns(build->map, fk);
-			operation->outside = source != NULL && source->deleted ? source : NULL;
+			operation->outside = source != NULL && (source->deleted || rewritten) ? source : NULL;
 			operation->outside_part = source != NULL && source->contested ? ROWS_GONE : ROWS_ALL;
 		}
 		return;
 	}
 	if (fk->on_delete == FKCONSTR_ACTION_CASCADE)
 	{
-		if (source == NULL || !source->deleted)
+		if (source == NULL ? !left_out : !source->deleted && !rewritten)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_RETENTION),
 					 errmsg("deleting from %s would cascade into %s, which the plan %s",
@@ -58,13 +63,14 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 					 table == NULL ?
 					 errhint("Label %s, or change the constraint's action.",
 							 EffRelationDisplayName(fk->relid)) :
-					 errhint("Let the rows of %s survive, or change the constraint's action.",
+					 errhint("Let the rows of %s survive, or change the constraint's action, or label "
+							 "its column with a \"surrogate\": the key of a row that stays.",
 							 target->table->name),
 					 errhidestmt(true)));
 		operation = EffPlanAddOperation(build, STEP_BLOCKER, target);
 		operation->fk = fk;
 		operation->outside = source;
-		operation->outside_part = source->contested ? ROWS_GONE : ROWS_ALL;
+		operation->outside_part = source != NULL && source->contested ? ROWS_GONE : ROWS_ALL;
 		return;
 	}
 	if (table != NULL && !detaches && source == NULL &&
@@ -87,13 +93,14 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 							  by_action ? STEP_SIDE_EFFECT : STEP_DETACH, target);
 	operation->fk = fk;
 	operation->set_null = by_action ? NIL : EffDetachColumns(build->map, fk);
-	operation->outside = source != NULL && (source->deleted || linked) ? source : NULL;
+	operation->outside = source != NULL && (source->deleted || linked || rewritten) ? source : NULL;
 	operation->outside_part = linked || source == NULL || !source->contested ? ROWS_ALL : ROWS_GONE;
 }
 
 /*
- * chain_covers: where the only link of a table that goes runs by this very
- * foreign key through the rows that go, no row outside can reference them.
+ * chain_covers: where the only link of a table, whose rows are deleted or released,
+ * runs by this very foreign key through the rows that are deleted, no row outside can
+ * reference them.
  */
 static bool
 chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk)
@@ -101,10 +108,12 @@ chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk)
 	TableLink  *link;
 	JoinHop    *first;
 
-	if (!source->deleted || source == target || list_length(source->links) != 1 ||
-		source->contested || target->contested)
+	if (source == target || list_length(source->links) != 1 || source->contested ||
+		target->contested)
 		return false;
 	link = linitial(source->links);
+	if (!source->deleted && !EffWaysRelease(link))
+		return false;
 	first = linitial(link->hops);
 	if (first->fk != fk || first->reverse || link->label->where != NULL ||
 		first->target != target->table->rel)

@@ -17,8 +17,6 @@ static void note_anonymized(PlannedOperation *operation);
 static void note_shared(PlanBuild *build, PlannedOperation *operation);
 static void add_named(PlannedOperation *operation, EffRelation *rel, const char *name);
 static void add_generated(PlannedOperation *operation, EffRelation *rel);
-static bool changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n,
-							bool rows);
 static bool reads_changed(List *reads, List *changes);
 
 /*
@@ -218,64 +216,6 @@ add_generated(PlannedOperation *operation, EffRelation *rel)
 		if (rel->columns[i].generated && bms_overlap(EffGeneratedFrom(rel, &rel->columns[i]),
 													 operation->columns))
 			operation->columns = bms_add_member(operation->columns, rel->columns[i].attnum);
-}
-
-/*
- * EffPlanCheckWays: a restricted run must not cut the way to what it leaves, or no
- * later one would find it.  A foreign key along the way stops that by itself.
- */
-void
-EffPlanCheckWays(PlanBuild *build)
-{
-	for (int i = 0; i < build->map->ntables; i++)
-	{
-		MapTable   *table = build->map->tables[i];
-		ListCell   *lc2;
-
-		if (table == build->request->subject ||
-			EffPlanTable(build->request, table->rel->oid) != NULL)
-			continue;
-		foreach_ptr(TableLink, link, EffGraphRoleLinks(table, build->request->subject, ROLE_OWNER))
-			foreach(lc2, link->hops)
-			{
-				JoinHop    *hop = lfirst(lc2);
-				EffRelation *changed = NULL;
-
-				if (foreach_current_index(lc2) > 0 &&
-					changes_columns(build, hop->source, hop->source_columns, hop->n, false))
-					changed = hop->source;
-				else if (changes_columns(build, hop->target, hop->target_columns, hop->n,
-										 hop->fk == NULL || hop->reverse))
-					changed = hop->target;
-				if (changed == NULL)
-					continue;
-				ereport(ERROR,
-						(errcode(ERRCODE_EFF_RETENTION),
-						 errmsg("rows of %s could no longer be found: they are reached through %s, "
-								"which the call changes",
-								table->name, changed->name),
-						 errdetail("The tables of the call leave %s out.", table->name),
-						 errhint("Add %s to the tables of the call.", table->name),
-						 errhidestmt(true)));
-			}
-	}
-}
-
-/* changes_columns: an operation writes to one of the columns or, with rows, deletes rows. */
-static bool
-changes_columns(PlanBuild *build, EffRelation *rel, const AttrNumber *columns, int n, bool rows)
-{
-	foreach_ptr(PlannedOperation, operation, build->operations)
-	{
-		if (operation->changes != rel->oid)
-			continue;
-		if (operation->columns == NULL && rows)
-			return true;
-		for (int i = 0; i < n; i++)
-			if (bms_is_member(columns[i], operation->columns))
-				return true;
-	}
-	return false;
 }
 
 /*

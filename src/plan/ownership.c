@@ -25,6 +25,7 @@ static const Condition *reference(DataMap *map, Statement *st, EffRelation *rel,
 static void add_query(DataMap *map, RequestPlan *plan, PlannedTable *planned, EffRelation *rel,
 					  OwnerClaim *claim, ForeignKey *fk);
 static void add_reused(DataMap *map, RequestPlan *plan, MapTable *subject);
+static Statement *find_nobody(DataMap *map, MapTable *subject);
 
 /*
  * EffOwnershipShared returns the condition that a row of a contested table stays
@@ -372,5 +373,42 @@ add_reused(DataMap *map, RequestPlan *plan, MapTable *subject)
 	appendStringInfo(&st->text, "(%s) IS TRUE FROM %s t WHERE ", residual, subject->rel->sql);
 	EffConditionAppend(st, EffScopeSubject(map, st, "t", subject, &recorded));
 	query->rows = st;
+	query->nobody = find_nobody(map, subject);
 	plan->reused = lappend(plan->reused, query);
+}
+
+/*
+ * find_nobody returns the statement that finds the rows of a subject table whose
+ * identifier an erasure has replaced: they are nobody's.  NULL where no erasure replaces
+ * identifiers.
+ */
+static Statement *
+find_nobody(DataMap *map, MapTable *subject)
+{
+	ScopeOwner	recorded = {SCOPE_ERASED, NULL};
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "looking for rows of", subject->rel);
+	const Condition *held = NULL;
+
+	for (int i = 0; i < subject->nkey && !EffMapDeletesRows(subject); i++)
+	{
+		MapColumn  *column = EffMapColumn(subject, subject->key[i]);
+		Surrogate  *surrogate;
+
+		if (column == NULL || column->label->erasure == ERASURE_RETAIN)
+			continue;
+		surrogate = EffSurrogateChoose(map, subject, column);
+		if (surrogate->error == NULL && surrogate->kind != SURROGATE_GENERATED)
+			held = held == NULL ? EffSurrogateResidual(surrogate, st, "t") :
+				EffConditionOr(held, EffSurrogateResidual(surrogate, st, "t"));
+	}
+	if (held == NULL)
+		return NULL;
+	appendStringInfoString(&st->text, "SELECT ");
+	for (int i = 0; i < subject->nkey; i++)
+		appendStringInfo(&st->text, "%s%s", i > 0 ? ", " : "",
+						 EffColumnSql("t", subject->rel, subject->key[i]));
+	appendStringInfo(&st->text, " FROM %s t WHERE ", subject->rel->sql);
+	EffConditionAppend(st, EffConditionAnd(EffScopeSubject(map, st, "t", subject, &recorded),
+										   EffConditionNot(held)));
+	return st;
 }

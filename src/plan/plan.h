@@ -129,6 +129,8 @@ typedef struct ReusedQuery
 	MapTable   *subject;
 	Statement  *rows;			/* key, and whether it holds more than surrogates, of
 								 * PARAM_ERASED */
+	Statement  *nobody;			/* key, of those of PARAM_ERASED whose identifier is a surrogate;
+								 * NULL where an erasure leaves identifiers alone */
 } ReusedQuery;
 
 /*
@@ -163,6 +165,7 @@ typedef struct ErasurePlan
 	List	   *probes;			/* of KeyProbe, where there are very many tables */
 	List	   *probe_accesses; /* of ProbeAccess: what statements that have probes need */
 	List	   *probe_schemas;	/* of Oid: where their tables are */
+	List	   *ends;			/* of WayCut: ways that end, to rows which keep nothing */
 	bool		has_triggers;	/* on what the steps are about */
 } ErasurePlan;
 

@@ -121,12 +121,15 @@ extern void EffPlanProbeSteps(PlanBuild *build);
 extern List *EffDecideTables(PlanBuild *build, List *tables);
 extern PlannedTable *EffDecideTable(PlanBuild *build, MapTable *table);
 extern PlannedTable *EffDecideOwnLinks(PlanBuild *build, List *links);
-extern void EffDecideChain(PlanBuild *build, PlannedTable *planned);
 extern void EffDecideSurrogates(PlanBuild *build, PlannedTable *planned);
+
+/* No way to what stays is cut; whether a foreign key is rewritten in rows that survive */
+extern void EffPlanCheckChains(PlanBuild *build);
+extern void EffPlanCheckWays(PlanBuild *build);
+extern bool EffPlanRewrites(PlanBuild *build, PlannedTable *source, ForeignKey *fk);
 
 /* The operations in order; then what must be found before the first of them */
 extern void EffPlanOperations(PlanBuild *build);
-extern void EffPlanCheckWays(PlanBuild *build);
 extern void EffPlanFindConflictingReads(PlanBuild *build);
 
 #endif							/* EFF_PLAN_INT_H */

@@ -6,6 +6,9 @@
 
 #include "plan/plan_int.h"
 
+static const Condition *tied_elsewhere(DataMap *map, PlannedTable *planned, Surrogate *surrogate,
+									   Statement *st);
+
 /*
  * EffPlanResidual returns the condition that some column still holds a value.
  * Tokens come last, since comparing with one means to make it.
@@ -32,15 +35,16 @@ EffPlanResidual(DataMap *map, PlannedTable *planned, Statement *st)
 }
 
 /*
- * EffPlanOthers returns the condition that the value of a column is about the
- * subject of a link that the column is tied to, whose erasure replaces it, and
- * not about the subject whose own row it is.
+ * EffPlanOthers returns the condition that the value of a column is about somebody
+ * else: about the subject of a link that the column is tied to, whose erasure replaces
+ * it, and not about the subject whose own row it is; or, in a row that belongs to the
+ * subject by a link, about whomever it is that the column's own link does not lead to.
  */
 const Condition *
 EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st)
 {
 	if (planned->links != NIL)
-		return &EffFalse;
+		return tied_elsewhere(map, planned, surrogate, st);
 	foreach_ptr(TableLink, link, planned->table->links)
 	{
 		const Condition *others;
@@ -54,6 +58,21 @@ EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Stateme
 									 EffConditionNot(EffScopeLink(map, st, "t", link, 0,
 																  &EffScopeMine)));
 		return others;
+	}
+	return &EffFalse;
+}
+
+/*
+ * tied_elsewhere: the column is tied to a link that does not hold for the row.  A table's
+ * only link holds for every row that a request is about.
+ */
+static const Condition *
+tied_elsewhere(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st)
+{
+	foreach_ptr(TableLink, link, planned->table->links)
+	{
+		if (list_length(planned->table->links) > 1 && EffPlanIsTied(surrogate, link))
+			return EffConditionNot(EffScopeLink(map, st, "t", link, 0, &EffScopeAny));
 	}
 	return &EffFalse;
 }
