@@ -17,7 +17,7 @@
 
 static SubjectSet *find_owners(SubjectRun *run, MapTable *subject);
 static void keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners);
-static List *find_nobody(SubjectRun *run, ReusedQuery *query);
+static List *find_nobody(SubjectRun *run, ReusedQuery *query, int nowners);
 static void leave_out_reused(SubjectRun *run, ReusedQuery *query, SubjectSet *erased,
 							 const ErasureRecord *records);
 static bool classify_rows(SubjectRun *run, RowSet *rows);
@@ -193,7 +193,7 @@ keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners)
 	char	  **refs = palloc(sizeof(char *) * Max(owners->nkeys, 1));
 	ErasureRecord *recorded;
 	ErasureRecord *records = palloc(sizeof(ErasureRecord) * Max(owners->nkeys, 1));
-	List	   *nobody = find_nobody(run, query);
+	List	   *nobody = find_nobody(run, query, owners->nkeys);
 	int			kept = 0;
 
 	for (int i = 0; i < owners->nkeys; i++)
@@ -208,8 +208,10 @@ keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners)
 	owners->nkeys = kept;
 	if (kept > 0)
 		leave_out_reused(run, query, owners, records);
+	if (nobody == NIL)
+		return;
 	owners->keys = repalloc(owners->keys, sizeof(SubjectKey *) *
-							Max(owners->nkeys + list_length(nobody), 1));
+							(owners->nkeys + list_length(nobody)));
 	foreach_ptr(SubjectKey, key, nobody)
 		owners->keys[owners->nkeys++] = key;
 	owners->nkeys = EffIdentifierUnique(owners->keys, owners->nkeys);
@@ -217,12 +219,12 @@ keep_erased(SubjectRun *run, ReusedQuery *query, SubjectSet *owners)
 
 /* find_nobody finds those of the owners (of SubjectKey) whose identifier is a surrogate. */
 static List *
-find_nobody(SubjectRun *run, ReusedQuery *query)
+find_nobody(SubjectRun *run, ReusedQuery *query, int nowners)
 {
 	List	   *keys = NIL;
 	uint64		n;
 
-	if (query->nobody == NULL)
+	if (query->nobody == NULL || nowners == 0)
 		return NIL;
 	n = EffExecStatement(run, query->nobody);
 	for (uint64 row = 0; row < n; row++)

@@ -1,47 +1,64 @@
 /*
  * changes.c
  *	  Which columns a rectification changes: those that it is about, and those
- *	  that follow them by a foreign key's ON UPDATE.
+ *	  that follow them, since they are generated or by a foreign key's ON UPDATE.
  */
 #include "postgres.h"
 
 #include "rectify/changes.h"
+#include "rows/ways.h"
 
-static bool add_follower(DataMap *map, RectifyPlan *plan, Oid relid, AttrNumber attnum);
-static void as_labelled(DataMap *map, Oid *relid, AttrNumber *attnum);
 static bool changes(RectifyPlan *plan, Oid relid, AttrNumber attnum);
 static bool is_corrected(RectifyPlan *plan, Oid relid, AttrNumber attnum);
 static bool follows(RectifyPlan *plan, Oid relid, AttrNumber attnum);
 
 /*
- * EffRectifyFollow fills plan->follows: the columns that change because a foreign
- * key's ON UPDATE copies a column that is written, or one that follows.  The other
- * functions of this file need it.
+ * EffRectifyFollow fills plan->follows: the columns that change because they are
+ * generated from a column that is written, or because a foreign key's ON UPDATE copies
+ * one.  The other functions of this file need it.
  */
 void
 EffRectifyFollow(DataMap *map, RectifyPlan *plan)
 {
-	bool		more = true;
-
-	while (more)
+	/* a column that is corrected may follow another one that is */
+	foreach_ptr(RectifyColumn, column, plan->columns)
 	{
-		more = false;
-		foreach_ptr(ForeignKey, fk, map->foreign_keys)
-		{
-			if (fk->on_update == FKCONSTR_ACTION_NOACTION ||
-				fk->on_update == FKCONSTR_ACTION_RESTRICT)
-				continue;
-			for (int i = 0; i < fk->nkeys; i++)
-			{
-				Oid			target = fk->target;
-				AttrNumber	attnum = fk->target_columns[i];
+		AttrNumber	attnum = column->column->column->attnum;
 
-				as_labelled(map, &target, &attnum);
-				if (changes(plan, target, attnum))
-					more |= add_follower(map, plan, fk->relid, fk->columns[i]);
-			}
+		foreach_ptr(ScopeRead, follower, EffWaysAdd(map, NIL, column->table->rel->oid,
+													bms_make_singleton(attnum)))
+		{
+			if (follower->relid == column->table->rel->oid)
+				follower->attnums = bms_del_member(follower->attnums, attnum);
+			if (!bms_is_empty(follower->attnums))
+				plan->follows = lappend(plan->follows, follower);
 		}
 	}
+}
+
+/*
+ * EffRectifyIsOnWay returns whether a column that is written in a table leads from rows
+ * to the subject.
+ */
+bool
+EffRectifyIsOnWay(DataMap *map, RectifyPlan *plan, MapTable *table)
+{
+	MapTable   *subject = plan->base.subject;
+	List	   *reads = NIL;
+
+	foreach_ptr(MapTable, other, EffGraphTables(map, subject))
+	{
+		foreach_ptr(TableLink, link, EffGraphRoleLinks(other, subject, ROLE_OWNER))
+			reads = list_concat(reads, EffScopeReads(map, subject, link));
+	}
+	foreach_ptr(ScopeRead, read, reads)
+	{
+		foreach_ptr(RectifyColumn, column, plan->columns)
+			if (column->table == table && read->relid == table->rel->oid &&
+				bms_is_member(column->column->column->attnum, read->attnums))
+				return true;
+	}
+	return false;
 }
 
 /*
@@ -101,39 +118,6 @@ EffRectifyDefer(DataMap *map, RectifyPlan *plan)
 				plan->base.defer = list_append_unique_ptr(plan->base.defer, fk);
 		}
 	}
-}
-
-/* add_follower adds a column to plan->follows; false where it is there already. */
-static bool
-add_follower(DataMap *map, RectifyPlan *plan, Oid relid, AttrNumber attnum)
-{
-	ScopeRead  *follower;
-
-	as_labelled(map, &relid, &attnum);
-	if (follows(plan, relid, attnum))
-		return false;
-	follower = palloc0(sizeof(ScopeRead));
-	follower->relid = relid;
-	follower->attnums = bms_make_singleton(attnum);
-	plan->follows = lappend(plan->follows, follower);
-	return true;
-}
-
-/*
- * as_labelled: a column of a partition or child is that of the labelled table
- * which it is part of.
- */
-static void
-as_labelled(DataMap *map, Oid *relid, AttrNumber *attnum)
-{
-	MapTable   *over = EffMapTableOver(map, *relid);
-
-	if (over == NULL || over->rel->oid == *relid)
-		return;
-	*attnum = EffRelationColumnNamed(over->rel,
-									 EffRelationColumn(EffMapLoad(map, *relid),
-													   *attnum)->name)->attnum;
-	*relid = over->rel->oid;
 }
 
 static bool

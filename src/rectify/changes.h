@@ -11,6 +11,9 @@
 /* Fill follows; what is asked below needs it */
 extern void EffRectifyFollow(DataMap *map, RectifyPlan *plan);
 
+/* What is written in a table leads from rows to the subject */
+extern bool EffRectifyIsOnWay(DataMap *map, RectifyPlan *plan, MapTable *table);
+
 /* Some of what is read (ScopeRead) changes */
 extern bool EffRectifyChangesRead(RectifyPlan *plan, List *reads);
 

@@ -30,6 +30,7 @@ static List *tables_in_order(DataMap *map, List *columns);
 static bool nothing_is_deleted(Oid relid, void *arg);
 static PlannedTable *plan_rows(DataMap *map, RectifyPlan *plan, MapTable *table, bool own_links);
 static bool has_row_key(MapTable *table);
+static void add_ways(DataMap *map, RectifyPlan *plan);
 static void add_table(DataMap *map, RectifyPlan *plan, PlannedTable *planned);
 static void add_steps(DataMap *map, RectifyPlan *plan, RectifyTable *table, PlannedTable *planned,
 					  RectifyPart part, TableLink *link);
@@ -101,6 +102,7 @@ build_plan(DataMap *map, const void *key)
 	foreach(lc, plan->base.tables)
 		add_table(map, plan, lfirst(lc));
 	EffRectifyDefer(map, plan);
+	add_ways(map, plan);
 	return plan;
 }
 
@@ -164,6 +166,39 @@ has_row_key(MapTable *table)
 		 list_length(table->rel->inheritors) == 1);
 }
 
+/*
+ * add_ways adds the counts of rows whose way reads what is changed, of tables that the
+ * corrections are not about too.  A subject whose identifier is corrected is found by
+ * another one afterwards; its rows follow by the columns that they are joined by.
+ */
+static void
+add_ways(DataMap *map, RectifyPlan *plan)
+{
+	MapTable   *subject = plan->base.subject;
+
+	if (EffRectifyChangesKey(plan, subject, subject->key, subject->nkey))
+		return;
+	foreach_ptr(MapTable, table, EffGraphTables(map, subject))
+	{
+		PlannedTable *planned;
+		RectifyWay *way;
+
+		if (table != subject && EffGraphRoleLinks(table, subject, ROLE_OWNER) == NIL)
+			continue;
+		planned = plan_rows(map, plan, table, false);
+		if (!EffRectifyChangesRead(plan, planned->reads))
+			continue;
+		way = palloc0(sizeof(RectifyWay));
+		way->table = table;
+		way->count = EffStatementNew(SPI_OK_SELECT, "counting rows of", table->rel);
+		appendStringInfo(&way->count->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ",
+						 table->rel->sql);
+		EffConditionAppend(way->count, EffPlanScopeNow(map, way->count, "t", &plan->base, planned,
+													   &EffScopeMine));
+		plan->ways = lappend(plan->ways, way);
+	}
+}
+
 /* add_table makes steps for each group of columns that go by the same rows. */
 static void
 add_table(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
@@ -173,6 +208,7 @@ add_table(DataMap *map, RectifyPlan *plan, PlannedTable *planned)
 	ListCell   *lc;
 
 	table->table = planned->table;
+	table->on_way = EffRectifyIsOnWay(map, plan, planned->table);
 	if (planned->find_first)
 	{
 		EffPlanMakeRowSet(map, &plan->base, planned);

@@ -57,7 +57,15 @@ typedef struct RectifyTable
 	List	   *aftermath;		/* of RectifyAftermath */
 	Statement  *count;			/* rows that any step writes, where there are several */
 	Statement  *shared;			/* rows left to other owners, NULL where there can be none */
+	bool		on_way;			/* what is written leads to the subject: no row may be left */
 } RectifyTable;
+
+/* Rows that have to be found afterwards as before */
+typedef struct RectifyWay
+{
+	MapTable   *table;
+	Statement  *count;
+} RectifyWay;
 
 /* Lives as long as the map */
 typedef struct RectifyPlan
@@ -65,10 +73,12 @@ typedef struct RectifyPlan
 	RequestPlan base;			/* subject, locks, row sets and owners */
 	SubjectState state;
 	List	   *columns;		/* of RectifyColumn */
-	List	   *follows;		/* of ScopeRead: columns that follow by a foreign key's action */
+	List	   *follows;		/* of ScopeRead: columns that are generated from those that are
+								 * written, or follow by a foreign key's action */
 	List	   *row_sets;		/* of RowSet: all rows of a table, to be locked */
 	List	   *parts;			/* of RowSet: those of them that a step writes */
 	List	   *tables;			/* of RectifyTable, in the order of the changes */
+	List	   *ways;			/* of RectifyWay: what finding the rows reads is changed */
 	bool		triggers;		/* some table has any */
 } RectifyPlan;
 

@@ -13,6 +13,7 @@
 #include "rectify/corrections.h"
 #include "rectify/run.h"
 #include "rectify/values.h"
+#include "rectify/ways.h"
 #include "trail/trail.h"
 
 #include "utils/timestamp.h"
@@ -85,7 +86,7 @@ rectify(FunctionCallInfo fcinfo)
 		subject = EffGraphSubjectArgument(map, fcinfo, 3);
 		key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));
 		corrections = EffCorrectionsArgument(fcinfo, 1);
-		columns = EffCorrectionColumns(map, subject, corrections);
+		columns = EffRectifyWays(map, subject, EffCorrectionColumns(map, subject, corrections));
 	} while (!EffMapHold(map, relations_of(columns)));
 	resolvers = EffResolvers();
 	ref_plan = EffRefPlanGet(map, subject, REF_ALONE);

@@ -12,6 +12,8 @@ static void run_step(SubjectRun *run, RectifyTable *table, RectifyStep *step, ui
 static bool correct_aftermath(SubjectRun *run, RectifyTable *table, bool again,
 							  RectifiedTable *result);
 static RectifiedTable *result_for(List **results, MapTable *table);
+static uint64 *count_reached(SubjectRun *run, RectifyPlan *plan);
+static void left_behind(MapTable *table, const char *why) pg_attribute_noreturn();
 static void not_as_planned(RectifyTable *table) pg_attribute_noreturn();
 
 /*
@@ -27,6 +29,7 @@ EffRectifyRun(SubjectRun *run, RectifyPlan *plan)
 {
 	List	   *results = NIL;
 	List	   *due = NIL;		/* of uint64 *, by table and step */
+	uint64	   *reached;		/* by plan->ways */
 	bool		more;
 	ListCell   *lc;
 	ListCell   *lc2;
@@ -47,12 +50,17 @@ EffRectifyRun(SubjectRun *run, RectifyPlan *plan)
 		{
 			result->may_share = true;
 			result->shared += EffExecCount(run, table->shared);
+			if (table->on_way && result->shared > 0)
+				left_behind(table->table, "Rows of it are somebody else's too, who still has the"
+							" value.");
 		}
 		if (table->count != NULL)
 			result->rectified += EffExecCount(run, table->count);
 		foreach(lc2, table->steps)
 			due = lappend(due, count_due(run, lfirst(lc2)));
 	}
+
+	reached = count_reached(run, plan);
 
 	EffExecDeferConstraints(&plan->base);
 	for (int early = 1; early >= 0; early--)
@@ -79,7 +87,42 @@ EffRectifyRun(SubjectRun *run, RectifyPlan *plan)
 									  result_for(&results, ((RectifyTable *) lfirst(lc))->table));
 	}
 	EffExecCheckConstraints(&plan->base);
+	foreach(lc, plan->ways)
+	{
+		RectifyWay *way = lfirst(lc);
+
+		if (EffExecCount(run, way->count) < reached[foreach_current_index(lc)])
+			left_behind(way->table, "Rows of it were the subject's, and would not be found any"
+						" more.");
+	}
 	return results;
+}
+
+/* count_reached counts the rows whose way reads what will be changed, by plan->ways. */
+static uint64 *
+count_reached(SubjectRun *run, RectifyPlan *plan)
+{
+	uint64	   *reached = palloc(sizeof(uint64) * Max(list_length(plan->ways), 1));
+	ListCell   *lc;
+
+	foreach(lc, plan->ways)
+		reached[foreach_current_index(lc)] = EffExecCount(run,
+														  ((RectifyWay *) lfirst(lc))->count);
+	return reached;
+}
+
+/* left_behind: a correction goes along the way, or not at all. */
+static void
+left_behind(MapTable *table, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_ANONYMIZATION),
+			 errmsg("the correction would leave rows of %s behind", table->name),
+			 errdetail("%s  Nothing was changed.", why),
+			 errhint("Link %s by a key that no correction changes.", table->name),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, table->rel->schema),
+			 err_generic_string(PG_DIAG_TABLE_NAME, table->rel->relname),
+			 errhidestmt(true)));
 }
 
 /*
