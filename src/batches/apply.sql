@@ -28,10 +28,10 @@ SELECT effaced.effaced_publish('effaced_batch_runs');
 CREATE FUNCTION effaced.effaced_is_running(run effaced.effaced_batch_runs) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     -- what cannot be seen counts as running
-    SELECT $1.finished_at IS NULL AND EXISTS (
-        SELECT FROM pg_stat_get_activity($1.backend_pid) AS a
-        WHERE a.backend_start = $1.backend_start
-          AND coalesce(a.state = 'disabled' OR a.state <> 'idle' AND a.query_start = $1.statement_at, true))
+    SELECT run.finished_at IS NULL AND EXISTS (
+        SELECT FROM pg_stat_get_activity(run.backend_pid) AS a
+        WHERE a.backend_start = run.backend_start
+          AND coalesce(a.state = 'disabled' OR a.state <> 'idle' AND a.query_start = run.statement_at, true))
 $$;
 COMMENT ON FUNCTION effaced.effaced_is_running(effaced.effaced_batch_runs) IS
     'Whether a run of effaced_apply_batch() goes on now; one that was interrupted does not';
@@ -49,9 +49,9 @@ DECLARE
 BEGIN
     PERFORM effaced.effaced_refuse_worker();
     SELECT b.bucket_type, b.reviewed_status INTO bucket_type, status
-    FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = $1;
+    FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = effaced_begin_batch_run.batch_id;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'deletion batch % does not exist', coalesce($1::text, 'NULL') USING ERRCODE = 'ZE005',
+        RAISE EXCEPTION 'deletion batch % does not exist', coalesce(batch_id::text, 'NULL') USING ERRCODE = 'ZE005',
               HINT = 'SELECT id FROM effaced_deletion_batches;';
     END IF;
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
@@ -61,9 +61,9 @@ BEGIN
     -- whoever purges the bucket waits until the run can be seen
     PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = effaced_begin_batch_run.bucket_type FOR KEY SHARE;
     IF status <> 'accepted' THEN
-        RAISE WARNING 'deletion batch % is not accepted, nothing was erased', $1
+        RAISE WARNING 'deletion batch % is not accepted, nothing was erased', batch_id
             USING DETAIL = format('Its review is: %s.', status),
-                  HINT = format('SELECT effaced_review_batch(%s, ''accepted'', reason);', $1);
+                  HINT = format('SELECT effaced_review_batch(%s, ''accepted'', reason);', batch_id);
         RETURN;
     END IF;
 
@@ -72,16 +72,16 @@ BEGIN
     SELECT count(*), min(p.subject_id COLLATE "C") INTO waiting, some_subject_id
     FROM effaced.effaced_deletion_record_rows AS r
     JOIN effaced.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id
-    WHERE r.deletion_batch_id = $1 AND r.accepted_for_deletion AND r.deletion_applied_at IS NULL
+    WHERE r.deletion_batch_id = effaced_begin_batch_run.batch_id AND r.accepted_for_deletion AND r.deletion_applied_at IS NULL
       AND r.deletion_scheduled_at <= clock_timestamp();
     IF waiting = 0 THEN
-        RAISE NOTICE 'deletion batch % has no record that is accepted, due and not applied', $1;
+        RAISE NOTICE 'deletion batch % has no record that is accepted, due and not applied', batch_id;
         RETURN;
     END IF;
     IF EXISTS (SELECT FROM effaced.effaced_deletion_record_rows AS r
                JOIN effaced.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id
-               WHERE r.deletion_batch_id = $1 AND p.subject <> kind) THEN
-        RAISE EXCEPTION 'deletion batch % is about subjects of another kind than %', $1, quote_literal(kind)
+               WHERE r.deletion_batch_id = effaced_begin_batch_run.batch_id AND p.subject <> kind) THEN
+        RAISE EXCEPTION 'deletion batch % is about subjects of another kind than %', batch_id, quote_literal(kind)
             USING ERRCODE = 'ZE005',
                   DETAIL = 'The label of the subject table, or its name, was changed after the records were created.',
                   HINT = format('SELECT * FROM effaced_purge_compliance_data(%L);', bucket_type);
@@ -120,7 +120,7 @@ BEGIN
     END IF;
 
     INSERT INTO effaced.effaced_batch_runs AS r (batch_id, backend_start)
-    SELECT $1, a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a
+    SELECT effaced_begin_batch_run.batch_id, a.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS a
     RETURNING r.id INTO run_id;
 END
 $$;
@@ -134,15 +134,15 @@ DECLARE
     together regclass[];
 BEGIN
     BEGIN
-        FOREACH step IN ARRAY $3 LOOP
-            PERFORM p.step FROM effaced.effaced_plan($1, $2, step::regclass[]) AS p;
+        FOREACH step IN ARRAY steps LOOP
+            PERFORM p.step FROM effaced.effaced_plan(subject_id, subject, step::regclass[]) AS p;
         END LOOP;
-        RETURN $3;
+        RETURN steps;
     EXCEPTION WHEN SQLSTATE 'ZE003' THEN
         -- one producer's tables would cut the way to another's: they go in one plan
-        together := ARRAY(SELECT DISTINCT t FROM unnest($3) AS s, unnest(s::oid[]) AS t);
+        together := ARRAY(SELECT DISTINCT t FROM unnest(steps) AS s, unnest(s::oid[]) AS t);
     END;
-    PERFORM p.step FROM effaced.effaced_plan($1, $2, together) AS p;
+    PERFORM p.step FROM effaced.effaced_plan(subject_id, subject, together) AS p;
     RETURN ARRAY[together::oid[]::text];
 END
 $$;
@@ -160,14 +160,14 @@ BEGIN
     SELECT b.id INTO batch
     FROM effaced.effaced_batch_runs AS u
     JOIN effaced.effaced_deletion_batch_rows AS b ON b.id = u.batch_id
-    WHERE u.id = $1 AND b.reviewed_status = 'accepted'
+    WHERE u.id = effaced_claim_record.run_id AND b.reviewed_status = 'accepted'
     FOR SHARE OF b;
     IF NOT FOUND THEN
         RETURN;
     END IF;
     SELECT r.id, r.compliance_profile_id INTO record_id, profile
     FROM effaced.effaced_deletion_record_rows AS r
-    WHERE r.deletion_batch_id = batch.id AND r.id > $2
+    WHERE r.deletion_batch_id = batch.id AND r.id > after
       AND r.accepted_for_deletion AND r.deletion_applied_at IS NULL AND r.deletion_scheduled_at <= clock_timestamp()
     ORDER BY r.id LIMIT 1
     FOR UPDATE SKIP LOCKED;
@@ -194,26 +194,26 @@ DECLARE
     done timestamptz := clock_timestamp();
 BEGIN
     UPDATE effaced.effaced_deletion_record_rows AS r
-    SET deletion_applied_at = CASE WHEN $3 = 'applied' THEN done END,
-        deletion_error = CASE WHEN $3 = 'failed' THEN $4 END,
-        skipped = CASE WHEN $3 IN ('restricted', 'not_ready_yet') THEN $3 END,
+    SET deletion_applied_at = CASE WHEN outcome = 'applied' THEN done END,
+        deletion_error = CASE WHEN outcome = 'failed' THEN effaced_settle_record.sqlstate END,
+        skipped = CASE WHEN outcome IN ('restricted', 'not_ready_yet') THEN outcome END,
         updated_at = done
     FROM effaced.effaced_batch_runs AS u
-    WHERE r.id = $2 AND r.deletion_batch_id = u.batch_id AND u.id = $1 AND r.deletion_applied_at IS NULL;
+    WHERE r.id = effaced_settle_record.record_id AND r.deletion_batch_id = u.batch_id AND u.id = effaced_settle_record.run_id AND r.deletion_applied_at IS NULL;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'deletion record % is not one that the run has claimed', $2 USING ERRCODE = 'ZE005',
+        RAISE EXCEPTION 'deletion record % is not one that the run has claimed', record_id USING ERRCODE = 'ZE005',
               HINT = 'CALL effaced_apply_batch(batch_id);';
     END IF;
     UPDATE effaced.effaced_batch_runs AS u
-    SET applied = u.applied + ($3 = 'applied')::int, failed = u.failed + ($3 = 'failed')::int,
-        restricted = u.restricted + ($3 = 'restricted')::int, not_ready_yet = u.not_ready_yet + ($3 = 'not_ready_yet')::int,
+    SET applied = u.applied + (outcome = 'applied')::int, failed = u.failed + (outcome = 'failed')::int,
+        restricted = u.restricted + (outcome = 'restricted')::int, not_ready_yet = u.not_ready_yet + (outcome = 'not_ready_yet')::int,
         last_at = done
-    WHERE u.id = $1;
-    IF $3 = 'restricted' THEN
+    WHERE u.id = effaced_settle_record.run_id;
+    IF outcome = 'restricted' THEN
         INSERT INTO effaced.effaced_audit_events (event_type, subject, subject_ref, payload)
         SELECT 'erasure_refused', p.subject, p.subject_id, jsonb_build_object('held', 1)
         FROM effaced.effaced_deletion_record_rows AS r
-        JOIN effaced.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id WHERE r.id = $2;
+        JOIN effaced.effaced_compliance_profiles AS p ON p.id = r.compliance_profile_id WHERE r.id = effaced_settle_record.record_id;
     END IF;
 END
 $$;
@@ -227,7 +227,7 @@ DECLARE
     status text;
     told text;
 BEGIN
-    UPDATE effaced.effaced_batch_runs AS u SET finished_at = clock_timestamp() WHERE u.id = $1 RETURNING u.* INTO run;
+    UPDATE effaced.effaced_batch_runs AS u SET finished_at = clock_timestamp() WHERE u.id = effaced_end_batch_run.run_id RETURNING u.* INTO run;
     SELECT b.reviewed_status INTO status FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = run.batch_id;
     told := format('deletion batch %s: %s applied, %s failed, %s skipped', run.batch_id, run.applied, run.failed, run.restricted + run.not_ready_yet);
     IF run.restricted + run.not_ready_yet > 0 THEN
@@ -261,7 +261,7 @@ DECLARE
     state text;
 BEGIN
     PERFORM effaced.effaced_require_own_transactions('effaced_apply_batch');
-    SELECT b.* INTO run FROM effaced.effaced_begin_batch_run($1) AS b;
+    SELECT b.* INTO run FROM effaced.effaced_begin_batch_run(batch_id) AS b;
     IF run.run_id IS NULL THEN
         RETURN;
     END IF;
@@ -312,27 +312,27 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     running boolean;
 BEGIN
-    IF NOT EXISTS (SELECT FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = $1) THEN
-        RAISE EXCEPTION 'deletion batch % does not exist', coalesce($1::text, 'NULL') USING ERRCODE = 'ZE005',
+    IF NOT EXISTS (SELECT FROM effaced.effaced_deletion_batch_rows AS b WHERE b.id = effaced_batch_progress.batch_id) THEN
+        RAISE EXCEPTION 'deletion batch % does not exist', coalesce(batch_id::text, 'NULL') USING ERRCODE = 'ZE005',
               HINT = 'SELECT id FROM effaced_deletion_batches;';
     END IF;
     SELECT count(*), count(*) FILTER (WHERE r.deletion_applied_at IS NOT NULL),
            count(*) FILTER (WHERE r.deletion_error IS NOT NULL AND r.accepted_for_deletion IS NOT FALSE),
            count(*) FILTER (WHERE r.accepted_for_deletion IS FALSE)
     INTO total, applied, failed, rejected
-    FROM effaced.effaced_deletion_record_rows AS r WHERE r.deletion_batch_id = $1;
+    FROM effaced.effaced_deletion_record_rows AS r WHERE r.deletion_batch_id = effaced_batch_progress.batch_id;
     remaining := total - applied - failed - rejected;
 
     SELECT coalesce(bool_or(effaced.effaced_is_running(u)), false) INTO running
-    FROM effaced.effaced_batch_runs AS u WHERE u.batch_id = $1;
+    FROM effaced.effaced_batch_runs AS u WHERE u.batch_id = effaced_batch_progress.batch_id;
     -- the runs that go on, or else the last one
     SELECT min(u.started_at),
            sum(u.applied + u.failed + u.restricted + u.not_ready_yet)
                / nullif(extract(epoch FROM CASE WHEN running THEN clock_timestamp() ELSE max(u.last_at) END - min(u.started_at)), 0)
     INTO started_at, rate
     FROM effaced.effaced_batch_runs AS u
-    WHERE CASE WHEN running THEN u.batch_id = $1 AND effaced.effaced_is_running(u)
-               ELSE u.id = (SELECT max(l.id) FROM effaced.effaced_batch_runs AS l WHERE l.batch_id = $1) END;
+    WHERE CASE WHEN running THEN u.batch_id = effaced_batch_progress.batch_id AND effaced.effaced_is_running(u)
+               ELSE u.id = (SELECT max(l.id) FROM effaced.effaced_batch_runs AS l WHERE l.batch_id = effaced_batch_progress.batch_id) END;
     IF running AND rate > 0 THEN
         eta := clock_timestamp() + make_interval(secs => remaining / rate);
     END IF;

@@ -134,9 +134,9 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     bucket effaced.effaced_buckets;
 BEGIN
-    SELECT b.* INTO bucket FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $1;
+    SELECT b.* INTO bucket FROM effaced.effaced_buckets AS b WHERE b.bucket_type = effaced_bucket.bucket_type;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'bucket type % is not registered', coalesce(quote_literal($1), 'NULL')
+        RAISE EXCEPTION 'bucket type % is not registered', coalesce(quote_literal(effaced_bucket.bucket_type), 'NULL')
             USING ERRCODE = 'ZE005',
                   HINT = coalesce((SELECT format('Registered: %s.', string_agg(quote_literal(b.bucket_type), ', ' ORDER BY b.bucket_type))
                                    FROM effaced.effaced_buckets AS b),
@@ -151,12 +151,12 @@ COMMENT ON FUNCTION effaced.effaced_bucket(text) IS
 CREATE FUNCTION effaced.effaced_bucket_subject(bucket_type text) RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bucket effaced.effaced_buckets := effaced.effaced_bucket($1);
+    bucket effaced.effaced_buckets := effaced.effaced_bucket(bucket_type);
 BEGIN
     IF to_regclass(bucket.subject) IS NULL THEN
-        RAISE EXCEPTION 'subject table % of bucket type % does not exist', bucket.subject, quote_literal($1)
+        RAISE EXCEPTION 'subject table % of bucket type % does not exist', bucket.subject, quote_literal(bucket_type)
             USING ERRCODE = 'ZE005',
-                  HINT = format('SELECT effaced_register_bucket(%L, subject);', $1);
+                  HINT = format('SELECT effaced_register_bucket(%L, subject);', bucket_type);
     END IF;
     RETURN to_regclass(bucket.subject);
 END
@@ -170,31 +170,31 @@ RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_
 DECLARE
     before text;
 BEGIN
-    IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
+    IF bucket_type IS NULL OR length(bucket_type) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'bucket type must have 1 to 255 characters' USING ERRCODE = 'ZE005',
               HINT = 'Name a kind of data, such as ''employment''.';
-    ELSIF $2 IS NULL THEN
+    ELSIF subject IS NULL THEN
         RAISE EXCEPTION 'subject must not be NULL' USING ERRCODE = 'ZE005',
               HINT = 'Name the subject table whose rows are the candidates.';
-    ELSIF $3 IS NULL OR $3 < 1 THEN
+    ELSIF max_batch_size IS NULL OR max_batch_size < 1 THEN
         RAISE EXCEPTION 'max_batch_size must be at least 1' USING ERRCODE = 'ZE005',
               HINT = 'Leave the argument out for 500.';
-    ELSIF $4 IS NULL OR $4 < '0' THEN
+    ELSIF alert_after IS NULL OR alert_after < '0' THEN
         RAISE EXCEPTION 'alert_after must not be NULL or negative' USING ERRCODE = 'ZE005',
               HINT = 'Leave the argument out for 7 days.';
     END IF;
     -- ZE002 where it is no subject table
-    PERFORM effaced.effaced_subject_kind($2);
+    PERFORM effaced.effaced_subject_kind(subject);
 
-    SELECT b.subject INTO before FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $1 FOR UPDATE;
-    IF before <> $2::text AND EXISTS (SELECT FROM effaced.effaced_deletion_record_rows AS r WHERE r.bucket_type = $1) THEN
-        RAISE EXCEPTION 'bucket type % has records of subjects of %', quote_literal($1), before
+    SELECT b.subject INTO before FROM effaced.effaced_buckets AS b WHERE b.bucket_type = effaced_register_bucket.bucket_type FOR UPDATE;
+    IF before <> effaced_register_bucket.subject::text AND EXISTS (SELECT FROM effaced.effaced_deletion_record_rows AS r WHERE r.bucket_type = effaced_register_bucket.bucket_type) THEN
+        RAISE EXCEPTION 'bucket type % has records of subjects of %', quote_literal(bucket_type), before
             USING ERRCODE = 'ZE005',
                   DETAIL = 'With another subject table their identifiers would be other people''s.',
-                  HINT = format('SELECT * FROM effaced_purge_compliance_data(%L);', $1);
+                  HINT = format('SELECT * FROM effaced_purge_compliance_data(%L);', bucket_type);
     END IF;
     INSERT INTO effaced.effaced_buckets AS b (bucket_type, subject, max_batch_size, alert_after)
-    VALUES ($1, $2::text, $3, $4)
+    VALUES (effaced_register_bucket.bucket_type, effaced_register_bucket.subject::text, effaced_register_bucket.max_batch_size, effaced_register_bucket.alert_after)
     ON CONFLICT ON CONSTRAINT effaced_buckets_pkey DO UPDATE
         SET subject = excluded.subject, max_batch_size = excluded.max_batch_size, alert_after = excluded.alert_after;
 END
@@ -206,15 +206,15 @@ CREATE FUNCTION @extschema@.effaced_register_anchor(anchor text, VARIADIC tables
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM effaced.effaced_refuse_worker();
-    IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
+    IF anchor IS NULL OR length(anchor) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'anchor must have 1 to 255 characters' USING ERRCODE = 'ZE005',
               HINT = 'Name what the tables hold, such as ''enrollment''.';
-    ELSIF coalesce(cardinality($2), 0) = 0 OR array_position($2, NULL) IS NOT NULL THEN
-        RAISE EXCEPTION 'anchor % must have at least one table and no NULL', quote_literal($1) USING ERRCODE = 'ZE005',
-              HINT = format('SELECT effaced_register_anchor(%L, ''schema.table'');', $1);
+    ELSIF coalesce(cardinality(tables), 0) = 0 OR array_position(tables, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'anchor % must have at least one table and no NULL', quote_literal(anchor) USING ERRCODE = 'ZE005',
+              HINT = format('SELECT effaced_register_anchor(%L, ''schema.table'');', anchor);
     END IF;
     INSERT INTO effaced.effaced_anchors (anchor, relations)
-    VALUES ($1, ARRAY(SELECT DISTINCT t.relation::text FROM unnest($2) AS t (relation) ORDER BY 1))
+    VALUES (effaced_register_anchor.anchor, ARRAY(SELECT DISTINCT t.relation::text FROM unnest(tables) AS t (relation) ORDER BY 1))
     ON CONFLICT ON CONSTRAINT effaced_anchors_pkey DO UPDATE SET relations = excluded.relations;
 END
 $$;
@@ -237,11 +237,11 @@ BEGIN
                  FROM pg_type AS t JOIN pg_attribute AS a ON a.attrelid = t.typrelid
                  WHERE t.oid = p.prorettype AND a.attnum > 0 AND NOT a.attisdropped)
     INTO found, columns
-    FROM pg_proc AS p WHERE p.oid = $1;
+    FROM pg_proc AS p WHERE p.oid = effaced_check_eligibility.eligibility;
     IF found AND columns @> '{subject_id, verdict}' THEN
         RETURN;
     END IF;
-    RAISE EXCEPTION 'function % does not give verdicts', coalesce($1::text, 'NULL')
+    RAISE EXCEPTION 'function % does not give verdicts', coalesce(eligibility::text, 'NULL')
         USING ERRCODE = 'ZE005',
               DETAIL = 'It has to take the candidates as text[] and to return rows of (subject_id, verdict).',
               HINT = 'CREATE FUNCTION name(candidates text[]) RETURNS TABLE (subject_id text, verdict text) ...';
@@ -256,18 +256,18 @@ CREATE FUNCTION @extschema@.effaced_register_producer(producer text, bucket_type
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     bucket effaced.effaced_buckets;
-    named text[] := array_cat(array_cat($4, $5), $6);
+    named text[] := array_cat(array_cat(owns, reads_as_discriminator), reads_as_reference);
     problem record;
 BEGIN
     PERFORM effaced.effaced_refuse_worker();
-    IF $1 IS NULL OR length($1) NOT BETWEEN 1 AND 255 THEN
+    IF producer IS NULL OR length(producer) NOT BETWEEN 1 AND 255 THEN
         RAISE EXCEPTION 'producer must have 1 to 255 characters' USING ERRCODE = 'ZE005',
               HINT = 'Name who owns the data, such as ''payroll''.';
     END IF;
-    bucket := effaced.effaced_bucket($2);
+    bucket := effaced.effaced_bucket(bucket_type);
     -- nobody else registers in this bucket meanwhile
-    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $2 FOR NO KEY UPDATE;
-    PERFORM effaced.effaced_check_eligibility($3);
+    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = effaced_register_producer.bucket_type FOR NO KEY UPDATE;
+    PERFORM effaced.effaced_check_eligibility(eligibility);
 
     SELECT n.anchor INTO problem FROM unnest(named) AS n (anchor)
     WHERE n.anchor IS NULL OR NOT EXISTS (SELECT FROM effaced.effaced_anchors AS a WHERE a.anchor = n.anchor)
@@ -279,18 +279,18 @@ BEGIN
     END IF;
     SELECT c.anchor, c.producer INTO problem
     FROM effaced.effaced_producer_contracts AS c
-    WHERE c.bucket_type = $2 AND c.producer <> $1 AND c.contract = 'owns' AND c.anchor = ANY ($4)
+    WHERE c.bucket_type = effaced_register_producer.bucket_type AND c.producer <> effaced_register_producer.producer AND c.contract = 'owns' AND c.anchor = ANY (effaced_register_producer.owns)
     ORDER BY c.anchor LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'anchor % is owned by producer % already', quote_literal(problem.anchor), quote_literal(problem.producer)
             USING ERRCODE = 'ZE005',
-                  DETAIL = format('In bucket type %L an anchor has one owner at most.', $2),
+                  DETAIL = format('In bucket type %L an anchor has one owner at most.', bucket_type),
                   HINT = 'Let one of them own it and the other read it, or register the tables as two anchors.';
     END IF;
 
     INSERT INTO effaced.effaced_producers (bucket_type, producer, eligibility, owns, reads_as_discriminator, reads_as_reference)
-    VALUES ($2, $1, $3::text, ARRAY(SELECT DISTINCT a FROM unnest($4) AS a ORDER BY a),
-            ARRAY(SELECT DISTINCT a FROM unnest($5) AS a ORDER BY a), ARRAY(SELECT DISTINCT a FROM unnest($6) AS a ORDER BY a))
+    VALUES (effaced_register_producer.bucket_type, effaced_register_producer.producer, effaced_register_producer.eligibility::text, ARRAY(SELECT DISTINCT a FROM unnest(owns) AS a ORDER BY a),
+            ARRAY(SELECT DISTINCT a FROM unnest(reads_as_discriminator) AS a ORDER BY a), ARRAY(SELECT DISTINCT a FROM unnest(reads_as_reference) AS a ORDER BY a))
     ON CONFLICT ON CONSTRAINT effaced_producers_pkey DO UPDATE
         SET eligibility = excluded.eligibility, owns = excluded.owns,
             reads_as_discriminator = excluded.reads_as_discriminator, reads_as_reference = excluded.reads_as_reference;

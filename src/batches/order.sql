@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     SELECT c.anchor, c.producer INTO gone
     FROM effaced.effaced_producer_contracts AS c
-    WHERE c.bucket_type = $1 AND NOT EXISTS (SELECT FROM effaced.effaced_anchors AS a WHERE a.anchor = c.anchor)
+    WHERE c.bucket_type = effaced_owned_tables.bucket_type AND NOT EXISTS (SELECT FROM effaced.effaced_anchors AS a WHERE a.anchor = c.anchor)
     ORDER BY c.anchor LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'anchor % of producer % is not registered', quote_literal(gone.anchor), quote_literal(gone.producer)
@@ -19,7 +19,7 @@ BEGIN
     SELECT t.anchor, t.relation INTO gone
     FROM effaced.effaced_producer_contracts AS c
     JOIN effaced.effaced_anchor_tables AS t ON t.anchor = c.anchor
-    WHERE c.bucket_type = $1 AND c.contract = 'owns' AND to_regclass(t.relation) IS NULL
+    WHERE c.bucket_type = effaced_owned_tables.bucket_type AND c.contract = 'owns' AND to_regclass(t.relation) IS NULL
     ORDER BY t.anchor, t.relation LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'table % of anchor % does not exist', gone.relation, quote_literal(gone.anchor) USING ERRCODE = 'ZE005',
@@ -30,7 +30,7 @@ BEGIN
         SELECT c.producer, t.anchor, to_regclass(t.relation)
         FROM effaced.effaced_producer_contracts AS c
         JOIN effaced.effaced_anchor_tables AS t ON t.anchor = c.anchor
-        WHERE c.bucket_type = $1 AND c.contract = 'owns';
+        WHERE c.bucket_type = effaced_owned_tables.bucket_type AND c.contract = 'owns';
 END
 $$;
 COMMENT ON FUNCTION effaced.effaced_owned_tables(text) IS
@@ -41,7 +41,7 @@ CREATE FUNCTION effaced.effaced_producer_edges(bucket_type text)
 RETURNS TABLE (earlier text, later text, by_contract boolean, reason text)
 LANGUAGE sql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH RECURSIVE owned AS (
-        SELECT o.producer, o.relation::oid AS relation FROM effaced.effaced_owned_tables($1) AS o
+        SELECT o.producer, o.relation::oid AS relation FROM effaced.effaced_owned_tables(bucket_type) AS o
         UNION
         SELECT o.producer, i.inhrelid FROM owned AS o JOIN pg_inherits AS i ON i.inhparent = o.relation
     ), keys AS MATERIALIZED (
@@ -54,7 +54,7 @@ LANGUAGE sql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off 
         -- names in JSON leave out schema public
         SELECT DISTINCT to_regclass(CASE WHEN cardinality(parse_ident(j.source_table)) = 1 THEN 'public.' ELSE '' END || j.source_table)::oid AS source,
                         to_regclass(CASE WHEN cardinality(parse_ident(j.target_table)) = 1 THEN 'public.' ELSE '' END || j.target_table)::oid AS target
-        FROM effaced.effaced_subject_graph(effaced.effaced_bucket_subject($1)) AS g,
+        FROM effaced.effaced_subject_graph(effaced.effaced_bucket_subject(bucket_type)) AS g,
              jsonb_to_recordset(g.hops) AS j (source_table text, target_table text)
         WHERE g.role = 'owner'
     ), joins AS (
@@ -70,7 +70,7 @@ LANGUAGE sql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off 
            format('%L reads anchor %L, which %L owns', r.producer, o.anchor, o.producer)
     FROM effaced.effaced_producer_contracts AS r
     JOIN effaced.effaced_producer_contracts AS o ON o.bucket_type = r.bucket_type AND o.anchor = r.anchor
-    WHERE r.bucket_type = $1 AND r.contract = 'reads_as_discriminator' AND o.contract = 'owns' AND r.producer <> o.producer
+    WHERE r.bucket_type = effaced_producer_edges.bucket_type AND r.contract = 'reads_as_discriminator' AND o.contract = 'owns' AND r.producer <> o.producer
     UNION ALL
     SELECT DISTINCT a.producer, b.producer, false, j.reason
     FROM joins AS j
@@ -88,13 +88,13 @@ CREATE FUNCTION effaced.effaced_sort_producers(producers text[], earlier text[],
                                                    OUT sorted text[], OUT cycle text[])
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    waiting text[] := ARRAY(SELECT p FROM unnest($1) AS p ORDER BY p COLLATE "C");
+    waiting text[] := ARRAY(SELECT p FROM unnest(producers) AS p ORDER BY p COLLATE "C");
     next text;
 BEGIN
     sorted := '{}';
     LOOP
         SELECT p INTO next FROM unnest(waiting) WITH ORDINALITY AS w (p, place)
-        WHERE NOT EXISTS (SELECT FROM unnest($2, $3) AS e (earlier, later)
+        WHERE NOT EXISTS (SELECT FROM unnest(earlier, later) AS e (earlier, later)
                           WHERE e.later = w.p AND e.earlier = ANY (waiting))
         ORDER BY w.place LIMIT 1;
         EXIT WHEN NOT FOUND;
@@ -108,7 +108,7 @@ BEGIN
     next := waiting[1];
     LOOP
         cycle := next || cycle;
-        SELECT e.earlier INTO next FROM unnest($2, $3) AS e (earlier, later)
+        SELECT e.earlier INTO next FROM unnest(earlier, later) AS e (earlier, later)
         WHERE e.later = next AND e.earlier = ANY (waiting)
         ORDER BY e.earlier COLLATE "C" LIMIT 1;
         EXIT WHEN next = ANY (cycle);
@@ -123,28 +123,28 @@ CREATE FUNCTION effaced.effaced_producer_order(bucket_type text)
 RETURNS TABLE (ordinal int, producer text)
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bucket effaced.effaced_buckets := effaced.effaced_bucket($1);
-    producers text[] := ARRAY(SELECT p.producer FROM effaced.effaced_producers AS p WHERE p.bucket_type = $1);
+    bucket effaced.effaced_buckets := effaced.effaced_bucket(bucket_type);
+    producers text[] := ARRAY(SELECT p.producer FROM effaced.effaced_producers AS p WHERE p.bucket_type = effaced_producer_order.bucket_type);
     contracts record;
     edges record;
     result record;
 BEGIN
     SELECT coalesce(array_agg(e.earlier), '{}') AS earlier, coalesce(array_agg(e.later), '{}') AS later,
            coalesce(array_agg(e.reason), '{}') AS reason
-    INTO edges FROM effaced.effaced_producer_edges($1) AS e;
+    INTO edges FROM effaced.effaced_producer_edges(bucket_type) AS e;
     SELECT coalesce(array_agg(e.earlier), '{}') AS earlier, coalesce(array_agg(e.later), '{}') AS later
-    INTO contracts FROM effaced.effaced_producer_edges($1) AS e WHERE e.by_contract;
+    INTO contracts FROM effaced.effaced_producer_edges(bucket_type) AS e WHERE e.by_contract;
 
     SELECT s.* INTO result FROM effaced.effaced_sort_producers(producers, contracts.earlier, contracts.later) AS s;
     IF result.cycle IS NOT NULL THEN
-        RAISE EXCEPTION 'contracts of bucket type % form a cycle: %', quote_literal($1), array_to_string(result.cycle, ' -> ')
+        RAISE EXCEPTION 'contracts of bucket type % form a cycle: %', quote_literal(bucket_type), array_to_string(result.cycle, ' -> ')
             USING ERRCODE = 'ZE005',
                   DETAIL = 'Each reads, to decide, what the next one deletes.',
                   HINT = 'Let one of them name what it reads in reads_as_reference, or give the anchors to one owner.';
     END IF;
     SELECT s.* INTO result FROM effaced.effaced_sort_producers(producers, edges.earlier, edges.later) AS s;
     IF result.cycle IS NOT NULL THEN
-        RAISE EXCEPTION 'contracts of bucket type % contradict the foreign keys: %', quote_literal($1), array_to_string(result.cycle, ' -> ')
+        RAISE EXCEPTION 'contracts of bucket type % contradict the foreign keys: %', quote_literal(effaced_producer_order.bucket_type), array_to_string(result.cycle, ' -> ')
             USING ERRCODE = 'ZE005',
                   DETAIL = (SELECT string_agg(format('%L before %L: %s.', e.earlier, e.later, e.reason), '  ' ORDER BY c.place)
                             FROM unnest(result.cycle[1 : cardinality(result.cycle) - 1], result.cycle[2 :]) WITH ORDINALITY AS c (earlier, later, place),
@@ -173,14 +173,14 @@ CREATE FUNCTION effaced.effaced_reference_reads(anchor text)
 RETURNS TABLE (producer text)
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM effaced.effaced_anchors AS a WHERE a.anchor = $1) THEN
-        RAISE EXCEPTION 'anchor % is not registered', coalesce(quote_literal($1), 'NULL') USING ERRCODE = 'ZE005',
+    IF NOT EXISTS (SELECT FROM effaced.effaced_anchors AS a WHERE a.anchor = effaced_reference_reads.anchor) THEN
+        RAISE EXCEPTION 'anchor % is not registered', coalesce(quote_literal(anchor), 'NULL') USING ERRCODE = 'ZE005',
               HINT = 'SELECT anchor FROM effaced_anchors;';
     END IF;
     RETURN QUERY
         SELECT DISTINCT c.producer COLLATE "C"
         FROM effaced.effaced_producer_contracts AS c
-        WHERE c.anchor = $1 AND c.contract = 'reads_as_reference'
+        WHERE c.anchor = effaced_reference_reads.anchor AND c.contract = 'reads_as_reference'
           AND NOT EXISTS (SELECT FROM effaced.effaced_producer_contracts AS o
                           WHERE o.anchor = c.anchor AND o.contract = 'owns'
                             AND o.bucket_type = c.bucket_type AND o.producer = c.producer)

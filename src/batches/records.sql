@@ -102,14 +102,14 @@ BEGIN
         SELECT p.producer, p.eligibility, n.nspname, f.proname
         FROM effaced.effaced_producers AS p
         LEFT JOIN (pg_proc AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace) ON f.oid = to_regprocedure(p.eligibility)
-        WHERE p.bucket_type = $1
+        WHERE p.bucket_type = effaced_eligibility_calls.bucket_type
         ORDER BY p.producer COLLATE "C"
     LOOP
         IF asked.proname IS NULL THEN
             RAISE EXCEPTION 'function % of producer % does not exist', asked.eligibility, quote_literal(asked.producer)
                 USING ERRCODE = 'ZE005',
                       DETAIL = 'It was dropped or renamed after the producer was registered.',
-                      HINT = format('SELECT effaced_register_producer(%L, %L, ''function(text[])'', ...);', asked.producer, $1);
+                      HINT = format('SELECT effaced_register_producer(%L, %L, ''function(text[])'', ...);', asked.producer, bucket_type);
         END IF;
         producer := asked.producer;
         call := format('SELECT pg_catalog.array_agg(e.subject_id::pg_catalog.text), pg_catalog.array_agg(e.verdict::pg_catalog.text) FROM %I.%I($1) AS e',
@@ -127,11 +127,11 @@ CREATE FUNCTION effaced.effaced_weigh_verdicts(bucket_type text, candidates text
 RETURNS TABLE (subject_id text, verdict text, opinions jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
-    subject regclass := effaced.effaced_bucket_subject($1);
+    subject regclass := effaced.effaced_bucket_subject(bucket_type);
     wrong text;
 BEGIN
     SELECT a.producer INTO wrong
-    FROM unnest($3, $4, $5) AS a (producer, subject_id, verdict)
+    FROM unnest(producers, subject_ids, verdicts) AS a (producer, subject_id, verdict)
     WHERE a.subject_id IS NULL OR a.verdict IS NULL OR a.verdict NOT IN ('ready_for_deletion', 'not_ready_yet')
     ORDER BY a.producer LIMIT 1;
     IF FOUND THEN
@@ -141,10 +141,10 @@ BEGIN
     END IF;
     RETURN QUERY
         WITH candidate AS MATERIALIZED (
-            SELECT c.id, min(c.place) AS place FROM unnest($2) WITH ORDINALITY AS c (id, place) GROUP BY c.id
+            SELECT c.id, min(c.place) AS place FROM unnest(candidates) WITH ORDINALITY AS c (id, place) GROUP BY c.id
         ), answer AS MATERIALIZED (
             SELECT a.producer, a.subject_id, a.verdict, c.id, c.place
-            FROM unnest($3, $4, $5) AS a (producer, subject_id, verdict)
+            FROM unnest(producers, subject_ids, verdicts) AS a (producer, subject_id, verdict)
             LEFT JOIN candidate AS c ON c.id = a.subject_id
         ), known AS (
             SELECT a.producer, a.id, a.place, a.verdict FROM answer AS a WHERE a.id IS NOT NULL
@@ -188,11 +188,11 @@ DECLARE
     state text;
 BEGIN
     SELECT pg_catalog.array_agg(c.producer), pg_catalog.array_agg(c.call) INTO names, calls
-    FROM effaced.effaced_eligibility_calls($1) AS c;
+    FROM effaced.effaced_eligibility_calls(bucket_type) AS c;
     BEGIN
         FOR i IN 1 .. coalesce(pg_catalog.cardinality(names), 0) LOOP
             asked := names[i];
-            SELECT a.subject_ids, a.verdicts INTO ids, words FROM effaced.effaced_ask_producer(calls[i], $2) AS a;
+            SELECT a.subject_ids, a.verdicts INTO ids, words FROM effaced.effaced_ask_producer(calls[i], candidates) AS a;
             producers := pg_catalog.array_cat(producers, pg_catalog.array_fill(asked, ARRAY[coalesce(pg_catalog.cardinality(ids), 0)]));
             subject_ids := pg_catalog.array_cat(subject_ids, ids);
             verdicts := pg_catalog.array_cat(verdicts, words);
@@ -210,7 +210,7 @@ BEGIN
                               ELSE 'Call its function with a few candidates to see what is wrong.' END;
     END IF;
     RETURN QUERY SELECT w.subject_id, w.verdict, w.opinions
-                 FROM effaced.effaced_weigh_verdicts($1, $2, producers, subject_ids, verdicts) AS w;
+                 FROM effaced.effaced_weigh_verdicts(bucket_type, candidates, producers, subject_ids, verdicts) AS w;
 END
 $$;
 COMMENT ON FUNCTION effaced.effaced_ask_producers(text, text[]) IS
@@ -220,8 +220,8 @@ CREATE FUNCTION effaced.effaced_open_bucket(bucket_type text) RETURNS regclass
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM effaced.effaced_refuse_worker();
-    PERFORM o.producer FROM effaced.effaced_producer_order($1) AS o;
-    RETURN effaced.effaced_bucket_subject($1);
+    PERFORM o.producer FROM effaced.effaced_producer_order(bucket_type) AS o;
+    RETURN effaced.effaced_bucket_subject(bucket_type);
 END
 $$;
 COMMENT ON FUNCTION effaced.effaced_open_bucket(text) IS
@@ -231,7 +231,7 @@ CREATE FUNCTION effaced.effaced_candidates(subject regclass) RETURNS SETOF text[
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT array_agg(c.id)
     FROM (SELECT s.id, (row_number() OVER () - 1) / 100000 AS chunk
-          FROM effaced.effaced_subject_ids($1) AS s (id)) AS c
+          FROM effaced.effaced_subject_ids(subject) AS s (id)) AS c
     GROUP BY c.chunk
 $$;
 COMMENT ON FUNCTION effaced.effaced_candidates(regclass) IS
@@ -243,9 +243,9 @@ LANGUAGE plpgsql AS $$
 DECLARE
     candidates text[];
 BEGIN
-    FOR candidates IN SELECT c.ids FROM effaced.effaced_candidates(effaced.effaced_open_bucket($1)) AS c (ids)
+    FOR candidates IN SELECT c.ids FROM effaced.effaced_candidates(effaced.effaced_open_bucket(bucket_type)) AS c (ids)
     LOOP
-        RETURN QUERY SELECT a.subject_id, a.verdict, a.opinions FROM effaced.effaced_ask_producers($1, candidates) AS a;
+        RETURN QUERY SELECT a.subject_id, a.verdict, a.opinions FROM effaced.effaced_ask_producers(bucket_type, candidates) AS a;
     END LOOP;
 END
 $$;
@@ -268,28 +268,28 @@ DECLARE
     kind text;
     recorded bigint;
 BEGIN
-    IF $3 IS NULL THEN
+    IF scheduled_at IS NULL THEN
         RAISE EXCEPTION 'scheduled_at must not be NULL' USING ERRCODE = 'ZE005',
               HINT = 'Leave the argument out for records that are due at once.';
     END IF;
-    kind := effaced.effaced_subject_kind(effaced.effaced_bucket_subject($1));
+    kind := effaced.effaced_subject_kind(effaced.effaced_bucket_subject(bucket_type));
     -- another spelling would pass by the restrictions and erasures of the same person
-    $2 := effaced.effaced_subject_refs($2, effaced.effaced_bucket_subject($1));
+    subject_ids := effaced.effaced_subject_refs(subject_ids, effaced.effaced_bucket_subject(bucket_type));
     -- one at a time, be it to add profiles or to purge them
     LOCK TABLE effaced.effaced_compliance_profiles IN SHARE ROW EXCLUSIVE MODE;
-    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $1 FOR KEY SHARE;
+    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = effaced_record_subjects.bucket_type FOR KEY SHARE;
     INSERT INTO effaced.effaced_compliance_profiles (subject, subject_id)
-    SELECT kind, s.id FROM unnest($2) WITH ORDINALITY AS s (id, place)
+    SELECT kind, s.id FROM unnest(subject_ids) WITH ORDINALITY AS s (id, place)
     WHERE NOT EXISTS (SELECT FROM effaced.effaced_compliance_profiles AS p
                       WHERE p.subject = kind AND p.subject_id = s.id)
     ORDER BY s.place
     ON CONFLICT DO NOTHING;
     INSERT INTO effaced.effaced_deletion_record_rows (compliance_profile_id, bucket_type, deletion_scheduled_at)
-    SELECT p.id, $1, $3
-    FROM unnest($2) WITH ORDINALITY AS s (id, place)
+    SELECT p.id, effaced_record_subjects.bucket_type, scheduled_at
+    FROM unnest(subject_ids) WITH ORDINALITY AS s (id, place)
     JOIN effaced.effaced_compliance_profiles AS p ON p.subject = kind AND p.subject_id = s.id
     WHERE NOT EXISTS (SELECT FROM effaced.effaced_deletion_record_rows AS r
-                      WHERE r.compliance_profile_id = p.id AND r.bucket_type = $1)
+                      WHERE r.compliance_profile_id = p.id AND r.bucket_type = effaced_record_subjects.bucket_type)
     ORDER BY s.place
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS recorded = ROW_COUNT;
@@ -306,9 +306,9 @@ DECLARE
     ready text[];
 BEGIN
     SELECT pg_catalog.array_agg(e.subject_id) INTO ready
-    FROM effaced.effaced_bucket_eligibility($1) AS e
+    FROM effaced.effaced_bucket_eligibility(bucket_type) AS e
     WHERE e.verdict OPERATOR(pg_catalog.=) 'ready_for_deletion';
-    RETURN effaced.effaced_record_subjects($1, ready, $2);
+    RETURN effaced.effaced_record_subjects(bucket_type, ready, scheduled_at);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_create_deletion_records(text, timestamptz) IS
@@ -318,8 +318,8 @@ CREATE FUNCTION @extschema@.effaced_create_deletion_batches(bucket_type text, ma
 RETURNS bigint[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
 DECLARE
-    bucket effaced.effaced_buckets := effaced.effaced_bucket($1);
-    size int := coalesce($2, bucket.max_batch_size);
+    bucket effaced.effaced_buckets := effaced.effaced_bucket(bucket_type);
+    size int := coalesce(max_batch_size, bucket.max_batch_size);
     records bigint[];
     batches bigint[];
 BEGIN
@@ -329,16 +329,16 @@ BEGIN
               HINT = 'Leave the argument out for the size that the bucket is registered with.';
     END IF;
     -- one at a time
-    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = $1 FOR NO KEY UPDATE;
+    PERFORM FROM effaced.effaced_buckets AS b WHERE b.bucket_type = effaced_create_deletion_batches.bucket_type FOR NO KEY UPDATE;
     SELECT array_agg(r.id ORDER BY r.deletion_scheduled_at, r.id) INTO records
     FROM (SELECT u.id, u.deletion_scheduled_at FROM effaced.effaced_deletion_record_rows AS u
-          WHERE u.bucket_type = $1 AND u.deletion_batch_id IS NULL FOR NO KEY UPDATE) AS r;
+          WHERE u.bucket_type = effaced_create_deletion_batches.bucket_type AND u.deletion_batch_id IS NULL FOR NO KEY UPDATE) AS r;
     IF records IS NULL THEN
         RETURN '{}';
     END IF;
     WITH batch AS (
         INSERT INTO effaced.effaced_deletion_batch_rows (bucket_type)
-        SELECT $1 FROM generate_series(1, (cardinality(records) + size - 1) / size)
+        SELECT effaced_create_deletion_batches.bucket_type FROM generate_series(1, (cardinality(records) + size - 1) / size)
         RETURNING id
     )
     SELECT array_agg(b.id ORDER BY b.id) INTO batches FROM batch AS b;
