@@ -29,6 +29,9 @@ struct EffDigits
 static int	compare_entries(const void *a, const void *b);
 static int	compare_digits(const char *a, size_t length_a, const char *b, size_t length_b);
 
+/*
+ * EffDigitsNew: an empty set, in the current memory context.
+ */
 EffDigits *
 EffDigitsNew(void)
 {
@@ -39,6 +42,10 @@ EffDigitsNew(void)
 	return digits;
 }
 
+/*
+ * EffDigitsAdd: add a text that stands for the numbered value; false where it is no
+ * number of at least PATTERN_LENGTH digits.
+ */
 bool
 EffDigitsAdd(EffDigits *digits, const char *text, size_t length, int value)
 {
@@ -60,18 +67,29 @@ EffDigitsAdd(EffDigits *digits, const char *text, size_t length, int value)
 	return true;
 }
 
+/*
+ * EffDigitsReady sorts the set: call it after the last text was added and before the
+ * first search.
+ */
 void
 EffDigitsReady(EffDigits *digits)
 {
 	qsort(digits->entries, digits->n, sizeof(DigitsEntry), compare_entries);
 }
 
+/*
+ * EffDigitsAny returns whether there is any value in the set.
+ */
 bool
 EffDigitsAny(const EffDigits *digits)
 {
 	return digits->n > 0;
 }
 
+/*
+ * EffDigitsFindInteger: tell of the values that are this number; leading zeros of a
+ * value do not count.
+ */
 void
 EffDigitsFindInteger(const EffDigits *digits, int64 number, EffPatternHit hit, void *arg)
 {
@@ -84,6 +102,10 @@ EffDigitsFindInteger(const EffDigits *digits, int64 number, EffPatternHit hit, v
 	EffDigitsFindText(digits, text, length, hit, arg);
 }
 
+/*
+ * EffDigitsFindNumeric: tell of the values that are this number; leading zeros of a
+ * value do not count.
+ */
 void
 EffDigitsFindNumeric(const EffDigits *digits, Numeric number, EffPatternHit hit, void *arg)
 {
@@ -95,7 +117,8 @@ EffDigitsFindNumeric(const EffDigits *digits, Numeric number, EffPatternHit hit,
 
 /* EffDigitsFindText: 1234567.00 is 1234567. */
 void
-EffDigitsFindText(const EffDigits *digits, const char *number, size_t length, EffPatternHit hit, void *arg)
+EffDigitsFindText(const EffDigits *digits, const char *number, size_t length, EffPatternHit hit,
+				  void *arg)
 {
 	const char *point = memchr(number, '.', length);
 	int			low = 0;
@@ -113,14 +136,16 @@ EffDigitsFindText(const EffDigits *digits, const char *number, size_t length, Ef
 	{
 		int			middle = (low + high) / 2;
 
-		if (compare_digits(digits->entries[middle].text, digits->entries[middle].length, number, length) < 0)
+		if (compare_digits(digits->entries[middle].text, digits->entries[middle].length, number,
+						   length) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	for (; low < digits->n; low++)
 	{
-		if (compare_digits(digits->entries[low].text, digits->entries[low].length, number, length) != 0)
+		if (compare_digits(digits->entries[low].text, digits->entries[low].length, number,
+						   length) != 0)
 			break;
 		hit(arg, digits->entries[low].value, true);
 	}

@@ -46,20 +46,30 @@ static int	match_texts(const void *a, const void *b, Size size);
 static int	compare_findings(const ListCell *a, const ListCell *b);
 static int	compare_texts(const char *a, const char *b);
 
+/*
+ * EffFindingsNew: none yet, in the current memory context.
+ */
 TraceFindings *
 EffFindingsNew(void)
 {
 	TraceFindings *findings = palloc0(sizeof(TraceFindings));
-	HASHCTL		entries = {.keysize = sizeof(FindingKey), .entrysize = sizeof(FindingEntry), .hcxt = CurrentMemoryContext};
-	HASHCTL		texts = {.keysize = sizeof(char *), .entrysize = sizeof(char *), .hcxt = CurrentMemoryContext,
+	HASHCTL		entries = {.keysize = sizeof(FindingKey), .entrysize = sizeof(FindingEntry), .hcxt =
+		CurrentMemoryContext};
+	HASHCTL		texts = {.keysize = sizeof(char *), .entrysize = sizeof(char *), .hcxt =
+		CurrentMemoryContext,
 	.hash = hash_text, .match = match_texts};
 
 	findings->context = CurrentMemoryContext;
-	findings->entries = hash_create("effaced findings", 128, &entries, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	findings->texts = hash_create("effaced places", 128, &texts, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	findings->entries = hash_create("effaced findings", 128, &entries,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	findings->texts = hash_create("effaced places", 128, &texts,
+								  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	return findings;
 }
 
+/*
+ * EffFindingsText: the same pointer for the same text, for as long as the findings live.
+ */
 const char *
 EffFindingsText(TraceFindings *findings, const char *text)
 {
@@ -78,17 +88,25 @@ EffFindingsText(TraceFindings *findings, const char *text)
 	return *entry;
 }
 
+/*
+ * EffFindingsAdd: count one more row; the texts of the finding are from
+ * EffFindingsText().
+ */
 void
 EffFindingsAdd(TraceFindings *findings, const TraceFinding *finding)
 {
 	FindingKey	key = {.column = finding->column, .place = finding->place, .relid = finding->relid,
-	.fact = finding->fact, .labelled = finding->labelled, .reached = finding->reached, .unread = finding->unread};
+	.fact = finding->fact, .labelled = finding->labelled, .reached = finding->reached, .unread =
+		finding->unread};
 	bool		found;
 	FindingEntry *entry = hash_search(findings->entries, &key, HASH_ENTER, &found);
 
 	entry->rows = found ? entry->rows + 1 : 1;
 }
 
+/*
+ * EffFindingsList: all findings, of TraceFinding, by relation, column, place and fact.
+ */
 List *
 EffFindingsList(TraceFindings *findings)
 {

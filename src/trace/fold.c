@@ -45,6 +45,9 @@ const unsigned char EffFoldAscii[256] = {
 	M(96), M(128), M(160), M(192), M(224)
 };
 
+/*
+ * EffIsAscii: whether no byte has its high bit set.
+ */
 bool
 EffIsAscii(const char *text, size_t length)
 {
@@ -62,6 +65,12 @@ EffIsAscii(const char *text, size_t length)
 	return (all & HIGH_BITS) == 0;
 }
 
+/*
+ * EffFold: the text without case, in UTF-8, by Unicode's full case folding; returns its
+ * length.  folded has room for FOLD_GROWTH times the length.  Two texts that differ in
+ * case alone become the same.  In databases of other encodings the letters beyond ASCII
+ * stay as they are.
+ */
 size_t
 EffFold(const char *text, size_t length, char *folded)
 {
@@ -98,6 +107,10 @@ EffFold(const char *text, size_t length, char *folded)
 	return to - folded;
 }
 
+/*
+ * EffIsWordBefore: whether a letter, mark or digit ends right before, or begins right
+ * at, a place in a text.
+ */
 bool
 EffIsWordBefore(const char *text, size_t place)
 {
@@ -118,6 +131,10 @@ EffIsWordBefore(const char *text, size_t place)
 	return decode(in + begin, place - begin, &code) == place - begin && is_word(code);
 }
 
+/*
+ * EffIsWordAt: whether a letter, mark or digit ends right before, or begins right at, a
+ * place in a text.
+ */
 bool
 EffIsWordAt(const char *text, size_t length, size_t place)
 {
@@ -151,7 +168,8 @@ build_tables(void)
 	for (int i = 0; i < lengthof(fold_several); i++)
 		set_fold(pages, fold_several[i].code, SEVERAL | i, &npages);
 	for (int i = 0; i < lengthof(word_ranges); i++)
-		for (uint32 code = word_ranges[i].first; code <= word_ranges[i].last && code < CODES; code++)
+		for (uint32 code = word_ranges[i].first; code <= word_ranges[i].last &&
+			 code < CODES; code++)
 			word_bits[code / 64] |= UINT64CONST(1) << (code % 64);
 	fold_pages = repalloc(pages, sizeof(uint32) * PAGE_CODES * npages);
 }
@@ -197,7 +215,10 @@ fold_eight(uint64 bytes)
 	return bytes | ((from_a & ~beyond_z & HIGH_BITS) >> 2);
 }
 
-/* append_folded: a dot above an i is dropped, which is all that lower case leaves of the Turkish capital. */
+/*
+ * append_folded: a dot above an i is dropped, which is all that lower case
+ * leaves of the Turkish capital.
+ */
 static char *
 append_folded(char *to, uint32 code, bool after_i)
 {
@@ -225,7 +246,8 @@ append_code(char *to, uint32 code)
 static int
 decode(const unsigned char *text, size_t length, uint32 *code)
 {
-	int			n = text[0] < 0xC0 ? 0 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : text[0] < 0xF8 ? 4 : 0;
+	int			n = text[0] < 0xC0 ? 0 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : text[0] < 0xF8 ?
+	4 : 0;
 
 	if (n == 0 || n > length)
 		return 0;

@@ -25,6 +25,29 @@ typedef struct JsonReader
 	bool		expects_key;
 } JsonReader;
 
+#define MAX_NESTED 3			/* JSON texts inside strings of JSON texts */
+
+/* Found in one text, to be told of at a place */
+typedef struct FoundAt
+{
+	TextsSearch *search;
+	const TextPlace *place;
+} FoundAt;
+
+/* Found in a text as a whole, and inside it as a document */
+typedef struct FoundTwice
+{
+	TextsSearch *outer;
+	List	   *whole;			/* of int: values found in the text */
+	List	   *inside;			/* of int: values found in the document */
+} FoundTwice;
+
+static void search_document(TextsSearch *search, const char *text, size_t length,
+							const TextPlace *place);
+static bool looks_like_json(const char *text, size_t length);
+static void tell(void *arg, int value, bool whole);
+static void keep_whole(void *arg, int value, bool whole);
+static void tell_inside(void *arg, int value, bool whole, const TextPlace *place);
 static void open_level(JsonReader *reader, const TextPlace *place, bool object);
 static void close_level(JsonReader *reader);
 static const TextPlace *place_of(JsonReader *reader, const TextPlace *place);
@@ -35,6 +58,138 @@ static size_t decode_string(const char *text, size_t length, char *decoded);
 static const char *decode_escape(const char *at, const char *end, char **to);
 static bool read_unit(const char *at, const char *end, uint32 *unit);
 
+/*
+ * EffTextsSearchText: search one text; where it is a JSON document, its members.
+ */
+void
+EffTextsSearchText(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
+{
+	if (search->nested < MAX_NESTED && looks_like_json(text, length))
+		search_document(search, text, length, place);
+	else
+		EffTextsSearchFlat(search, text, length, place);
+}
+
+/*
+ * EffTextsSearchNumber: search one text; where it is a JSON document, its members.
+ */
+void
+EffTextsSearchNumber(TextsSearch *search, const char *number, size_t length, const TextPlace *place)
+{
+	FoundAt		found = {search, place};
+
+	EffTextsSearchFlat(search, number, length, place);
+	if (EffDigitsAny(search->digits))
+		EffDigitsFindText(search->digits, number, length, tell, &found);
+}
+
+/* EffTextsSearchKey: what is found in a key stands in one of the members. */
+void
+EffTextsSearchKey(TextsSearch *search, const char *key, int length, const TextPlace *parent)
+{
+	TextPlace	place = {.parent = parent, .key = "", .length = 0};
+
+	EffTextsSearchFlat(search, key, length, &place);
+}
+
+/*
+ * EffTextsSearchFlat searches one text as it stands, also where it is a document.
+ */
+void
+EffTextsSearchFlat(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
+{
+	FoundAt		found = {search, place};
+
+	EffPatternsSearch(search->patterns, text, length, tell, &found);
+}
+
+/*
+ * EffTextsSearchInteger and EffTextsSearchNumeric tell of the values of digits
+ * alone that are this number.
+ */
+void
+EffTextsSearchInteger(TextsSearch *search, int64 number, const TextPlace *place)
+{
+	FoundAt		found = {search, place};
+
+	if (EffDigitsAny(search->digits))
+		EffDigitsFindInteger(search->digits, number, tell, &found);
+}
+
+/* EffTextsSearchNumeric: see EffTextsSearchInteger(). */
+void
+EffTextsSearchNumeric(TextsSearch *search, Numeric number, const TextPlace *place)
+{
+	FoundAt		found = {search, place};
+
+	if (EffDigitsAny(search->digits))
+		EffDigitsFindNumeric(search->digits, number, tell, &found);
+}
+
+/*
+ * search_document searches the text as it stands, and the document only where
+ * that finds something, or may miss something: escapes, and numbers without the
+ * zeros that they begin with.
+ */
+static void
+search_document(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
+{
+	FoundTwice	found = {.outer = search};
+	TextsSearch inside = *search;
+	ListCell   *lc;
+
+	EffPatternsSearch(search->patterns, text, length, keep_whole, &found);
+	if (found.whole == NIL && !EffDigitsAny(search->digits) && memchr(text, '\\', length) == NULL)
+		return;
+	inside.hit = tell_inside;
+	inside.arg = &found;
+	inside.nested++;
+	EffTextsSearchJson(&inside, text, length, place);
+	foreach(lc, found.whole)
+		if (!list_member_int(found.inside, lfirst_int(lc)))
+			search->hit(search->arg, lfirst_int(lc), false, place);
+}
+
+static bool
+looks_like_json(const char *text, size_t length)
+{
+	while (length > 0 && (*text == ' ' || *text == '\t' || *text == '\n' || *text == '\r'))
+	{
+		text++;
+		length--;
+	}
+	return length > 0 && (*text == '{' || *text == '[' || *text == '"');
+}
+
+static void
+tell(void *arg, int value, bool whole)
+{
+	FoundAt    *found = arg;
+
+	found->search->hit(found->search->arg, value, whole, found->place);
+}
+
+static void
+keep_whole(void *arg, int value, bool whole)
+{
+	FoundTwice *found = arg;
+
+	found->whole = list_append_unique_int(found->whole, value);
+}
+
+static void
+tell_inside(void *arg, int value, bool whole, const TextPlace *place)
+{
+	FoundTwice *found = arg;
+
+	found->inside = list_append_unique_int(found->inside, value);
+	found->outer->hit(found->outer->arg, value, whole, place);
+}
+
+/*
+ * EffTextsSearchJson: search a JSON document: escapes are decoded, and what is no JSON
+ * is passed over.
+ */
 void
 EffTextsSearchJson(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
 {
@@ -224,7 +379,8 @@ read_unit(const char *at, const char *end, uint32 *unit)
 	{
 		if (!isxdigit((unsigned char) at[i]))
 			return false;
-		*unit = *unit * 16 + (isdigit((unsigned char) at[i]) ? at[i] - '0' : (at[i] | 0x20) - 'a' + 10);
+		*unit = *unit * 16 + (isdigit((unsigned char) at[i]) ? at[i] - '0' :
+							  (at[i] | 0x20) - 'a' + 10);
 	}
 	return true;
 }

@@ -84,7 +84,7 @@ static const struct
 	uint32		last;
 }			word_ranges[] = {
 TEXT
-rows(5, map { sprintf '{0x%X, 0x%X}', @$_ } @words);
+rows(4, map { sprintf '{0x%X, 0x%X}', @$_ } @words);
 print <<'TEXT';
 };
 

@@ -41,7 +41,8 @@ typedef struct Pattern
 typedef struct Group
 {
 	uint64		bytes;			/* without case, zero behind the group */
-	uint64		tail;			/* the pattern's last eight bytes, without case; 0 where it is shorter */
+	uint64		tail;			/* the pattern's last eight bytes, without case; 0 where it is
+								 * shorter */
 	uint32		pattern;
 	uint32		offset;			/* in the pattern */
 	uint32		length;			/* of the pattern */
@@ -125,6 +126,9 @@ bits_of(uint64 hash)
 	return (UINT64CONST(1) << ((hash >> 32) & 63)) | (UINT64CONST(1) << ((hash >> 38) & 63));
 }
 
+/*
+ * EffPatternsNew: an empty set, in the current memory context, which has to outlive it.
+ */
 EffPatterns *
 EffPatternsNew(void)
 {
@@ -136,6 +140,10 @@ EffPatternsNew(void)
 	return patterns;
 }
 
+/*
+ * EffPatternsAdd: add a text that stands for the numbered value; several texts may stand
+ * for one.  Returns false, and adds nothing, where it is too short to be searched for.
+ */
 bool
 EffPatternsAdd(EffPatterns *patterns, const char *text, size_t length, int value)
 {
@@ -149,7 +157,8 @@ EffPatternsAdd(EffPatterns *patterns, const char *text, size_t length, int value
 		if (patterns->n == patterns->allocated)
 		{
 			patterns->allocated *= 2;
-			patterns->patterns = repalloc_huge(patterns->patterns, sizeof(Pattern) * patterns->allocated);
+			patterns->patterns = repalloc_huge(patterns->patterns,
+											   sizeof(Pattern) * patterns->allocated);
 		}
 		patterns->patterns[patterns->n++] = (Pattern)
 		{
@@ -163,6 +172,10 @@ EffPatternsAdd(EffPatterns *patterns, const char *text, size_t length, int value
 	return added;
 }
 
+/*
+ * EffPatternsReady: to be called after the last text was added and before the first
+ * search.
+ */
 void
 EffPatternsReady(EffPatterns *patterns)
 {
@@ -176,8 +189,14 @@ EffPatternsReady(EffPatterns *patterns)
 	MemoryContextSwitchTo(previous);
 }
 
+/*
+ * EffPatternsSearch: find values in a text, where no letter, digit or one of "@._-+"
+ * stands before or behind them.  Long texts are searched in portions, between which a
+ * cancel is noticed.
+ */
 void
-EffPatternsSearch(EffPatterns *patterns, const char *text, size_t length, EffPatternHit hit, void *arg)
+EffPatternsSearch(EffPatterns *patterns, const char *text, size_t length, EffPatternHit hit,
+				  void *arg)
 {
 	Search		search = {.patterns = patterns, .text = text, .length = length,
 	.is_begin = true, .is_end = true, .hit = hit, .arg = arg};
@@ -194,6 +213,10 @@ EffPatternsSearch(EffPatterns *patterns, const char *text, size_t length, EffPat
 		search_folded(&search);
 }
 
+/*
+ * EffPatternsMayHold: whether a value may stand in these bytes, whatever stands around
+ * it: false is certain.
+ */
 bool
 EffPatternsMayHold(EffPatterns *patterns, const char *bytes, size_t length)
 {
@@ -246,7 +269,10 @@ search_folded(Search *search)
 	}
 }
 
-/* search_portion looks at one group in each step; it returns whether a value may be there that nobody is told of. */
+/*
+ * search_portion looks at one group in each step; it returns whether a value
+ * may be there that nobody is told of.
+ */
 static bool
 search_portion(Search *search)
 {
@@ -264,7 +290,8 @@ search_portion(Search *search)
 		uint64		hash = hash_of(bytes);
 		uint64		bits = bits_of(hash);
 
-		if (unlikely((words[hash >> shift] & bits) == bits) && compare_bucket(search, place, bytes, hash))
+		if (unlikely((words[hash >> shift] & bits) == bits) &&
+			compare_bucket(search, place, bytes, hash))
 			return true;
 		if (unlikely(place >= next_look))
 		{
@@ -305,7 +332,8 @@ compare_bucket(Search *search, size_t place, uint64 bytes, uint64 hash)
 		const Pattern *pattern = &patterns->patterns[group->pattern];
 		size_t		begin = place - group->offset;
 
-		if (group->bytes != bytes || place < group->offset || search->length - begin < group->length)
+		if (group->bytes != bytes || place < group->offset ||
+			search->length - begin < group->length)
 			continue;
 		/* many values may begin alike; few end so too */
 		if (group->tail != 0 && eight_at(search->text + begin + group->length - 8) != group->tail)
@@ -350,7 +378,10 @@ is_joiner(unsigned char byte)
 	return byte == '@' || byte == '.' || byte == '_' || byte == '-' || byte == '+';
 }
 
-/* choose_windows: the shortest value decides how long a group is, and how many bytes may be left out between two looks. */
+/*
+ * choose_windows: the shortest value decides how long a group is, and how many
+ * bytes may be left out between two looks.
+ */
 static void
 choose_windows(EffPatterns *patterns)
 {
@@ -392,7 +423,8 @@ choose_window(EffPatterns *patterns, Pattern *pattern, const uint64 *all, size_t
 
 	for (int k = 0; k < ngroups; k++)
 		costs[k] = cost_of(patterns, pattern, k) +
-			(count_equal(all, nall, group_of(patterns, pattern, k)) - 1) / (double) patterns->n / 64;
+			(count_equal(all, nall, group_of(patterns, pattern,
+											 k)) - 1) / (double) patterns->n / 64;
 	for (int k = 0; k < ngroups; k++)
 	{
 		cost += costs[k] - (k >= patterns->step ? costs[k - patterns->step] : 0);
@@ -481,7 +513,8 @@ make_tables(EffPatterns *patterns)
 	patterns->bucket_shift = 64 - bucket_bits;
 	patterns->words = palloc0(sizeof(uint64) << words);
 	patterns->buckets = palloc(sizeof(uint32) * (((size_t) 1 << bucket_bits) + 1));
-	patterns->groups = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Group) * Max(ngroups, 1));
+	patterns->groups = MemoryContextAllocHuge(CurrentMemoryContext,
+											  sizeof(Group) * Max(ngroups, 1));
 	for (int i = 0; i < patterns->n; i++)
 		for (int k = 0; k < patterns->step; k++)
 		{
@@ -491,7 +524,8 @@ make_tables(EffPatterns *patterns)
 			new->pattern = i;
 			new->offset = patterns->patterns[i].window + k;
 			new->length = patterns->patterns[i].length;
-			new->tail = new->length < 8 ? 0 : eight_at(patterns->patterns[i].text + new->length - 8);
+			new->tail = new->length < 8 ? 0 :
+				eight_at(patterns->patterns[i].text + new->length - 8);
 			new->bytes = group_of(patterns, &patterns->patterns[i], new->offset);
 			hash = hash_of(new->bytes);
 			patterns->words[hash >> patterns->shift] |= bits_of(hash);
@@ -500,7 +534,8 @@ make_tables(EffPatterns *patterns)
 	for (size_t bucket = 0; bucket < (size_t) 1 << bucket_bits; bucket++)
 	{
 		patterns->buckets[bucket] = group;
-		while (group < ngroups && hash_of(patterns->groups[group].bytes) >> patterns->bucket_shift == bucket)
+		while (group < ngroups &&
+			   hash_of(patterns->groups[group].bytes) >> patterns->bucket_shift == bucket)
 			group++;
 	}
 	patterns->buckets[(size_t) 1 << bucket_bits] = ngroups;

@@ -15,7 +15,10 @@
 
 typedef struct EffPatterns EffPatterns;
 
-/* Called for each value found; whole: the text is the value and nothing else.  A value may be told twice. */
+/*
+ * Called for each value found; whole: the text is the value and nothing else.
+ * A value may be told twice.
+ */
 typedef void (*EffPatternHit) (void *arg, int value, bool whole);
 
 /* An empty set, in the current memory context, which has to outlive it */

@@ -40,6 +40,10 @@ EffReachRows(Reach *reach, PlannedTable *planned, Oid relid, ReachedRow *rows, i
 		look_up(reach, plan->own_links, relid, rows, n);
 }
 
+/*
+ * EffReachesColumn: whether an erasure takes the value of a column of such a row; NULL
+ * for a column that the planned table has not.
+ */
 bool
 EffReachesColumn(const ReachedRow *row, const EffColumn *column)
 {
@@ -58,7 +62,8 @@ EffReachesColumn(const ReachedRow *row, const EffColumn *column)
 	{
 		/* who leaves takes what is tied to the link along */
 		labelled = EffMapColumn(table, column->attnum);
-		if (labelled == NULL || labelled->label->link == NULL || labelled->label->erasure == ERASURE_RETAIN)
+		if (labelled == NULL || labelled->label->link == NULL ||
+			labelled->label->erasure == ERASURE_RETAIN)
 			return false;
 		foreach_ptr(TableLink, link, row->planned->links)
 			if ((row->links >> Min(foreach_ptr_index(link), 31)) & 1 && link->name != NULL &&
@@ -76,6 +81,9 @@ EffReachesColumn(const ReachedRow *row, const EffColumn *column)
 	return false;
 }
 
+/*
+ * EffReachRetains: whether an erasure keeps it on purpose.
+ */
 bool
 EffReachRetains(const ReachedRow *row, const EffColumn *column)
 {
@@ -107,12 +115,14 @@ look_up(Reach *reach, PlannedTable *planned, Oid relid, ReachedRow *rows, int n)
 
 		if (DatumGetObjectId(SPI_getbinval(result->vals[i], result->tupdesc, 1, &isnull)) != relid)
 			continue;
-		key.tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(result->vals[i], result->tupdesc, 2, &isnull));
+		key.tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(result->vals[i], result->tupdesc, 2,
+															   &isnull));
 		row = bsearch(&key, rows, n, sizeof(ReachedRow), compare_rows);
 		if (row == NULL || row->kind != REACH_NONE)
 			continue;
 		row->planned = planned;
-		row->kind = kind_of_part(DatumGetInt32(SPI_getbinval(result->vals[i], result->tupdesc, 3, &isnull)));
+		row->kind = kind_of_part(DatumGetInt32(SPI_getbinval(result->vals[i], result->tupdesc, 3,
+															 &isnull)));
 		row->links = DatumGetInt32(SPI_getbinval(result->vals[i], result->tupdesc, 4, &isnull));
 	}
 	SPI_freetuptable(result);
@@ -158,12 +168,14 @@ make_statement(Reach *reach, PlannedTable *planned)
 			EffConditionAppend(st, EffScopeLink(call->map, st, "t", link, 0, &EffScopeMine));
 			appendStringInfo(&st->text, " THEN %d ELSE 0 END", 1 << foreach_ptr_index(link));
 		}
-	appendStringInfo(&st->text, " FROM %s t WHERE t.ctid = ANY (%s) AND (", planned->table->rel->sql,
+	appendStringInfo(&st->text, " FROM %s t WHERE t.ctid = ANY (%s) AND (",
+					 planned->table->rel->sql,
 					 EffStatementParam(st, PARAM_VALUE, 0, NULL, 0, TIDARRAYOID));
 	if (planned->rows != NULL)
 		EffConditionAppend(st, EffScopeCallRows(st, "t", planned->rows, ROWS_ALL));
 	else
-		EffConditionAppend(st, EffPlanScopeNow(call->map, st, "t", call->plan, planned, &EffScopeMine));
+		EffConditionAppend(st, EffPlanScopeNow(call->map, st, "t", call->plan, planned,
+											   &EffScopeMine));
 	appendStringInfoChar(&st->text, ')');
 	return st;
 }
@@ -175,7 +187,8 @@ tid_array(const ReachedRow *rows, int n)
 
 	for (int i = 0; i < n; i++)
 		tids[i] = PointerGetDatum(&rows[i].tid);
-	return PointerGetDatum(construct_array(tids, n, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+	return PointerGetDatum(construct_array(tids, n, TIDOID, sizeof(ItemPointerData), false,
+										   TYPALIGN_SHORT));
 }
 
 static ReachKind

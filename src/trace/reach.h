@@ -36,10 +36,16 @@ typedef struct Reach
 	List	   *statements;		/* of ReachStatement */
 } Reach;
 
-/* Fill in what the rows of a relation, a planned table or one of its children, are; inside the SPI bracket */
+/*
+ * Fill in what the rows of a relation, a planned table or one of its children,
+ * are; inside the SPI bracket
+ */
 extern void EffReachRows(Reach *reach, PlannedTable *planned, Oid relid, ReachedRow *rows, int n);
 
-/* Whether an erasure takes the value of a column of such a row; NULL for a column that the planned table has not */
+/*
+ * Whether an erasure takes the value of a column of such a row; NULL for a
+ * column that the planned table has not
+ */
 extern bool EffReachesColumn(const ReachedRow *row, const EffColumn *column);
 
 /* Whether an erasure keeps it on purpose */

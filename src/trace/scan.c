@@ -126,10 +126,17 @@ static void flush(TraceScan *scan);
 static void count_hit(TraceScan *scan, const RowHit *hit, const ReachedRow *row);
 static void tell_progress(TraceScan *scan);
 
+/*
+ * EffScan: search relations, NIL for all, for the values of a call's subjects, in the
+ * current memory context and inside the SPI bracket.  With stays, the erasure is done:
+ * what is counted is what stays, by column; what the erasure retains is left out, and so
+ * are keys in columns that link rows.
+ */
 TraceFindings *
 EffScan(Call *call, TraceValues *values, List *relations, bool stays)
 {
-	TraceScan	scan = {.call = call, .values = values, .stays = stays, .context = CurrentMemoryContext};
+	TraceScan	scan = {.call = call, .values = values, .stays = stays, .context =
+		CurrentMemoryContext};
 	List	   *all;
 
 	scan.findings = EffFindingsNew();
@@ -139,7 +146,8 @@ EffScan(Call *call, TraceValues *values, List *relations, bool stays)
 	};
 	scan.reach.call = call;
 	scan.row = AllocSetContextCreate(CurrentMemoryContext, "effaced row", ALLOCSET_DEFAULT_SIZES);
-	scan.lookup = AllocSetContextCreate(CurrentMemoryContext, "effaced lookup", ALLOCSET_DEFAULT_SIZES);
+	scan.lookup = AllocSetContextCreate(CurrentMemoryContext, "effaced lookup",
+										ALLOCSET_DEFAULT_SIZES);
 	scan.room = 1024;
 	scan.hits = palloc(sizeof(RowHit) * scan.room);
 	scan.pending = palloc(sizeof(PendingRow) * PENDING_ROWS);
@@ -192,13 +200,17 @@ list_relations(List *only)
 	return all;
 }
 
-/* is_searched: not the server's own tables, effaced's, nor those that another session has for itself. */
+/*
+ * is_searched: not the server's own tables, effaced's, nor those that another
+ * session has for itself.
+ */
 static bool
 is_searched(Form_pg_class form, Oid own_extension)
 {
 	char	   *schema;
 
-	if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_MATVIEW && form->relkind != RELKIND_FOREIGN_TABLE)
+	if (form->relkind != RELKIND_RELATION && form->relkind != RELKIND_MATVIEW &&
+		form->relkind != RELKIND_FOREIGN_TABLE)
 		return false;
 	if (IsCatalogNamespace(form->relnamespace) || IsToastNamespace(form->relnamespace) ||
 		isOtherTempNamespace(form->relnamespace))
@@ -206,7 +218,8 @@ is_searched(Form_pg_class form, Oid own_extension)
 	schema = get_namespace_name(form->relnamespace);
 	if (schema == NULL || strcmp(schema, "information_schema") == 0)
 		return false;
-	return getExtensionOfObject(RelationRelationId, form->oid) != own_extension || !OidIsValid(own_extension);
+	return getExtensionOfObject(RelationRelationId, form->oid) != own_extension ||
+		!OidIsValid(own_extension);
 }
 
 static bool
@@ -228,7 +241,8 @@ read_relation(TraceScan *scan, const ScanRelation *relation)
 	Relation	rel;
 	List	   *columns;
 
-	if (relation->relkind == RELKIND_FOREIGN_TABLE || (EffCitusPresent() && EffCitusIsRemote(relation->oid)))
+	if (relation->relkind == RELKIND_FOREIGN_TABLE || (EffCitusPresent() &&
+													   EffCitusIsRemote(relation->oid)))
 	{
 		tell_unread(scan, relation->reported, NULL);
 		return;
@@ -250,7 +264,8 @@ read_relation(TraceScan *scan, const ScanRelation *relation)
 static void
 read_without_values(TraceScan *scan, Relation rel, List *columns)
 {
-	EffStatementPlace place = {.action = "reading of", .relation = EffRelationDisplayName(scan->reported),
+	EffStatementPlace place = {.action = "reading of", .relation =
+		EffRelationDisplayName(scan->reported),
 	.relid = scan->relid};
 
 	PG_TRY();
@@ -282,7 +297,10 @@ may_read_schema(Oid relid)
 	return EffSchemaAclCheck(get_rel_namespace(relid), GetUserId(), ACL_USAGE) == ACLCHECK_OK;
 }
 
-/* choose_columns lists the columns that hold texts and that the caller may read, and tells of the others. */
+/*
+ * choose_columns lists the columns that hold texts and that the caller may
+ * read, and tells of the others.
+ */
 static List *
 choose_columns(TraceScan *scan, Relation rel, MapTable *table)
 {
@@ -299,7 +317,8 @@ choose_columns(TraceScan *scan, Relation rel, MapTable *table)
 
 		if (shape == NULL || (EffTextShapeIsNumber(shape) && !EffDigitsAny(scan->values->digits)))
 			continue;
-		if (!whole && !may_read_column(rel, scan->reported, NameStr(attribute->attname), attribute->attnum))
+		if (!whole && !may_read_column(rel, scan->reported, NameStr(attribute->attname),
+									   attribute->attnum))
 		{
 			denied = lappend(denied, NameStr(attribute->attname));
 			continue;
@@ -311,9 +330,12 @@ choose_columns(TraceScan *scan, Relation rel, MapTable *table)
 		column->is_varlena = attribute->attlen == -1;
 		if (table != NULL)
 			column->column = EffRelationColumnByName(table->rel, column->name);
-		column->labelled = column->column != NULL && EffMapColumn(table, column->column->attnum) != NULL;
-		column->links_rows = links_rows(scan->call->map, scan->reported, get_attnum(scan->reported, column->name)) ||
-			(column->column != NULL && links_rows(scan->call->map, table->rel->oid, column->column->attnum));
+		column->labelled = column->column != NULL && EffMapColumn(table,
+																  column->column->attnum) != NULL;
+		column->links_rows = links_rows(scan->call->map, scan->reported,
+										get_attnum(scan->reported, column->name)) ||
+			(column->column != NULL && links_rows(scan->call->map, table->rel->oid,
+												  column->column->attnum));
 		columns = lappend(columns, column);
 	}
 	if (columns == NIL && denied != NIL)
@@ -330,11 +352,13 @@ may_read_column(Relation rel, Oid reported, const char *name, AttrNumber attnum)
 	Oid			relid = RelationGetRelid(rel);
 	Oid			user = GetUserId();
 
-	if (may_read_schema(relid) && pg_attribute_aclcheck(relid, attnum, user, ACL_SELECT) == ACLCHECK_OK &&
+	if (may_read_schema(relid) && pg_attribute_aclcheck(relid, attnum, user,
+														ACL_SELECT) == ACLCHECK_OK &&
 		check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED)
 		return true;
 	return relid != reported && may_read_schema(reported) &&
-		pg_attribute_aclcheck(reported, get_attnum(reported, name), user, ACL_SELECT) == ACLCHECK_OK &&
+		pg_attribute_aclcheck(reported, get_attnum(reported, name), user,
+							  ACL_SELECT) == ACLCHECK_OK &&
 		check_enable_rls(reported, InvalidOid, true) != RLS_ENABLED;
 }
 
@@ -369,7 +393,8 @@ has_column(const AttrNumber *columns, int n, AttrNumber attnum)
 static void
 tell_unread(TraceScan *scan, Oid relid, const char *column)
 {
-	TraceFinding finding = {.relid = relid, .column = EffFindingsText(scan->findings, column), .unread = true};
+	TraceFinding finding = {.relid = relid, .column = EffFindingsText(scan->findings, column),
+							.unread = true};
 
 	EffFindingsAdd(scan->findings, &finding);
 }
@@ -436,9 +461,11 @@ note_hit(void *arg, int value, bool whole, const TextPlace *place)
 		hit.fact = TRACE_FACT_KEY;
 	}
 	else
-		hit.place = EffFindingsText(scan->findings, EffTextPlacePath(place, scan->values->patterns));
+		hit.place = EffFindingsText(scan->findings, EffTextPlacePath(place,
+																	 scan->values->patterns));
 	for (int i = scan->row_begin; i < scan->nhits; i++)
-		if (scan->hits[i].column == hit.column && scan->hits[i].place == hit.place && scan->hits[i].fact == hit.fact)
+		if (scan->hits[i].column == hit.column && scan->hits[i].place == hit.place &&
+			scan->hits[i].fact == hit.fact)
 			return;
 	if (scan->nhits == scan->room)
 	{
@@ -504,7 +531,8 @@ flush(TraceScan *scan)
 static void
 count_hit(TraceScan *scan, const RowHit *hit, const ReachedRow *row)
 {
-	TraceFinding finding = {.relid = scan->reported, .column = hit->column->name, .place = hit->place,
+	TraceFinding finding = {.relid = scan->reported, .column = hit->column->name, .place =
+		hit->place,
 	.fact = hit->fact, .labelled = hit->column->labelled};
 
 	if (scan->stays && EffReachRetains(row, hit->column->column))
@@ -513,7 +541,10 @@ count_hit(TraceScan *scan, const RowHit *hit, const ReachedRow *row)
 	EffFindingsAdd(scan->findings, &finding);
 }
 
-/* tell_progress shows in pg_stat_activity how far it is, in place of the call, which may hold an identifier. */
+/*
+ * tell_progress shows in pg_stat_activity how far it is, in place of the call,
+ * which may hold an identifier.
+ */
 static void
 tell_progress(TraceScan *scan)
 {

@@ -27,7 +27,6 @@
 #include "utils/uuid.h"
 #include "utils/xml.h"
 
-#define MAX_NESTED 3			/* JSON texts inside strings of JSON texts */
 #define MAX_KEY 40				/* bytes of a key that is taken for a name */
 #define MAX_KEY_DIGITS 4
 #define MAX_EXACT_INTEGER 9007199254740992.0	/* of a double */
@@ -81,21 +80,6 @@ typedef struct HstoreHeader
 #define HSTORE_IS_NULL 0x40000000
 #define HSTORE_END 0x3FFFFFFF
 
-/* Found in one text, to be told of at a place */
-typedef struct FoundAt
-{
-	TextsSearch *search;
-	const TextPlace *place;
-} FoundAt;
-
-/* Found in a text as a whole, and inside it as a document */
-typedef struct FoundTwice
-{
-	TextsSearch *outer;
-	List	   *whole;			/* of int: values found in the text */
-	List	   *inside;			/* of int: values found in the document */
-} FoundTwice;
-
 /* A lexeme at one of its positions */
 typedef struct PlacedLexeme
 {
@@ -108,29 +92,31 @@ static bool kind_of(Oid type, TextKind *kind);
 static bool is_string_type(Oid type);
 static bool is_extension_type(Oid type, const char *name);
 static TextShape *composite_shape(Oid type);
-static void search_value(TextsSearch *search, const TextShape *shape, Datum value, const TextPlace *place);
-static void search_flat(TextsSearch *search, const char *text, size_t length, const TextPlace *place);
-static void search_document(TextsSearch *search, const char *text, size_t length, const TextPlace *place);
-static bool looks_like_json(const char *text, size_t length);
-static void tell(void *arg, int value, bool whole);
-static void keep_whole(void *arg, int value, bool whole);
-static void tell_inside(void *arg, int value, bool whole, const TextPlace *place);
-static void search_xml(TextsSearch *search, const char *text, size_t length, const TextPlace *place);
+static void search_value(TextsSearch *search, const TextShape *shape, Datum value,
+						 const TextPlace *place);
+static void search_xml(TextsSearch *search, const char *text, size_t length,
+					   const TextPlace *place);
 static const char *decode_entity(const char *at, const char *end, char **to);
 static void search_jsonb(TextsSearch *search, Jsonb *document, const TextPlace *place);
-static void search_container(TextsSearch *search, JsonbContainer *container, const TextPlace *place);
+static void search_container(TextsSearch *search, JsonbContainer *container,
+							 const TextPlace *place);
 static void search_jsonb_value(TextsSearch *search, JsonbValue *value, const TextPlace *place);
 static void search_hstore(TextsSearch *search, HstoreHeader *pairs, const TextPlace *place);
 static void search_tsvector(TextsSearch *search, TSVector vector, const TextPlace *place);
 static int	compare_lexemes(const void *a, const void *b);
 static void search_uuid(TextsSearch *search, pg_uuid_t *uuid, const TextPlace *place);
-static void search_integer(TextsSearch *search, int64 number, const TextPlace *place);
 static void search_float(TextsSearch *search, double number, const TextPlace *place);
-static void search_array(TextsSearch *search, const TextShape *shape, ArrayType *array, const TextPlace *place);
-static void search_composite(TextsSearch *search, const TextShape *shape, HeapTupleHeader row, const TextPlace *place);
+static void search_array(TextsSearch *search, const TextShape *shape, ArrayType *array,
+						 const TextPlace *place);
+static void search_composite(TextsSearch *search, const TextShape *shape, HeapTupleHeader row,
+							 const TextPlace *place);
 static bool is_name(const char *key, int length);
 static bool is_plain_name(const char *key, int length);
 
+/*
+ * EffTextShape: the shape of a type; NULL where its values hold no text that is
+ * searched.  In the current context.
+ */
 TextShape *
 EffTextShape(Oid type)
 {
@@ -171,8 +157,10 @@ kind_of(Oid type, TextKind *kind)
 		Oid			type;
 		TextKind	kind;
 	}			kinds[] = {
-		{TEXTOID, KIND_TEXT}, {VARCHAROID, KIND_TEXT}, {BPCHAROID, KIND_PADDED}, {NAMEOID, KIND_NAME},
-		{JSONOID, KIND_TEXT}, {JSONBOID, KIND_JSONB}, {XMLOID, KIND_XML}, {TSVECTOROID, KIND_TSVECTOR},
+		{TEXTOID, KIND_TEXT}, {VARCHAROID, KIND_TEXT}, {BPCHAROID, KIND_PADDED},
+			{NAMEOID, KIND_NAME},
+		{JSONOID, KIND_TEXT}, {JSONBOID, KIND_JSONB}, {XMLOID, KIND_XML},
+			{TSVECTOROID, KIND_TSVECTOR},
 		{UUIDOID, KIND_UUID}, {INT2OID, KIND_INT2}, {INT4OID, KIND_INT4}, {INT8OID, KIND_INT8},
 		{NUMERICOID, KIND_NUMERIC}, {FLOAT4OID, KIND_FLOAT4}, {FLOAT8OID, KIND_FLOAT8},
 	};
@@ -189,7 +177,10 @@ kind_of(Oid type, TextKind *kind)
 	return *kind == KIND_HSTORE || is_string_type(type);
 }
 
-/* is_string_type: a base type of somebody's that calls itself a string, as citext does, and is kept as bytes. */
+/*
+ * is_string_type: a base type of somebody's that calls itself a string, as
+ * citext does, and is kept as bytes.
+ */
 static bool
 is_string_type(Oid type)
 {
@@ -200,7 +191,8 @@ is_string_type(Oid type)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	form = (Form_pg_type) GETSTRUCT(tuple);
-	result = form->typtype == TYPTYPE_BASE && form->typlen == -1 && form->typcategory == TYPCATEGORY_STRING;
+	result = form->typtype == TYPTYPE_BASE && form->typlen == -1 &&
+		form->typcategory == TYPCATEGORY_STRING;
 	ReleaseSysCache(tuple);
 	return result;
 }
@@ -245,6 +237,10 @@ composite_shape(Oid type)
 	return any ? shape : NULL;
 }
 
+/*
+ * EffTextShapeIsPlain: whether values of the type are strings, uuids or numbers, or
+ * arrays of them: what a person may be known by.
+ */
 bool
 EffTextShapeIsPlain(const TextShape *shape)
 {
@@ -265,6 +261,10 @@ EffTextShapeIsPlain(const TextShape *shape)
 	}
 }
 
+/*
+ * EffTextShapeIsNumber: whether values of the type are numbers, or arrays of them, and
+ * nothing else.
+ */
 bool
 EffTextShapeIsNumber(const TextShape *shape)
 {
@@ -284,6 +284,10 @@ EffTextShapeIsNumber(const TextShape *shape)
 	}
 }
 
+/*
+ * EffTextsOf: a plain value as strings that end with a zero byte, in the current
+ * context.
+ */
 List *
 EffTextsOf(const TextShape *shape, Datum value)
 {
@@ -308,13 +312,15 @@ EffTextsOf(const TextShape *shape, Datum value)
 		case KIND_INT8:
 			return list_make1(psprintf(INT64_FORMAT, DatumGetInt64(value)));
 		case KIND_NUMERIC:
-			return list_make1(DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, value))));
+			value = DirectFunctionCall1(numeric_trim_scale, value);
+			return list_make1(DatumGetCString(DirectFunctionCall1(numeric_out, value)));
 		case KIND_FLOAT4:
 			return list_make1(psprintf("%.0f", DatumGetFloat4(value)));
 		case KIND_FLOAT8:
 			return list_make1(psprintf("%.0f", DatumGetFloat8(value)));
 		case KIND_ARRAY:
-			deconstruct_array(DatumGetArrayTypeP(value), shape->element_type, shape->length, shape->by_value,
+			deconstruct_array(DatumGetArrayTypeP(value), shape->element_type, shape->length,
+							  shape->by_value,
 							  shape->align, &values, &nulls, &n);
 			for (int i = 0; i < n; i++)
 				if (!nulls[i])
@@ -325,6 +331,10 @@ EffTextsOf(const TextShape *shape, Datum value)
 	}
 }
 
+/*
+ * EffTextsSearch: search the texts in a value.  What is read of it, and made on the way,
+ * stays in the current memory context, to be reset by the caller.
+ */
 void
 EffTextsSearch(TextsSearch *search, const TextShape *shape, Datum value)
 {
@@ -344,10 +354,13 @@ search_value(TextsSearch *search, const TextShape *shape, Datum value, const Tex
 			break;
 		case KIND_PADDED:
 			string = DatumGetTextPP(value);
-			EffTextsSearchText(search, VARDATA_ANY(string), bpchartruelen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)), place);
+			EffTextsSearchText(search, VARDATA_ANY(string),
+							   bpchartruelen(VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string)),
+							   place);
 			break;
 		case KIND_NAME:
-			EffTextsSearchText(search, NameStr(*DatumGetName(value)), strlen(NameStr(*DatumGetName(value))), place);
+			EffTextsSearchText(search, NameStr(*DatumGetName(value)),
+							   strlen(NameStr(*DatumGetName(value))), place);
 			break;
 		case KIND_XML:
 			string = DatumGetTextPP(value);
@@ -366,21 +379,16 @@ search_value(TextsSearch *search, const TextShape *shape, Datum value, const Tex
 			search_uuid(search, DatumGetUUIDP(value), place);
 			break;
 		case KIND_INT2:
-			search_integer(search, DatumGetInt16(value), place);
+			EffTextsSearchInteger(search, DatumGetInt16(value), place);
 			break;
 		case KIND_INT4:
-			search_integer(search, DatumGetInt32(value), place);
+			EffTextsSearchInteger(search, DatumGetInt32(value), place);
 			break;
 		case KIND_INT8:
-			search_integer(search, DatumGetInt64(value), place);
+			EffTextsSearchInteger(search, DatumGetInt64(value), place);
 			break;
 		case KIND_NUMERIC:
-			if (EffDigitsAny(search->digits))
-			{
-				FoundAt		found = {search, place};
-
-				EffDigitsFindNumeric(search->digits, DatumGetNumeric(value), tell, &found);
-			}
+			EffTextsSearchNumeric(search, DatumGetNumeric(value), place);
 			break;
 		case KIND_FLOAT4:
 			search_float(search, DatumGetFloat4(value), place);
@@ -397,102 +405,6 @@ search_value(TextsSearch *search, const TextShape *shape, Datum value, const Tex
 	}
 }
 
-void
-EffTextsSearchText(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
-{
-	if (search->nested < MAX_NESTED && looks_like_json(text, length))
-		search_document(search, text, length, place);
-	else
-		search_flat(search, text, length, place);
-}
-
-void
-EffTextsSearchNumber(TextsSearch *search, const char *number, size_t length, const TextPlace *place)
-{
-	FoundAt		found = {search, place};
-
-	search_flat(search, number, length, place);
-	if (EffDigitsAny(search->digits))
-		EffDigitsFindText(search->digits, number, length, tell, &found);
-}
-
-/* EffTextsSearchKey: what is found in a key stands in one of the members. */
-void
-EffTextsSearchKey(TextsSearch *search, const char *key, int length, const TextPlace *parent)
-{
-	TextPlace	place = {.parent = parent, .key = "", .length = 0};
-
-	search_flat(search, key, length, &place);
-}
-
-static void
-search_flat(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
-{
-	FoundAt		found = {search, place};
-
-	EffPatternsSearch(search->patterns, text, length, tell, &found);
-}
-
-/*
- * search_document searches the text as it stands, and the document only where
- * that finds something, or may miss something: escapes, and numbers without the
- * zeros that they begin with.
- */
-static void
-search_document(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
-{
-	FoundTwice	found = {.outer = search};
-	TextsSearch inside = *search;
-	ListCell   *lc;
-
-	EffPatternsSearch(search->patterns, text, length, keep_whole, &found);
-	if (found.whole == NIL && !EffDigitsAny(search->digits) && memchr(text, '\\', length) == NULL)
-		return;
-	inside.hit = tell_inside;
-	inside.arg = &found;
-	inside.nested++;
-	EffTextsSearchJson(&inside, text, length, place);
-	foreach(lc, found.whole)
-		if (!list_member_int(found.inside, lfirst_int(lc)))
-			search->hit(search->arg, lfirst_int(lc), false, place);
-}
-
-static bool
-looks_like_json(const char *text, size_t length)
-{
-	while (length > 0 && (*text == ' ' || *text == '\t' || *text == '\n' || *text == '\r'))
-	{
-		text++;
-		length--;
-	}
-	return length > 0 && (*text == '{' || *text == '[' || *text == '"');
-}
-
-static void
-tell(void *arg, int value, bool whole)
-{
-	FoundAt    *found = arg;
-
-	found->search->hit(found->search->arg, value, whole, found->place);
-}
-
-static void
-keep_whole(void *arg, int value, bool whole)
-{
-	FoundTwice *found = arg;
-
-	found->whole = list_append_unique_int(found->whole, value);
-}
-
-static void
-tell_inside(void *arg, int value, bool whole, const TextPlace *place)
-{
-	FoundTwice *found = arg;
-
-	found->inside = list_append_unique_int(found->inside, value);
-	found->outer->hit(found->outer->arg, value, whole, place);
-}
-
 /* search_xml searches the text with its entities decoded. */
 static void
 search_xml(TextsSearch *search, const char *text, size_t length, const TextPlace *place)
@@ -503,7 +415,7 @@ search_xml(TextsSearch *search, const char *text, size_t length, const TextPlace
 
 	if (memchr(text, '&', length) == NULL)
 	{
-		search_flat(search, text, length, place);
+		EffTextsSearchFlat(search, text, length, place);
 		return;
 	}
 	decoded = to = MemoryContextAllocHuge(CurrentMemoryContext, length);
@@ -514,7 +426,7 @@ search_xml(TextsSearch *search, const char *text, size_t length, const TextPlace
 		else
 			*to++ = *text++;
 	}
-	search_flat(search, decoded, to - decoded, place);
+	EffTextsSearchFlat(search, decoded, to - decoded, place);
 }
 
 /* decode_entity decodes what begins with '&', and returns where it ends. */
@@ -532,7 +444,8 @@ decode_entity(const char *at, const char *end, char **to)
 	unsigned long code;
 
 	for (int i = 0; i < lengthof(entities); i++)
-		if (end - at >= strlen(entities[i].name) && memcmp(at, entities[i].name, strlen(entities[i].name)) == 0)
+		if (end - at >= strlen(entities[i].name) && memcmp(at, entities[i].name,
+														   strlen(entities[i].name)) == 0)
 		{
 			*(*to)++ = entities[i].character;
 			return at + strlen(entities[i].name);
@@ -545,7 +458,8 @@ decode_entity(const char *at, const char *end, char **to)
 
 		memcpy(number, at + (hex ? 3 : 2), semicolon - at - (hex ? 3 : 2));
 		code = strtoul(number, &rest, hex ? 16 : 10);
-		if (*rest == '\0' && code > 0 && code <= (GetDatabaseEncoding() == PG_UTF8 ? 0x10FFFF : 0x7F))
+		if (*rest == '\0' && code > 0 && code <= (GetDatabaseEncoding() == PG_UTF8 ? 0x10FFFF :
+												  0x7F))
 		{
 			unicode_to_utf8(code, (unsigned char *) *to);
 			*to += pg_utf_mblen((unsigned char *) *to);
@@ -594,16 +508,13 @@ search_container(TextsSearch *search, JsonbContainer *container, const TextPlace
 static void
 search_jsonb_value(TextsSearch *search, JsonbValue *value, const TextPlace *place)
 {
-	FoundAt		found = {search, place};
-
 	switch (value->type)
 	{
 		case jbvString:
 			EffTextsSearchText(search, value->val.string.val, value->val.string.len, place);
 			break;
 		case jbvNumeric:
-			if (EffDigitsAny(search->digits))
-				EffDigitsFindNumeric(search->digits, value->val.numeric, tell, &found);
+			EffTextsSearchNumeric(search, value->val.numeric, place);
 			break;
 		case jbvBinary:
 			search_container(search, value->val.binary.data, place);
@@ -619,13 +530,14 @@ search_hstore(TextsSearch *search, HstoreHeader *pairs, const TextPlace *place)
 	uint32		n = pairs->size & HSTORE_PAIRS;
 	const uint32 *ends = (const uint32 *) (pairs + 1);
 	const char *strings = (const char *) (ends + 2 * n);
-	size_t		room = VARSIZE(pairs) - Min(VARSIZE(pairs), sizeof(HstoreHeader) + sizeof(uint32) * 2 * (size_t) n);
+	size_t		room = VARSIZE(pairs) - Min(VARSIZE(pairs),
+											sizeof(HstoreHeader) + sizeof(uint32) * 2 * (size_t) n);
 	TextPlace	member = {.parent = place};
 
 	if ((pairs->size & HSTORE_IS_NEW) == 0)
 	{
 		/* as versions before PostgreSQL 9.0 kept it: no place is known */
-		search_flat(search, VARDATA(pairs), VARSIZE(pairs) - VARHDRSZ, place);
+		EffTextsSearchFlat(search, VARDATA(pairs), VARSIZE(pairs) - VARHDRSZ, place);
 		return;
 	}
 	if (sizeof(uint32) * 2 * (size_t) n > VARSIZE(pairs))
@@ -673,12 +585,13 @@ search_tsvector(TextsSearch *search, TSVector vector, const TextPlace *place)
 	initStringInfo(&words);
 	for (int i = 0; i < n; i++)
 	{
-		bool		follows = i > 0 && lexemes[i].position > 0 && lexemes[i].position == lexemes[i - 1].position + 1;
+		bool		follows = i > 0 && lexemes[i].position > 0 &&
+		lexemes[i].position == lexemes[i - 1].position + 1;
 
 		appendStringInfoChar(&words, follows ? ' ' : '\n');
 		appendBinaryStringInfo(&words, lexemes[i].text, lexemes[i].length);
 	}
-	search_flat(search, words.data, words.len, place);
+	EffTextsSearchFlat(search, words.data, words.len, place);
 }
 
 static int
@@ -701,23 +614,14 @@ search_uuid(TextsSearch *search, pg_uuid_t *uuid, const TextPlace *place)
 		*to++ = digits[uuid->data[i] >> 4];
 		*to++ = digits[uuid->data[i] & 0xF];
 	}
-	search_flat(search, text, UUID_TEXT, place);
-}
-
-static void
-search_integer(TextsSearch *search, int64 number, const TextPlace *place)
-{
-	FoundAt		found = {search, place};
-
-	if (EffDigitsAny(search->digits))
-		EffDigitsFindInteger(search->digits, number, tell, &found);
+	EffTextsSearchFlat(search, text, UUID_TEXT, place);
 }
 
 static void
 search_float(TextsSearch *search, double number, const TextPlace *place)
 {
 	if (number > 0 && number < MAX_EXACT_INTEGER && number == (double) (int64) number)
-		search_integer(search, (int64) number, place);
+		EffTextsSearchInteger(search, (int64) number, place);
 }
 
 static void
@@ -728,16 +632,19 @@ search_array(TextsSearch *search, const TextShape *shape, ArrayType *array, cons
 	bool	   *nulls;
 	int			n;
 
-	deconstruct_array(array, shape->element_type, shape->length, shape->by_value, shape->align, &values, &nulls, &n);
+	deconstruct_array(array, shape->element_type, shape->length, shape->by_value, shape->align,
+					  &values, &nulls, &n);
 	for (int i = 0; i < n; i++)
 		if (!nulls[i])
 			search_value(search, shape->element, values[i], &element);
 }
 
 static void
-search_composite(TextsSearch *search, const TextShape *shape, HeapTupleHeader row, const TextPlace *place)
+search_composite(TextsSearch *search, const TextShape *shape, HeapTupleHeader row,
+				 const TextPlace *place)
 {
-	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+											  HeapTupleHeaderGetTypMod(row));
 	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row};
 	Datum	   *values = palloc(sizeof(Datum) * Max(desc->natts, 1));
 	bool	   *nulls = palloc(sizeof(bool) * Max(desc->natts, 1));
@@ -757,6 +664,10 @@ search_composite(TextsSearch *search, const TextShape *shape, HeapTupleHeader ro
 	ReleaseTupleDesc(desc);
 }
 
+/*
+ * EffTextPlacePath: the place as a path in SQL/JSON's manner, NULL for the value itself.
+ * Elements are "[*]"; a key that may be data instead of a name is ".*".
+ */
 char *
 EffTextPlacePath(const TextPlace *place, EffPatterns *patterns)
 {

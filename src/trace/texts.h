@@ -36,7 +36,10 @@ typedef struct TextsSearch
 /* Where values of a type hold texts */
 typedef struct TextShape TextShape;
 
-/* The shape of a type; NULL where its values hold no text that is searched.  In the current context. */
+/*
+ * The shape of a type; NULL where its values hold no text that is searched.
+ * In the current context.
+ */
 extern TextShape *EffTextShape(Oid type);
 
 /*
@@ -45,7 +48,10 @@ extern TextShape *EffTextShape(Oid type);
  */
 extern void EffTextsSearch(TextsSearch *search, const TextShape *shape, Datum value);
 
-/* Whether values of the type are strings, uuids or numbers, or arrays of them: what a person may be known by */
+/*
+ * Whether values of the type are strings, uuids or numbers, or arrays of them:
+ * what a person may be known by
+ */
 extern bool EffTextShapeIsPlain(const TextShape *shape);
 
 /* Whether values of the type are numbers, or arrays of them, and nothing else */
@@ -55,12 +61,22 @@ extern bool EffTextShapeIsNumber(const TextShape *shape);
 extern List *EffTextsOf(const TextShape *shape, Datum value);
 
 /* Search one text; where it is a JSON document, its members */
-extern void EffTextsSearchText(TextsSearch *search, const char *text, size_t length, const TextPlace *place);
-extern void EffTextsSearchNumber(TextsSearch *search, const char *number, size_t length, const TextPlace *place);
-extern void EffTextsSearchKey(TextsSearch *search, const char *key, int length, const TextPlace *parent);
+extern void EffTextsSearchText(TextsSearch *search, const char *text, size_t length,
+							   const TextPlace *place);
+extern void EffTextsSearchNumber(TextsSearch *search, const char *number, size_t length,
+								 const TextPlace *place);
+extern void EffTextsSearchKey(TextsSearch *search, const char *key, int length,
+							  const TextPlace *parent);
+
+/* Search one text as it stands; one number */
+extern void EffTextsSearchFlat(TextsSearch *search, const char *text, size_t length,
+							   const TextPlace *place);
+extern void EffTextsSearchInteger(TextsSearch *search, int64 number, const TextPlace *place);
+extern void EffTextsSearchNumeric(TextsSearch *search, Numeric number, const TextPlace *place);
 
 /* Search a JSON document: escapes are decoded, and what is no JSON is passed over */
-extern void EffTextsSearchJson(TextsSearch *search, const char *text, size_t length, const TextPlace *place);
+extern void EffTextsSearchJson(TextsSearch *search, const char *text, size_t length,
+							   const TextPlace *place);
 
 /*
  * The place as a path in SQL/JSON's manner, NULL for the value itself.  Elements are

@@ -19,7 +19,8 @@
 /* The columns of effaced_trace(), numbered from 0 */
 enum
 {
-	TRACE_RELATION, TRACE_COLUMN, TRACE_PLACE, TRACE_FACT, TRACE_ROWS, TRACE_LABELLED, TRACE_REACHED, TRACE_COLUMNS
+	TRACE_RELATION, TRACE_COLUMN, TRACE_PLACE, TRACE_FACT, TRACE_ROWS, TRACE_LABELLED,
+	TRACE_REACHED, TRACE_COLUMNS
 };
 
 struct EffTrace
@@ -69,6 +70,9 @@ effaced_trace(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * EffTraceArgument: the argument "trace" of a function; ERROR ZE005 for another word.
+ */
 TraceMode
 EffTraceArgument(FunctionCallInfo fcinfo, int argno)
 {
@@ -88,6 +92,11 @@ EffTraceArgument(FunctionCallInfo fcinfo, int argno)
 	return TRACE_REFUSE;
 }
 
+/*
+ * EffTraceTake: the values of a call's subjects, to be taken once their rows are locked
+ * and before any changes, inside the SPI bracket; they live as long as the call.  They
+ * are read with the caller's privileges.  NULL for TRACE_NOTHING.
+ */
 EffTrace *
 EffTraceTake(Call *call, TraceMode mode)
 {
@@ -105,6 +114,11 @@ EffTraceTake(Call *call, TraceMode mode)
 	return trace;
 }
 
+/*
+ * EffTraceLook: look for them after the erasure, in one pass for all subjects.  With
+ * TRACE_REFUSE, ERROR ZE004 where a copy stays, 42501 where something could not be read.
+ * Nothing for NULL.
+ */
 void
 EffTraceLook(EffTrace *trace)
 {
@@ -122,6 +136,10 @@ EffTraceLook(EffTrace *trace)
 		refuse(trace->findings);
 }
 
+/*
+ * EffTraceWrite: add "traces" to a result: rows by column, null for what could not be
+ * read.  Nothing for NULL.
+ */
 void
 EffTraceWrite(EffTrace *trace, JsonbWriter *result)
 {
@@ -163,7 +181,8 @@ put_finding(ReturnSetInfo *rsinfo, const TraceFinding *finding, List *facts)
 		values[TRACE_ROWS] = Int64GetDatum(finding->rows);
 		values[TRACE_LABELLED] = BoolGetDatum(finding->labelled);
 		values[TRACE_REACHED] = BoolGetDatum(finding->reached);
-		nulls[TRACE_FACT] = nulls[TRACE_ROWS] = nulls[TRACE_LABELLED] = nulls[TRACE_REACHED] = false;
+		nulls[TRACE_FACT] = nulls[TRACE_ROWS] = nulls[TRACE_LABELLED] = nulls[TRACE_REACHED] =
+			false;
 	}
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
@@ -182,7 +201,8 @@ refuse(List *findings)
 	foreach_ptr(TraceFinding, finding, findings)
 	{
 		rows += finding->rows;
-		appendStringInfo(&columns, "%s%s (" UINT64_FORMAT ")", columns.len > 0 ? ", " : "", name_of(finding), finding->rows);
+		appendStringInfo(&columns, "%s%s (" UINT64_FORMAT ")", columns.len > 0 ? ", " : "",
+						 name_of(finding), finding->rows);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
@@ -208,7 +228,8 @@ refuse_unread(List *findings)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("not everything can be searched for copies of what is erased"),
 				 errdetail("Not read: %s.", names.data),
-				 errhint("Grant the calling role SELECT there and let it pass row-level security, or use trace => 'report'.  Foreign tables are never read."),
+				 errhint("Grant the calling role SELECT there and let it pass row-level security, "
+						 "or use trace => 'report'.  Foreign tables are never read."),
 				 errhidestmt(true)));
 }
 
@@ -218,5 +239,6 @@ name_of(const TraceFinding *finding)
 {
 	char	   *relation = EffRelationDisplayName(finding->relid);
 
-	return finding->column == NULL ? relation : psprintf("%s.%s", relation, quote_identifier(finding->column));
+	return finding->column == NULL ? relation : psprintf("%s.%s", relation,
+														 quote_identifier(finding->column));
 }

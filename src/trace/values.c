@@ -54,14 +54,18 @@ static void take_key_column(Taking *taking, int place);
 static bool is_key_traced(MapTable *subject, int place);
 static bool is_traced(const ColumnLabel *label);
 static void take_column(Taking *taking, MapTable *table, MapColumn *column);
-static Candidates *read_column(Taking *taking, MapTable *table, MapColumn *column, const TextShape *shape);
+static Candidates *read_column(Taking *taking, MapTable *table, MapColumn *column,
+							   const TextShape *shape);
 static bool append_mine(DataMap *map, Statement *st, MapTable *table, MapTable *subject);
-static char *value_condition(DataMap *map, Statement *st, MapTable *table, MapTable *subject, MapColumn *column);
-static char *tied_condition(DataMap *map, Statement *st, MapTable *table, MapTable *subject, const char *name);
+static char *value_condition(DataMap *map, Statement *st, MapTable *table, MapTable *subject,
+							 MapColumn *column);
+static char *tied_condition(DataMap *map, Statement *st, MapTable *table, MapTable *subject,
+							const char *name);
 static void add_candidate(Candidates *candidates, char *text);
 static void drop_common(Taking *taking, MapTable *table, EffColumn *column, Candidates *candidates);
 static Statement *holders_statement(Taking *taking, MapTable *table, EffColumn *column);
-static void append_holders(Taking *taking, Statement *st, MapTable *table, EffColumn *column, TableLink *link);
+static void append_holders(Taking *taking, Statement *st, MapTable *table, EffColumn *column,
+						   TableLink *link);
 static uint64 run_with_texts(Taking *taking, Statement *st, List *texts);
 static int64 count_subjects(Taking *taking);
 static void keep(Taking *taking, const char *text, int fact, bool named);
@@ -71,11 +75,18 @@ static void add_text(TraceValues *values, int value);
 static char *uuid_digits(const char *text);
 static int	compare_values(const void *a, const void *b);
 
+/*
+ * EffTraceValuesOf: the values of all subjects of a call, ready to be searched for, in
+ * the current memory context: their keys, and what their rows hold in columns that are
+ * traced. Rows are read with the caller's privileges.  ERROR as a plan gives for labels
+ * that conflict.
+ */
 TraceValues *
 EffTraceValuesOf(Call *call)
 {
 	MapTable   *subject = call->plan->subject;
-	Taking		taking = {.call = call, .subject = subject, .context = CurrentMemoryContext, .subjects = -1};
+	Taking		taking = {.call = call, .subject = subject, .context = CurrentMemoryContext,
+						  .subjects = -1};
 	TraceValues *values = palloc0(sizeof(TraceValues));
 	EffBracket	bracket;
 
@@ -86,7 +97,8 @@ EffTraceValuesOf(Call *call)
 	if (call->nkeys > 0)
 	{
 		EffSpiBegin(&bracket);
-		taking.scratch = AllocSetContextCreate(CurrentMemoryContext, "effaced values", ALLOCSET_DEFAULT_SIZES);
+		taking.scratch = AllocSetContextCreate(CurrentMemoryContext, "effaced values",
+											   ALLOCSET_DEFAULT_SIZES);
 		take_keys(&taking);
 		foreach_ptr(MapTable, table, EffGraphTables(call->map, subject))
 			foreach_ptr(MapColumn, column, table->columns)
@@ -99,7 +111,10 @@ EffTraceValuesOf(Call *call)
 	return values;
 }
 
-/* take_keys takes identifiers that are text or uuid; of those of several columns also the parts that few share. */
+/*
+ * take_keys takes identifiers that are text or uuid; of those of several
+ * columns also the parts that few share.
+ */
 static void
 take_keys(Taking *taking)
 {
@@ -193,7 +208,8 @@ read_column(Taking *taking, MapTable *table, MapColumn *column, const TextShape 
 	st->all = true;
 	st->place.denied_hint = DENIED_HINT;
 	condition = value_condition(map, st, table, taking->subject, column);
-	appendStringInfo(&st->text, "SELECT DISTINCT %s AS v FROM %s t WHERE %s IS NOT NULL AND (%s) AND (",
+	appendStringInfo(&st->text,
+					 "SELECT DISTINCT %s AS v FROM %s t WHERE %s IS NOT NULL AND (%s) AND (",
 					 value, table->rel->sql, value, condition);
 	if (!append_mine(map, st, table, taking->subject))
 		return candidates;
@@ -218,7 +234,8 @@ static bool
 append_mine(DataMap *map, Statement *st, MapTable *table, MapTable *subject)
 {
 	List	   *links = EffGraphRoleLinks(table, subject, ROLE_OWNER);
-	const ScopeOwner *owner = list_length(links) + (table == subject ? 1 : 0) > 1 ? &EffScopeEither : &EffScopeMine;
+	const ScopeOwner *owner = list_length(links) + (table == subject ? 1 : 0) > 1 ?
+	&EffScopeEither : &EffScopeMine;
 	bool		any = table == subject;
 
 	if (any)
@@ -279,7 +296,8 @@ add_candidate(Candidates *candidates, char *text)
 	if (pg_mbstrlen(text) < LEAST_CHARACTERS)
 		return;
 	candidates->texts = lappend(candidates->texts, text);
-	candidates->lower = lappend(candidates->lower, str_tolower(text, length, DEFAULT_COLLATION_OID));
+	candidates->lower = lappend(candidates->lower, str_tolower(text, length,
+															   DEFAULT_COLLATION_OID));
 }
 
 /* drop_common leaves out what too many subjects have in that column. */
@@ -293,21 +311,26 @@ drop_common(Taking *taking, MapTable *table, EffColumn *column, Candidates *cand
 	ListCell   *text;
 	ListCell   *lower;
 	HTAB	   *common;
-	HASHCTL		control = {.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt = taking->scratch};
+	HASHCTL		control = {.keysize = sizeof(uint64), .entrysize = sizeof(uint64), .hcxt =
+		taking->scratch};
 
 	if (candidates->texts == NIL || (st = holders_statement(taking, table, column)) == NULL)
 		return;
 	n = run_with_texts(taking, st, candidates->lower);
 	rows = SPI_tuptable;
 	MemoryContextSwitchTo(taking->scratch);
-	common = hash_create("effaced common values", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	common = hash_create("effaced common values", 64, &control,
+						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (uint64 row = 0; row < n; row++)
 	{
 		bool		isnull;
-		int64		holders = DatumGetInt64(SPI_getbinval(rows->vals[row], rows->tupdesc, 2, &isnull));
-		uint64		place = DatumGetInt64(SPI_getbinval(rows->vals[row], rows->tupdesc, 1, &isnull)) - 1;
+		int64		holders = DatumGetInt64(SPI_getbinval(rows->vals[row], rows->tupdesc, 2,
+														  &isnull));
+		uint64		place = DatumGetInt64(SPI_getbinval(rows->vals[row], rows->tupdesc, 1,
+														&isnull)) - 1;
 
-		if (holders > LEAST_HOLDERS && holders * 1000 > count_subjects(taking) * HOLDERS_PER_THOUSAND)
+		if (holders > LEAST_HOLDERS &&
+			holders * 1000 > count_subjects(taking) * HOLDERS_PER_THOUSAND)
 			(void) hash_search(common, &place, HASH_ENTER, NULL);
 	}
 	SPI_freetuptable(rows);
@@ -323,7 +346,10 @@ drop_common(Taking *taking, MapTable *table, EffColumn *column, Candidates *cand
 	candidates->texts = texts;
 }
 
-/* holders_statement gives the place of each value that too many may have, and how many subjects do. */
+/*
+ * holders_statement gives the place of each value that too many may have, and
+ * how many subjects do.
+ */
 static Statement *
 holders_statement(Taking *taking, MapTable *table, EffColumn *column)
 {
@@ -332,7 +358,9 @@ holders_statement(Taking *taking, MapTable *table, EffColumn *column)
 	const char *param = EffStatementParam(st, PARAM_VALUE, 0, NULL, 0, TEXTARRAYOID);
 
 	st->place.denied_hint = DENIED_HINT;
-	appendStringInfoString(&st->text, "SELECT v.place, s.holders FROM (SELECT o.v, pg_catalog.count(*) AS holders FROM (");
+	appendStringInfoString(&st->text,
+						   "SELECT v.place, s.holders FROM (SELECT o.v, pg_catalog.count(*) AS "
+						   "holders FROM (");
 	if (any)
 		append_holders(taking, st, table, column, NULL);
 	foreach_ptr(TableLink, link, EffGraphRoleLinks(table, taking->subject, ROLE_OWNER))
@@ -354,7 +382,8 @@ append_holders(Taking *taking, Statement *st, MapTable *table, EffColumn *column
 	OwnerJoin  *join = EffScopeOwnerJoin(taking->call->map, st, taking->subject, link);
 	char	   *value = EffColumnSql("t", table->rel, column->attnum);
 	bool		array = OidIsValid(get_element_type(getBaseType(column->type)));
-	char	   *lower = psprintf("pg_catalog.lower(pg_catalog.btrim(%s::pg_catalog.text, E' \\t\\r\\n') COLLATE pg_catalog.\"default\")",
+	char	   *lower = psprintf("pg_catalog.lower(pg_catalog.btrim(%s::pg_catalog.text, E' "
+								 "\\t\\r\\n') COLLATE pg_catalog.\"default\")",
 								 array ? "e.v" : value);
 
 	appendStringInfo(&st->text, "SELECT DISTINCT %s AS v", lower);
@@ -397,7 +426,8 @@ count_subjects(Taking *taking)
 	st = EffStatementNew(SPI_OK_SELECT, "counting rows of", subject->rel);
 	st->place.denied_hint = DENIED_HINT;
 	join = EffScopeOwnerJoin(taking->call->map, st, subject, NULL);
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %strue", subject->rel->sql, join->where.data);
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE %strue",
+					 subject->rel->sql, join->where.data);
 	taking->subjects = EffExecCount(taking->call->all, st);
 	return taking->subjects;
 }
@@ -467,7 +497,8 @@ add_text(TraceValues *values, int value)
 	if (digits == NULL)
 		return;
 	(void) EffPatternsAdd(values->patterns, digits, UUID_DIGITS, value);
-	text = psprintf("%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16, digits + 20);
+	text = psprintf("%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16,
+					digits + 20);
 	(void) EffPatternsAdd(values->patterns, text, strlen(text), value);
 }
 
