@@ -110,11 +110,13 @@ ROLLBACK;
 CREATE TYPE mood AS ENUM ('good', 'bad');
 CREATE FUNCTION mood_json(mood) RETURNS json LANGUAGE sql AS $$ SELECT '"cast was called"'::json $$;
 CREATE CAST (mood AS json) WITH FUNCTION mood_json(mood);
+CREATE FUNCTION mood_text(mood) RETURNS text LANGUAGE sql AS $$ SELECT 'cast was called' $$;
+CREATE CAST (mood AS text) WITH FUNCTION mood_text(mood);
 CREATE TABLE diary (id int PRIMARY KEY, account_id int REFERENCES account, feels mood, felt mood[]);
 SECURITY LABEL FOR effaced ON TABLE diary IS '{"path": "account", "owned": true}';
 SECURITY LABEL FOR effaced ON COLUMN diary.feels IS '{"category": "special"}';
 SECURITY LABEL FOR effaced ON COLUMN diary.felt IS '{"category": "special"}';
-INSERT INTO diary VALUES (1, 3, 'good', '{bad,good}');
+INSERT INTO diary VALUES (1, 3, 'good', '{{bad,good},{good,NULL}}'), (2, 3, NULL, NULL);
 SELECT field, value FROM effaced_export_records(3, 'account') WHERE source = 'diary';
 
 -- A source that cannot be read is named, and the others are given all the same;

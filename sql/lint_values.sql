@@ -82,6 +82,24 @@ SELECT code, relation, column_name FROM effaced_lint(sample => 10) WHERE relatio
 RESET ROLE;
 DROP TABLE closed, hidden, "Half open", locked.inside;
 
+-- The planner computes expressions of indexes: as the owner of the table, who made them.
+CREATE ROLE regress_spy;
+CREATE FUNCTION spy(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
+$$ BEGIN IF current_user <> 'regress_spy' THEN RAISE WARNING 'spy() ran as %', current_user; END IF; RETURN $1; END $$;
+CREATE TABLE spied (x int, y text);
+ALTER TABLE spied OWNER TO regress_spy;
+GRANT USAGE ON SCHEMA public TO regress_spy;
+CREATE INDEX ON spied (spy('c'));
+INSERT INTO spied SELECT i, 'user' || i || '@example.com' FROM generate_series(1, 10) AS i;
+\c -
+SET client_min_messages = warning;
+SELECT code, column_name FROM effaced_lint(sample => 10) WHERE relation = 'spied'::regclass;
+DROP TABLE spied;
+DROP FUNCTION spy;
+REVOKE USAGE ON SCHEMA public FROM regress_spy;
+DROP ROLE regress_spy;
+RESET client_min_messages;
+
 -- A table that cannot be read: its error, which may quote a row, is not passed on.
 CREATE EXTENSION file_fdw;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;

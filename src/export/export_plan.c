@@ -5,15 +5,20 @@
 #include "postgres.h"
 
 #include "base/citus.h"
+#include "base/gone.h"
 #include "base/json_text.h"
 #include "export/export_plan.h"
 #include "plan/ownership.h"
 #include "relations/types.h"
 
+#include "access/htup_details.h"
 #include "catalog/dependency.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define DENIED_HINT "Grant the calling role SELECT on the tables that hold data of the subject."
@@ -70,6 +75,7 @@ static const Condition *who_accesses(DataMap *map, Statement *st, ExportPlan *pl
 static bool is_redacted(TableLink *link, const char *column);
 static void append_order(Statement *st, EffRelation *rel);
 static char *value_sql(Statement *st, EffRelation *rel, EffColumn *column, const char *json);
+static bool is_users(Oid type);
 static char *base64_sql(const char *value, const char *json);
 static char *expiry_sql(Statement *st, EffRelation *rel, MapColumn *column);
 static double expiry_years(EffRelation *rel, MapColumn *column);
@@ -451,8 +457,8 @@ append_order(Statement *st, EffRelation *rel)
 
 /*
  * value_sql keeps numbers, booleans, json and arrays what they are; bytea is
- * base64.  A user's type is text: to_json() would call a cast that its owner
- * has made.
+ * base64.  A user's type is text as its output function writes it: to_json() and
+ * ::text would call a cast that its owner has made.
  */
 static char *
 value_sql(Statement *st, EffRelation *rel, EffColumn *column, const char *json)
@@ -475,9 +481,30 @@ value_sql(Statement *st, EffRelation *rel, EffColumn *column, const char *json)
 	/* what jsonb cannot hold must fail where the source is read, which then is named */
 	if (type == JSONOID)
 		return psprintf("pg_catalog.to_%s(%s::pg_catalog.jsonb%s)", json, value, array);
-	if (type >= FirstNormalObjectId && !OidIsValid(getExtensionOfObject(TypeRelationId, type)))
-		return psprintf("pg_catalog.to_%s(%s::pg_catalog.text%s)", json, value, array);
+	if (is_users(type))
+		return psprintf("pg_catalog.to_%s((CASE pg_catalog.num_nulls(%s) WHEN 0"
+						" THEN pg_catalog.format('%%s', %s) END)::pg_catalog.text%s)",
+						json, value, value, array);
 	return psprintf("pg_catalog.to_%s(%s::%s)", json, value, EffTypeSql(base, -1));
+}
+
+/* is_users: a type whose owner may make casts of it, of an extension or not. */
+static bool
+is_users(Oid type)
+{
+	HeapTuple	tuple;
+	bool		users;
+
+	if (type < FirstNormalObjectId)
+		return false;
+	if (!OidIsValid(getExtensionOfObject(TypeRelationId, type)))
+		return true;
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	if (!HeapTupleIsValid(tuple))
+		EffGoneObject("type", type);
+	users = !superuser_arg(((Form_pg_type) GETSTRUCT(tuple))->typowner);
+	ReleaseSysCache(tuple);
+	return users;
 }
 
 static char *

@@ -210,7 +210,12 @@ why_not(EffRelation *rel, List *columns, char **hint)
 	return NULL;
 }
 
-/* take_sample is run by EffLintTry().  It reads the rows in portions, since they may be many. */
+/*
+ * take_sample is run by EffLintTry().  It reads the rows in portions, since they may be
+ * many.  The caller may read the table, as why_not() has found; but the planner computes
+ * expressions of its indexes, and a cast may be its owner's, so the statement runs as that
+ * owner.
+ */
 static void
 take_sample(void *arg)
 {
@@ -220,7 +225,7 @@ take_sample(void *arg)
 	Portal		portal;
 	ListCell   *lc;
 
-	EffSpiBegin(&bracket);
+	EffSpiBeginAs(&bracket, sample->rel->oid);
 	portal = SPI_cursor_parse_open(NULL, sample_sql(sample), &options);
 	do
 	{
