@@ -48,6 +48,13 @@
 	getIdentitySequence(RelationGetRelid(relation), attnum, true)
 #endif
 
+/* From 16 on, the list of all settings is made when it is asked for */
+#if PG_VERSION_NUM >= 160000
+#define EffGucVariables(n) get_guc_variables(n)
+#else
+#define EffGucVariables(n) (*(n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 /*
  * Loops over lists by the element instead of the cell, as 17 has them.  The
  * variable is declared by the loop; foreach_current_index() does not work in

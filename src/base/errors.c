@@ -10,12 +10,14 @@
 
 #include "utils/builtins.h"
 
+static bool is_nobodys_fault(int sqlstate);
+
 /*
  * EffCatchUserError is called in PG_CATCH around code that only computes what
  * somebody wrote: an expression, a value.  It returns the error, in the given
- * memory context, so that the caller says in words of its own what is wrong.  A
- * cancel and a lack of resources are raised again, since they say nothing
- * about the text.
+ * memory context, so that the caller says in words of its own what is wrong, and
+ * raises that: nothing is undone, whatever role the code ran as.  A cancel and a
+ * lack of resources are raised again, since they say nothing about the text.
  */
 ErrorData *
 EffCatchUserError(MemoryContext context)
@@ -24,8 +26,7 @@ EffCatchUserError(MemoryContext context)
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+	if (is_nobodys_fault(error->sqlerrcode))
 		PG_RE_THROW();
 	FlushErrorState();
 	return error;
@@ -34,7 +35,8 @@ EffCatchUserError(MemoryContext context)
 /*
  * EffCatchDataError is called in PG_CATCH around code that only reads a text.
  * It returns the error, in the given memory context, where the text is to
- * blame: the error is a data exception.  It raises any other error again.
+ * blame: the error is a data exception.  The caller raises one of its own.  Any
+ * other error is raised again.
  */
 ErrorData *
 EffCatchDataError(MemoryContext context)
@@ -92,6 +94,29 @@ EffSubCatch(const EffSubtransaction *sub)
 	FlushErrorState();
 	EffSubEnd(sub, false);
 	return error;
+}
+
+/*
+ * EffSubCatchUserError is the same for code that only computes what somebody
+ * wrote, where any failure is an answer.  A cancel and a lack of resources are
+ * raised again.
+ */
+ErrorData *
+EffSubCatchUserError(const EffSubtransaction *sub)
+{
+	ErrorData  *error = EffSubCatch(sub);
+
+	if (is_nobodys_fault(error->sqlerrcode))
+		ReThrowError(error);
+	return error;
+}
+
+/* is_nobodys_fault: the error says nothing about what was computed. */
+static bool
+is_nobodys_fault(int sqlstate)
+{
+	return sqlstate == ERRCODE_QUERY_CANCELED ||
+		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INSUFFICIENT_RESOURCES;
 }
 
 /*

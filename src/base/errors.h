@@ -44,8 +44,11 @@ extern void EffSubBegin(EffSubtransaction *sub);
 extern void EffSubEnd(const EffSubtransaction *sub, bool keep);
 extern ErrorData *EffSubCatch(const EffSubtransaction *sub);
 
-/* In PG_CATCH around what a user's text makes PostgreSQL compute: takes the error, but
- * raises a cancel or a lack of resources again */
+/* The same, but raises a cancel or a lack of resources again */
+extern ErrorData *EffSubCatchUserError(const EffSubtransaction *sub);
+
+/* In PG_CATCH around what a user's text makes PostgreSQL compute: takes the error, for the
+ * caller to raise another, but raises a cancel or a lack of resources again */
 extern ErrorData *EffCatchUserError(MemoryContext context);
 
 /* The same around what reads a text: raises all but data exceptions again */

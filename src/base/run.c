@@ -21,7 +21,9 @@ EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			volatile result = 0;
+	EffIdentity identity;
 
+	EffGuardBegin(&identity);
 	if (place == NULL)
 		result = SPI_execute_plan(plan, values, nulls, read_only, limit);
 	else
@@ -37,6 +39,7 @@ EffSpiExecute(SPIPlanPtr plan, Datum *values, const char *nulls,
 		}
 		PG_END_TRY();
 	}
+	EffGuardEnd(&identity);
 
 	/*
 	 * A rule may turn the statement into nothing at all; whether rows were
@@ -60,7 +63,9 @@ EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatement
 {
 	MemoryContext context = CurrentMemoryContext;
 	Portal volatile portal = NULL;
+	EffIdentity identity;
 
+	EffGuardBegin(&identity);
 	PG_TRY();
 	{
 		portal = SPI_cursor_open(NULL, plan, values, nulls, true);
@@ -73,6 +78,7 @@ EffSpiOpen(SPIPlanPtr plan, Datum *values, const char *nulls, const EffStatement
 		EffRethrowWithoutValues(place);
 	}
 	PG_END_TRY();
+	EffGuardEnd(&identity);
 	if (portal == NULL)
 		elog(ERROR, "could not open cursor: %s", SPI_result_code_string(SPI_result));
 	MemoryContextSwitchTo(context);
@@ -89,6 +95,7 @@ EffSpiFetch(const char *name, long rows, const EffStatementPlace *place)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Portal		portal = SPI_cursor_find(name);
+	EffIdentity identity;
 
 	if (portal == NULL)
 		ereport(ERROR,
@@ -97,6 +104,7 @@ EffSpiFetch(const char *name, long rows, const EffStatementPlace *place)
 				 errdetail("The transaction was rolled back to a savepoint before them."),
 				 errhint("Run the query again."),
 				 errhidestmt(true)));
+	EffGuardBegin(&identity);
 	PG_TRY();
 	{
 		SPI_cursor_fetch(portal, true, rows);
@@ -107,6 +115,7 @@ EffSpiFetch(const char *name, long rows, const EffStatementPlace *place)
 		EffRethrowWithoutValues(place);
 	}
 	PG_END_TRY();
+	EffGuardEnd(&identity);
 	MemoryContextSwitchTo(context);
 	return SPI_processed;
 }
@@ -144,7 +153,9 @@ EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
 	MemoryContext context = CurrentMemoryContext;
 	SPIExecuteOptions options = {.params = params, .read_only = read_only, .dest = dest};
 	int			volatile result = 0;
+	EffIdentity identity;
 
+	EffGuardBegin(&identity);
 	PG_TRY();
 	{
 		result = SPI_execute_extended(sql, &options);
@@ -155,6 +166,7 @@ EffSpiExecuteFor(const char *sql, ParamListInfo params, bool read_only,
 		EffRethrowWithoutValues(place);
 	}
 	PG_END_TRY();
+	EffGuardEnd(&identity);
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "unexpected result of statement: %s", SPI_result_code_string(result));
 	return SPI_processed;
@@ -184,7 +196,9 @@ EffSpiCommand(const char *sql, const EffStatementPlace *place)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			volatile result = 0;
+	EffIdentity identity;
 
+	EffGuardBegin(&identity);
 	PG_TRY();
 	{
 		result = SPI_execute(sql, false, 0);
@@ -195,6 +209,7 @@ EffSpiCommand(const char *sql, const EffStatementPlace *place)
 		EffRethrowWithoutValues(place);
 	}
 	PG_END_TRY();
+	EffGuardEnd(&identity);
 	if (result != SPI_OK_UTILITY)
 		elog(ERROR, "unexpected result of command: %s", SPI_result_code_string(result));
 }

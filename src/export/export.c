@@ -418,17 +418,19 @@ is_record(JsonbValue *element)
 static bool
 is_moment(const char *text)
 {
-	MemoryContext context = CurrentMemoryContext;
+	EffSubtransaction sub;
 	bool		volatile valid = true;
 
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		(void) DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
 								   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		EffSubEnd(&sub, true);
 	}
 	PG_CATCH();
 	{
-		FreeErrorData(EffCatchUserError(context));
+		FreeErrorData(EffSubCatchUserError(&sub));
 		valid = false;
 	}
 	PG_END_TRY();

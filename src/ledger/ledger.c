@@ -44,6 +44,7 @@ static void set_bool(ParamListInfo params, int i, bool value);
 static char *text_argument(FunctionCallInfo fcinfo, int argno);
 static Datum write_record(const char *ledger, const char *sql, ParamListInfo params);
 static bool ask_ledger(const char *ledger, const char *sql, ParamListInfo params);
+static int	resolve_refs(SubjectSet *restricted, char **refs, int first, int n);
 static void give_history(FunctionCallInfo fcinfo, const char *ledger);
 
 /*
@@ -313,22 +314,43 @@ EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
 
 	restricted->subject = subject;
 	restricted->keys = palloc(sizeof(SubjectKey *) * Max(n, 1));
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n;)
+		i = resolve_refs(restricted, refs, i, n) + 1;
+	return restricted;
+}
+
+/*
+ * resolve_refs adds the identifiers from the first on, and returns the place of the
+ * one that does not fit the key, or n.  All are resolved in one subtransaction, which
+ * is undone at such a one.
+ */
+static int
+resolve_refs(SubjectSet *restricted, char **refs, int first, int n)
+{
+	EffSubtransaction sub;
+	int			volatile i = first;
+
+	EffSubBegin(&sub);
+	PG_TRY();
 	{
-		PG_TRY();
+		for (; i < n; i++)
 		{
 			SubjectIdentifier *identifier = EffIdentifierFromText(refs[i]);
+			SubjectKey *key = EffIdentifierResolve(restricted->subject, identifier);
 
-			restricted->keys[restricted->nkeys] = EffIdentifierResolve(subject, identifier);
-			restricted->nkeys++;
+			restricted->keys[restricted->nkeys++] = key;
 		}
-		PG_CATCH();
-		{
-			(void) EffCatchUserError(context);
-		}
-		PG_END_TRY();
+		EffSubEnd(&sub, true);
 	}
-	return restricted;
+	PG_CATCH();
+	{
+		ErrorData  *error = EffSubCatch(&sub);
+
+		if (error->sqlerrcode != ERRCODE_EFF_SUBJECT)
+			ReThrowError(error);
+	}
+	PG_END_TRY();
+	return i;
 }
 
 /*

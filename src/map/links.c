@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "base/errors.h"
 #include "label/path.h"
 #include "map/map_int.h"
 #include "relations/types.h"
@@ -51,11 +52,12 @@ static TableLink *
 resolve_link(DataMap *map, MapTable *table, LinkLabel *label, HTAB *reaching)
 {
 	TableLink  *link = palloc0(sizeof(TableLink));
-	MemoryContext context = CurrentMemoryContext;
+	EffSubtransaction sub;
 
 	link->table = table;
 	link->name = label->name;
 	link->label = label;
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		if (label->path != NULL)
@@ -64,10 +66,11 @@ resolve_link(DataMap *map, MapTable *table, LinkLabel *label, HTAB *reaching)
 			resolve_hops(map, link);
 		else
 			EffInferLink(map, link, reaching);
+		EffSubEnd(&sub, true);
 	}
 	PG_CATCH();
 	{
-		link->error = EffMapErrorCatch(context);
+		link->error = EffMapErrorFrom(EffSubCatch(&sub));
 		link->hops = NIL;
 		link->subject = NULL;
 	}

@@ -213,22 +213,6 @@ EffMapErrorMake(int code, char *message, char *detail, char *hint)
 }
 
 /*
- * EffMapErrorCatch returns the error being handled as a struct in a memory context,
- * to which it switches.  It is to be called in PG_CATCH, around code that only
- * reads catalogs and computes: nothing is rolled back.
- */
-MapError *
-EffMapErrorCatch(MemoryContext context)
-{
-	ErrorData  *error;
-
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
-	return EffMapErrorFrom(error);
-}
-
-/*
  * EffMapErrorFrom returns an error of a label or of a way to a subject as a struct;
  * any other error it raises again.
  */

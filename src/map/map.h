@@ -167,7 +167,6 @@ extern bool EffTypeIsAnchor(Oid type);
 
 /* Errors that are kept with what they are about */
 extern MapError *EffMapErrorMake(int code, char *message, char *detail, char *hint);
-extern MapError *EffMapErrorCatch(MemoryContext context);
 extern MapError *EffMapErrorFrom(ErrorData *error);
 extern void EffMapErrorRaise(const MapError *error) pg_attribute_noreturn();
 

@@ -102,7 +102,7 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 	MapRelation *entry;
 	EffRelation *rel = EffMapFind(map, stored->relid);
 	MapTable   *table;
-	MemoryContext context = CurrentMemoryContext;
+	EffSubtransaction sub;
 
 	if (rel == NULL || isOtherTempNamespace(get_rel_namespace(stored->relid)))
 		return;
@@ -132,6 +132,7 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 		return;
 	}
 
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		if (stored->attnum == 0)
@@ -156,10 +157,11 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 				table->columns = lappend(table->columns, labelled);
 			}
 		}
+		EffSubEnd(&sub, true);
 	}
 	PG_CATCH();
 	{
-		MapError   *error = EffMapErrorCatch(context);
+		MapError   *error = EffMapErrorFrom(EffSubCatch(&sub));
 
 		error->message = psprintf("label of %s cannot be read: %s",
 								  stored->attnum == 0 ? rel->name :

@@ -66,7 +66,6 @@ convert_value(RectifyColumn *column, Jsonb *json, BoundValue *value)
 	Datum		arg = JsonbPGetDatum(json);
 	MemoryContext current = CurrentMemoryContext;
 	const char *dates = dates_pattern(c->type);
-	int volatile sqlstate = 0;
 	volatile bool is_date = true;
 	int16		typlen;
 	bool		typbyval;
@@ -92,13 +91,11 @@ convert_value(RectifyColumn *column, Jsonb *json, BoundValue *value)
 		if (geterrcode() == ERRCODE_QUERY_CANCELED ||
 			ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_INSUFFICIENT_RESOURCES)
 			EffRethrowWithoutValues(&place);
-		sqlstate = EffCatchUserError(current)->sqlerrcode;
+		does_not_fit(column, EffCatchUserError(current)->sqlerrcode);
 	}
 	PG_END_TRY();
 	if (!is_date)
-		sqlstate = ERRCODE_INVALID_DATETIME_FORMAT;
-	if (sqlstate != 0)
-		does_not_fit(column, sqlstate);
+		does_not_fit(column, ERRCODE_INVALID_DATETIME_FORMAT);
 	value->value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &value->isnull);
 	MemoryContextSwitchTo(current);
 	if (!value->isnull)

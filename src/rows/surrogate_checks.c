@@ -228,7 +228,7 @@ check_may_fail(const char *conbin, Surrogate *surrogate, ColumnPlace *place)
 	Node	   *check = stringToNode(conbin);
 	CheckWalk	walk = {.place = place};
 	Oid			type = surrogate->column->column->type;
-	MemoryContext context = CurrentMemoryContext;
+	EffSubtransaction sub;
 	Datum		value;
 	bool		volatile may_fail = true;
 
@@ -241,6 +241,7 @@ check_may_fail(const char *conbin, Surrogate *surrogate, ColumnPlace *place)
 
 	walk.value = makeConst(EffBaseType(type), -1, get_typcollation(type), get_typlen(type),
 						   value, false, get_typbyval(type));
+	EffSubBegin(&sub);
 	PG_TRY();
 	{
 		Node	   *result = eval_const_expressions(NULL, check_mutator(check, &walk));
@@ -248,10 +249,11 @@ check_may_fail(const char *conbin, Surrogate *surrogate, ColumnPlace *place)
 		may_fail = !(IsA(result, Const) &&
 					 (((Const *) result)->constisnull ||
 					  DatumGetBool(((Const *) result)->constvalue)));
+		EffSubEnd(&sub, true);
 	}
 	PG_CATCH();
 	{
-		(void) EffCatchUserError(context);
+		FreeErrorData(EffSubCatchUserError(&sub));
 	}
 	PG_END_TRY();
 	return may_fail;

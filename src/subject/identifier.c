@@ -44,6 +44,7 @@ static bool is_spelled_freely(MapTable *subject, int i);
 static bool take_record(MapTable *subject, char **canonical, const char *sql, int nargs);
 static bool is_same(MapTable *subject, char **a, char **b);
 static void take_row(MapTable *subject, SubjectKey *key, char **canonical);
+static void does_not_fit(MapTable *subject, EffColumn *column) pg_attribute_noreturn();
 static char *canonical_text(Oid type, Datum value);
 static bool is_case_insensitive(Oid type);
 static int	compare_keys(const void *a, const void *b);
@@ -394,7 +395,8 @@ split_parts(const char *serialized, int *n)
 
 /*
  * cast_part casts one part to its column's type.  A value that only fits when
- * it is rounded or cut is another one, and refused.
+ * it is rounded or cut is another one, and refused.  The check of a domain is
+ * somebody's code: the settings are the caller's own again afterwards.
  */
 static Datum
 cast_part(MapTable *subject, EffColumn *column, const char *part, bool checked, char **canonical)
@@ -402,9 +404,13 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, bool checked, 
 	MemoryContext context = CurrentMemoryContext;
 	int32		typmod = column->typmod;
 	Oid			base = EffBaseTypeAndTypmod(column->type, &typmod);
+	bool		users_type = column->type >= FirstNormalObjectId;
 	Datum		volatile value = 0;
 	bool		volatile fits = true;
+	EffBracket	bracket;
 
+	if (users_type)
+		EffKeepBegin(&bracket);
 	PG_TRY();
 	{
 		Oid			input;
@@ -428,20 +434,27 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, bool checked, 
 	PG_CATCH();
 	{
 		(void) EffCatchUserError(context);
-		fits = false;
+		does_not_fit(subject, column);
 	}
 	PG_END_TRY();
-
+	if (users_type)
+		EffPinEnd(&bracket);
 	if (!fits)
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_SUBJECT),
-				 errmsg("subject identifier does not fit the key of table \"%s\"",
-						subject->rel->relname),
-				 errdetail("Column %s is of type %s.", quote_identifier(column->name),
-						   EffTypeNameWithTypmod(column->type, column->typmod)),
-				 errhint("Give a value of that type."),
-				 errhidestmt(true)));
+		does_not_fit(subject, column);
 	return value;
+}
+
+static void
+does_not_fit(MapTable *subject, EffColumn *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_SUBJECT),
+			 errmsg("subject identifier does not fit the key of table \"%s\"",
+					subject->rel->relname),
+			 errdetail("Column %s is of type %s.", quote_identifier(column->name),
+					   EffTypeNameWithTypmod(column->type, column->typmod)),
+			 errhint("Give a value of that type."),
+			 errhidestmt(true)));
 }
 
 /*
