@@ -44,6 +44,7 @@ static bool is_spelled_freely(MapTable *subject, int i);
 static bool take_record(MapTable *subject, char **canonical, const char *sql, int nargs);
 static bool is_same(MapTable *subject, char **a, char **b);
 static void take_row(MapTable *subject, SubjectKey *key, char **canonical);
+static bool is_about_value(int sqlstate);
 static void does_not_fit(MapTable *subject, EffColumn *column) pg_attribute_noreturn();
 static char *canonical_text(Oid type, Datum value);
 static bool is_case_insensitive(Oid type);
@@ -433,6 +434,10 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, bool checked, 
 	}
 	PG_CATCH();
 	{
+		MemoryContextSwitchTo(context);
+		if (!is_about_value(geterrcode()))
+			EffRethrowWithoutValues(&(EffStatementPlace) {.action = "reading an identifier of",
+														  .relation = subject->rel->name});
 		(void) EffCatchUserError(context);
 		does_not_fit(subject, column);
 	}
@@ -442,6 +447,28 @@ cast_part(MapTable *subject, EffColumn *column, const char *part, bool checked, 
 	if (!fits)
 		does_not_fit(subject, column);
 	return value;
+}
+
+/*
+ * is_about_value: an input function, or the check of a domain, takes no such value.
+ * Any other error says nothing of it; as an identifier that fits no row it would be
+ * passed over in a ledger, and with it a restriction.
+ */
+static bool
+is_about_value(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_PLPGSQL_ERROR:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+			return true;
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+			return sqlstate != ERRCODE_INSUFFICIENT_PRIVILEGE;
+		default:
+			return false;
+	}
 }
 
 static void
