@@ -258,6 +258,11 @@ foreign_key_statement(TableLink *link, JoinHop *hop)
 	const AttrNumber *columns = hop->reverse ? hop->target_columns : hop->source_columns;
 	const AttrNumber *target_columns = hop->reverse ? hop->source_columns : hop->target_columns;
 
+	/* a history that the trigger fills as the row goes could not reference it any more */
+	if (to->has_triggers)
+		return psprintf("No foreign key is proposed, since triggers or rules of %s may write such"
+						" rows while its own go: run effaced_verify() some time after an erasure,"
+						" and the erasure again where something is left.", to->name);
 	foreach_ptr(EffIndex, index, to->indexes)
 	{
 		int			matched = 0;

@@ -74,6 +74,8 @@ build_plan(DataMap *map, const void *key)
 		EffDecideSurrogates(&build, lfirst(lc));
 	if (request->own_links != NULL)
 		EffDecideSurrogates(&build, request->own_links);
+	foreach(lc, request->tables)
+		EffPlanForetell(&build, lfirst(lc));
 
 	EffPlanOperations(&build);
 	EffPlanCheckWays(&build);

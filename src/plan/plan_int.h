@@ -128,6 +128,9 @@ extern void EffPlanCheckChains(PlanBuild *build);
 extern void EffPlanCheckWays(PlanBuild *build);
 extern bool EffPlanRewrites(PlanBuild *build, PlannedTable *source, ForeignKey *fk);
 
+/* ERROR ZE004 where the writing of a planned table is bound to fail: foretell.c */
+extern void EffPlanForetell(PlanBuild *build, PlannedTable *planned);
+
 /* The operations in order; then what must be found before the first of them */
 extern void EffPlanOperations(PlanBuild *build);
 extern void EffPlanFindConflictingReads(PlanBuild *build);
