@@ -99,3 +99,9 @@ RETURNS TABLE (path text, bytes bigint)
 LANGUAGE c AS 'MODULE_PATHNAME' ROWS 10;
 COMMENT ON FUNCTION @extschema@.effaced_write_access_folder(anynonarray, text, regclass) IS
     'The same for an identifier of another type than text';
+
+CREATE FUNCTION @extschema@.effaced_find(fact text, value text, subject regclass DEFAULT NULL)
+RETURNS TABLE (subject text, subject_id text, relation regclass, column_name text, owned boolean)
+LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.effaced_find(text, text, regclass) IS
+    'Whose rows hold a value in the labelled columns of a fact or a category, and which of nobody''s: from what a person writes to who it is';
