@@ -6,8 +6,10 @@
 
 #include "base/citus.h"
 #include "retention/enforce_plan.h"
+#include "retention/enforce_ways.h"
 
 static void *make_steps(DataMap *map, const void *key);
+static List *in_order(DataMap *map, List *steps, List *terms);
 static void require_local(RetentionTerm *term);
 static void require_replaceable(DataMap *map, RetentionTerm *term);
 static EnforcementStep *step_of_group(List *steps, RetentionTerm *term);
@@ -78,7 +80,28 @@ make_steps(DataMap *map, const void *key)
 		}
 		deletions = lappend(deletions, step);
 	}
-	return list_concat(deletions, anonymizations);
+	return list_concat(deletions, in_order(map, anonymizations, terms));
+}
+
+/*
+ * in_order puts the steps whose columns lead to values after those whose columns do not:
+ * what is replaced first keeps nothing any more.
+ */
+static List *
+in_order(DataMap *map, List *steps, List *terms)
+{
+	List	   *first = NIL;
+	List	   *last = NIL;
+
+	foreach_ptr(EnforcementStep, step, steps)
+	{
+		EffEnforceWays(map, step, terms);
+		if (step->keepers == NIL)
+			first = lappend(first, step);
+		else
+			last = lappend(last, step);
+	}
+	return list_concat(first, last);
 }
 
 /* require_local refuses tables whose rows cannot be locked with SKIP LOCKED. */

@@ -36,6 +36,7 @@ typedef struct EnforcementStep
 	List	   *others;			/* of RetentionTerm: columns that may keep a row from deletion */
 	List	   *claims;			/* of OwnerClaim: whose the rows may be */
 	List	   *references;		/* of RowReference: references that keep a row from deletion */
+	List	   *keepers;		/* of enforce_ways.c: what its columns lead to */
 
 	/* how far the run with this number has come */
 	uint64		run;

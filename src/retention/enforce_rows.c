@@ -9,6 +9,7 @@
 #include "rows/bind.h"
 #include "rows/large_objects.h"
 #include "retention/enforce_rows.h"
+#include "retention/enforce_ways.h"
 
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -21,7 +22,7 @@ static Statement *new_statement(EnforcementStep *step);
 static char *due_condition(DataMap *map, EnforcementStep *step, Statement *st);
 static char *restricted_condition(EnforcementStep *step, Statement *st,
 								  const BindValues *values);
-static char *kept_condition(EnforcementStep *step, Statement *st);
+static char *kept_condition(DataMap *map, EnforcementStep *step, Statement *st);
 static uint64 anonymize_rows(EnforcementStep *step, const BindValues *values, uint64 picked);
 static uint64 delete_rows(EnforcementStep *step, const BindValues *values);
 static void join_batch(Statement *st);
@@ -58,7 +59,7 @@ EffEnforcePick(EnforcementStep *step, BindValues *values, int max_rows)
 	char	   *anchor = EffColumnSql("t", rel, term->anchor->attnum);
 	char	   *due = due_condition(values->map, step, st);
 	char	   *restricted = restricted_condition(step, st, values);
-	char	   *kept = step->deletes ? kept_condition(step, st) : "false";
+	char	   *kept = kept_condition(values->map, step, st);
 	Datum		place[] = {step->place.anchor, ObjectIdGetDatum(step->place.tableoid),
 	PointerGetDatum(&step->place.ctid), Int64GetDatum(max_rows)};
 	Datum	   *rows;
@@ -173,7 +174,7 @@ EffEnforceRest(EnforcementStep *step, List *steps, const BindValues *values)
 					 " pg_catalog.count(*) FILTER (WHERE NOT c.restricted AND c.kept)"
 					 " FROM (SELECT (%s) IS TRUE AS restricted, %s AS kept, false%s AS told"
 					 " FROM %s t WHERE %s) AS c",
-					 restricted, step->deletes ? kept_condition(step, st) : "false", told.data,
+					 restricted, kept_condition(values->map, step, st), told.data,
 					 step->table->rel->sql,
 					 due_condition(values->map, step, st));
 	(void) EffBindExecute(st, values, false, NULL);
@@ -246,12 +247,13 @@ restricted_condition(EnforcementStep *step, Statement *st, const BindValues *val
 /*
  * kept_condition returns the condition that a row must not be deleted, since another
  * row references it, or another value in it has a term that has not ended or is only
- * to be reported.
+ * to be reported; or that its columns must stay, since they lead to values that have
+ * not expired.
  */
 static char *
-kept_condition(EnforcementStep *step, Statement *st)
+kept_condition(DataMap *map, EnforcementStep *step, Statement *st)
 {
-	const Condition *any = &EffFalse;
+	const Condition *any = EffEnforceCuts(map, step, st);
 
 	foreach_ptr(RetentionTerm, other, step->others)
 	{
@@ -330,7 +332,7 @@ delete_rows(EnforcementStep *step, const BindValues *values)
 	for (int check = 0; check <= 1; check++)
 	{
 		Statement  *st = new_statement(step);
-		char	   *kept = kept_condition(step, st);
+		char	   *kept = kept_condition(values->map, step, st);
 		char	   *restricted = restricted_condition(step, st, values);
 		uint64		count;
 
