@@ -41,6 +41,8 @@ static const LintCheck checks[] = {
 	EffLintOwners,
 	EffLintWhere,
 	EffLintGhosts,
+	EffLintOwnerless,
+	EffLintMerged,
 
 	EffLintPaths,
 	EffLintReferences,

@@ -86,6 +86,10 @@ extern void EffLintHops(LintRun *run);
 extern void EffLintOwners(LintRun *run);
 extern void EffLintWhere(LintRun *run);
 
+/* ownerless.c: rows that nobody owns, and references to the same person */
+extern void EffLintOwnerless(LintRun *run);
+extern void EffLintMerged(LintRun *run);
+
 /* keys.c: keys and indexes */
 extern void EffLintPaths(LintRun *run);
 extern void EffLintReferences(LintRun *run);
