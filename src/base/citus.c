@@ -207,7 +207,7 @@ column_of(Oid relid, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
 				 errmsg("this version of Citus is unknown to effaced"),
-				 errdetail("Its table %s has no column \"%s\".", get_rel_name(relid), name),
+				 errdetail("Its table \"%s\" has no column \"%s\".", get_rel_name(relid), name),
 				 errhint("Use Citus 13."),
 				 errhidestmt(true)));
 	return attnum;

@@ -9,7 +9,6 @@
 #include "rows/large_objects.h"
 
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
@@ -288,11 +287,10 @@ run_step(SubjectRun *run, ErasureStep *step, uint64 *count)
 			if (*count > 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_RETENTION),
-						 errmsg_plural("%llu row of %s references rows that would go",
-									   "%llu rows of %s reference rows that would go",
-									   *count, (unsigned long long) *count, step->rel->name),
-						 errdetail("Constraint %s: %s.", quote_identifier(step->fk->name),
-								   step->reason),
+						 errmsg_plural("%llu row of table \"%s\" references rows that would go",
+									   "%llu rows of table \"%s\" reference rows that would go",
+									   *count, (unsigned long long) *count, step->rel->relname),
+						 errdetail("Constraint \"%s\": %s.", step->fk->name, step->reason),
 						 errhint("%s", step->hint),
 						 err_generic_string(PG_DIAG_SCHEMA_NAME, step->rel->schema),
 						 err_generic_string(PG_DIAG_TABLE_NAME, step->rel->relname),
@@ -404,7 +402,7 @@ not_as_planned(EffRelation *rel, const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("rows of %s were not written as planned", rel->name),
+			 errmsg("rows of table \"%s\" were not written as planned", rel->relname),
 			 errdetail("After the %s step there are still rows with values of the subject.", what),
 			 errhint("A row trigger or a rule on %s keeps the statement from its work; disable it "
 					 "for this call or let it pass.",

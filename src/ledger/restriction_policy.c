@@ -70,7 +70,7 @@ effaced_restriction_policy(PG_FUNCTION_ARGS)
 	if (claims == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
-				 errmsg("no link makes rows of table %s a subject's own", rel->name),
+				 errmsg("no link makes rows of table \"%s\" a subject's own", rel->relname),
 				 errhint("Only tables with a link of role owner can hide the rows of their"
 						 " owners."),
 				 errhidestmt(true)));
@@ -78,13 +78,13 @@ effaced_restriction_policy(PG_FUNCTION_ARGS)
 	if (ours)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("table %s has a restriction policy already", rel->name),
+				 errmsg("table \"%s\" has a restriction policy already", rel->relname),
 				 errhint("SELECT effaced_drop_restriction_policy(%s);", EffQuoteLiteral(rel->name)),
 				 errhidestmt(true)));
 	if (!enabled && others)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("table %s has policies that are not in force", rel->name),
+				 errmsg("table \"%s\" has policies that are not in force", rel->relname),
 				 errdetail("Row-level security of the table is disabled; enabling it would put"
 						   " them in force."),
 				 errhint("ALTER TABLE %s ENABLE ROW LEVEL SECURITY, or drop the policies.",
@@ -137,7 +137,7 @@ effaced_drop_restriction_policy(PG_FUNCTION_ARGS)
 	if (!ours && !open)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("table %s has no restriction policy", rel->name),
+				 errmsg("table \"%s\" has no restriction policy", rel->relname),
 				 errhint("SELECT effaced_restriction_policy(%s);", EffQuoteLiteral(rel->name)),
 				 errhidestmt(true)));
 	EffSpiBegin(&bracket);
@@ -193,12 +193,13 @@ effaced_restricted_keys(PG_FUNCTION_ARGS)
 	}
 	if (found == NULL)
 	{
+		char	   *name = get_rel_name(relid);
 		char	   *display = EffRelationDisplayName(relid);
 
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("restriction policy of table %s does not fit its labels any more", display ?
-						display : "(null)"),
+				 errmsg("restriction policy of table \"%s\" does not fit its labels any more",
+						name ? name : "(null)"),
 				 errdetail("Rows of restricted subjects could not be told apart."),
 				 errhint("As the table's owner: SELECT effaced_drop_restriction_policy(%s); and"
 						 " install it again.",
@@ -223,12 +224,12 @@ policy_table(FunctionCallInfo fcinfo)
 {
 	Oid			relid = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
 	MapTable   *table = EffMapTable(EffGraphGet(), relid);
-	char	   *name = EffRelationDisplayName(relid);
+	char	   *name = get_rel_name(relid);
 
 	if (table == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("table %s is not in the data map", name ? name : "(null)"),
+				 errmsg("table \"%s\" is not in the data map", name ? name : "(null)"),
 				 errhint("Only tables with a label of their own, or on a column, have subjects."),
 				 errhidestmt(true)));
 	if (!EffOwnsRelation(relid, GetUserId()))
@@ -236,14 +237,15 @@ policy_table(FunctionCallInfo fcinfo)
 	if (table->rel->relkind != RELKIND_RELATION && table->rel->relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("%s cannot have a policy", table->rel->name),
+				 errmsg("\"%s\" cannot have a policy", table->rel->relname),
 				 errdetail("Row-level security is for tables only."),
 				 errhint("Install the policy where the table is."),
 				 errhidestmt(true)));
 	if (EffCitusKindOf(relid) != CITUS_UNKNOWN)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("%s cannot have a policy, since Citus knows it", table->rel->name),
+				 errmsg("table \"%s\" cannot have a policy, since Citus knows it",
+						table->rel->relname),
 				 errdetail("Workers would apply the policy, and who is restricted is known on the"
 						   " coordinator only."),
 				 errhint("Ask effaced_restriction_status() before rows of a subject are used."),

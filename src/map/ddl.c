@@ -15,6 +15,7 @@
 #include "commands/comment.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(effaced_check_ddl);
 
@@ -243,8 +244,8 @@ warn_of_broken_labels(List *relids, bool new_owner)
 				continue;
 			ereport(WARNING,
 					(errcode(error->code),
-					 errmsg("a label of table %s is broken now: %s",
-							EffRelationDisplayName(label->relid), error->message),
+					 errmsg("a label of table \"%s\" is broken now: %s",
+							get_rel_name(label->relid), error->message),
 					 error->detail ? errdetail("%s", error->detail) : 0,
 					 error->hint ? errhint("%s", error->hint) : 0));
 			warned = list_append_unique_oid(warned, label->relid);

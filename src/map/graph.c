@@ -8,6 +8,8 @@
 #include "map/admission.h"
 #include "map/map_int.h"
 
+#include "utils/lsyscache.h"
+
 static void note_joins(DataMap *map);
 static void note_join(DataMap *map, EffRelation *side, JoinHop *hop);
 static bool hangs_from(DataMap *map, EffRelation *relation, List *targets);
@@ -110,7 +112,7 @@ raise_no_subject(DataMap *map, Oid relid, int n, const char *names)
 
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
-				 name ? errmsg("%s is not a subject table", name) :
+				 name ? errmsg("\"%s\" is not a subject table", get_rel_name(relid)) :
 				 errmsg("relation with OID %u does not exist", relid),
 				 unadmitted ? errdetail("It has labels that do not count.") : 0,
 				 unadmitted ? errhint("%s", EffAdmissionHint(unadmitted)) :

@@ -10,6 +10,7 @@
 
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(effaced_subject_graph);
 PG_FUNCTION_INFO_V1(effaced_table_access);
@@ -77,12 +78,12 @@ effaced_table_access(PG_FUNCTION_ARGS)
 	}
 	if (!found)
 	{
-		char	   *name = EffRelationDisplayName(relid);
+		char	   *name = get_rel_name(relid);
 
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_SUBJECT),
-				 errmsg("table %s is not in the graph of subject table %s",
-						name ? name : "(null)", subject->name),
+				 errmsg("table \"%s\" is not in the graph of subject table \"%s\"",
+						name ? name : "(null)", subject->rel->relname),
 				 errhint("SELECT relation FROM effaced_subject_graph('%s') "
 						 "lists the tables that are.",
 						 subject->name)));

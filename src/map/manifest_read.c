@@ -88,7 +88,7 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 		if (list_member_oid(relids, relid))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("manifest lists table %s twice", EffRelationDisplayName(relid)),
+					 errmsg("manifest lists table \"%s\" twice", get_rel_name(relid)),
 					 errhint("Keep one of the two.")));
 		relids = lappend_oid(relids, relid);
 		foreach_ptr(StoredLabel, label, EffLabelsOf(relid))
@@ -120,8 +120,8 @@ effaced_manifest_apply(PG_FUNCTION_ARGS)
 			if (attnum == InvalidAttrNumber)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("manifest names the unknown column %s.%s",
-								table->name, quote_identifier(column->name)),
+						 errmsg("manifest names the unknown column \"%s\" of table \"%s\"",
+								column->name, get_rel_name(relid)),
 						 errhint("Add the column to the table or take it out of the manifest.")));
 			initStringInfo(&buf);
 			EffManifestWriteSpec(&buf, column->spec);
@@ -230,8 +230,8 @@ read_table(JsonbValue *value, int version)
 				if (strcmp(each_column->name, column->name) == 0)
 					ereport(ERROR,
 							(errcode(ERRCODE_EFF_MANIFEST),
-							 errmsg("manifest names column %s.%s twice",
-									table->name, quote_identifier(column->name)),
+							 errmsg("manifest names column \"%s\" of table \"%s\" twice",
+									column->name, table->name),
 							 errhint("Keep one of the two.")));
 			EffJsonbCheckKeys(entry, column_keys, "entry of columns");
 			if (spec == NULL)

@@ -11,6 +11,7 @@
 #include "trail/trail.h"
 
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(effaced_manifest);
 PG_FUNCTION_INFO_V1(effaced_manifest_table);
@@ -48,7 +49,8 @@ effaced_manifest_table(PG_FUNCTION_ARGS)
 
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("table %s is not in the data map", name ? name : "(null)"),
+				 errmsg("table \"%s\" is not in the data map",
+						name ? get_rel_name(relid) : "(null)"),
 				 unadmitted ? errdetail("It has labels that do not count.") : 0,
 				 unadmitted ? errhint("%s", EffAdmissionHint(unadmitted)) :
 				 errhint("Label its columns: SECURITY LABEL FOR effaced "

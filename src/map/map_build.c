@@ -19,6 +19,7 @@
 #include "utils/syscache.h"
 
 static void add_label(DataMap *map, List **tables, StoredLabel *stored);
+static char *label_place(EffRelation *rel, AttrNumber attnum);
 static bool labels_count(DataMap *map, Oid owner);
 static void check_family(DataMap *map, List *tables);
 static void refuse_labels_of_children(DataMap *map, MapTable *parent);
@@ -127,7 +128,7 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 	{
 		/* only a comment can get here: the label hook refuses */
 		table->error = EffMapErrorMake(ERRCODE_EFF_MANIFEST,
-									   psprintf("%s takes no label", rel->name), NULL,
+									   psprintf("\"%s\" takes no label", rel->relname), NULL,
 									   pstrdup("Only tables do; label the tables that it reads."));
 		return;
 	}
@@ -164,14 +165,21 @@ add_label(DataMap *map, List **tables, StoredLabel *stored)
 		MapError   *error = EffMapErrorFrom(EffSubCatch(&sub));
 
 		error->message = psprintf("label of %s cannot be read: %s",
-								  stored->attnum == 0 ? rel->name :
-								  psprintf("%s.%s", rel->name,
-										   EffJoinNames(rel, &stored->attnum, 1)),
-								  error->message);
+								  label_place(rel, stored->attnum), error->message);
 		if (table->error == NULL)
 			table->error = error;
 	}
 	PG_END_TRY();
+}
+
+/* label_place returns what a label is on, for a message: a table, or a column of one. */
+static char *
+label_place(EffRelation *rel, AttrNumber attnum)
+{
+	EffColumn  *column = attnum == 0 ? NULL : EffRelationFindColumn(rel, attnum);
+
+	return column == NULL ? psprintf("table \"%s\"", rel->relname) :
+		psprintf("column \"%s\" of table \"%s\"", column->name, rel->relname);
 }
 
 /* labels_count notes the owner of labels, so that changes of its rights are found out. */

@@ -17,6 +17,7 @@
 #include "commands/event_trigger.h"
 #include "commands/seclabel.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(effaced_load_provider);
 PG_FUNCTION_INFO_V1(effaced_remove_labels);
@@ -176,15 +177,15 @@ check_relation(EffRelation *rel, AttrNumber attnum)
 		if (has_labels_that_count(oid))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("table %s is a child of %s, whose labels count for it",
-							rel->name, EffRelationDisplayName(oid)),
+					 errmsg("table \"%s\" is a child of table \"%s\", whose labels count for it",
+							rel->relname, get_rel_name(oid)),
 					 errhint("Label %s instead.", EffRelationDisplayName(oid))));
 	foreach_oid(each_oid, rel->inheritors)
 		if (each_oid != rel->oid && has_labels_that_count(each_oid))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("table %s has the child %s, which has labels of its own",
-							rel->name, EffRelationDisplayName(each_oid)),
+					 errmsg("table \"%s\" has the child \"%s\", which has labels of its own",
+							rel->relname, get_rel_name(each_oid)),
 					 errhint("Remove the labels of %s first: those of the parent count for it.",
 							 EffRelationDisplayName(each_oid))));
 }

@@ -10,7 +10,6 @@
 #include "plan/plan.h"
 
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 /* What tells one plan of a map from another */
@@ -199,8 +198,8 @@ reference_too_long(MapTable *table, MapColumn *column)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_RESOLVER),
-			 errmsg("column %s of %s holds a reference of more than %d characters",
-					quote_identifier(column->column->name), table->name, EFF_REF_LENGTH),
+			 errmsg("column \"%s\" of table \"%s\" holds a reference of more than %d characters",
+					column->column->name, table->rel->relname, EFF_REF_LENGTH),
 			 errdetail("Its label says that it is an identifier in the external system \"%s\".",
 					   column->label->ref),
 			 errhint("Take \"ref\" out of the label, or correct the row."),

@@ -12,7 +12,6 @@
 #include "outbox/resolver.h"
 
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 
 /* A reference and its place in a list */
 typedef struct PlacedRef
@@ -87,9 +86,9 @@ EffRefsRequireResolver(List *resolvers, MapTable *table, MapColumn *column)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_RESOLVER),
 				 errmsg("no resolver is registered under the name \"%s\"", column->label->ref),
-				 errdetail("The label of column %s of %s says that it holds identifiers in that"
-						   " system.",
-						   quote_identifier(column->column->name), table->name),
+				 errdetail("The label of column \"%s\" of table \"%s\" says that it holds"
+						   " identifiers in that system.",
+						   column->column->name, table->rel->relname),
 				 errhint("SELECT %s.effaced_register_resolver(%s);", EffExtensionSchemaSql(),
 						 EffQuoteLiteral(column->label->ref)),
 				 errhidestmt(true)));

@@ -9,6 +9,7 @@
 #include "plan/plan_int.h"
 
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 static bool takes_every_row(PlannedTable *planned);
 static bool may_slip_in(MapTable *table, TableLink *link);
@@ -43,12 +44,13 @@ EffDecideTables(PlanBuild *build, List *tables)
 		if (table == NULL || (table != subject &&
 							  EffGraphRoleLinks(table, subject, ROLE_OWNER) == NIL))
 		{
-			char	   *name = EffRelationDisplayName(oid);
+			char	   *name = get_rel_name(oid);
 
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_SUBJECT),
-					 name ? errmsg("table %s holds no rows that belong to a subject of %s", name,
-								   subject->name) :
+					 name ? errmsg("table \"%s\" holds no rows that belong to a subject of table "
+								   "\"%s\"",
+								   name, subject->rel->relname) :
 					 errmsg("relation with OID %u does not exist", oid),
 					 errhint("SELECT relation FROM effaced_subject_graph('%s') WHERE role = 'owner' "
 							 "lists the tables that do.",
@@ -234,9 +236,9 @@ check_set(PlannedTable *planned, EffColumn *column, const char *text)
 			EffErasureChanges(planned->table, &rel->columns[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_MANIFEST),
-					 errmsg("expression of label key \"set\" for column %s.%s reads column \"%s\", "
-							"which the erasure changes",
-							rel->name, quote_identifier(column->name), rel->columns[i].name),
+					 errmsg("expression of label key \"set\" for column \"%s\" of table "
+							"\"%s\" reads column \"%s\", which the erasure changes",
+							column->name, rel->relname, rel->columns[i].name),
 					 errdetail("\"%s\" would give another value when the erasure is run again.",
 							   text),
 					 errhint("Read keys and columns that erasure leaves alone."),
@@ -259,8 +261,8 @@ check_generated(PlannedTable *planned, Surrogate *surrogate)
 	if (!covered)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_ANONYMIZATION),
-				 errmsg("generated column %s.%s cannot be anonymized",
-						planned->table->name, quote_identifier(column->name)),
+				 errmsg("generated column \"%s\" of table \"%s\" cannot be anonymized",
+						column->name, planned->table->rel->relname),
 				 errdetail("None of the columns that it is generated from is anonymized."),
 				 errhint("Label the columns that it is generated from."),
 				 errhidestmt(true)));
@@ -281,13 +283,12 @@ check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column)
 						   column->column->name) == 0)
 					ereport(ERROR,
 							(errcode(ERRCODE_EFF_MANIFEST),
-							 errmsg("column %s.%s is referenced by a foreign key and must be "
-									"\"retain\"",
-									planned->table->name, quote_identifier(column->column->name)),
-							 errdetail("The row survives erasure, and constraint %s of %s "
-									   "references the column.",
-									   quote_identifier(fk->name),
-										   EffRelationDisplayName(fk->relid)),
+							 errmsg("column \"%s\" of table \"%s\" is referenced by a foreign "
+									"key and must be \"retain\"",
+									column->column->name, planned->table->rel->relname),
+							 errdetail("The row survives erasure, and constraint \"%s\" of table "
+									   "\"%s\" references the column.",
+									   fk->name, get_rel_name(fk->relid)),
 							 errhint("Label it \"erasure\": \"retain\" with a reason, or remove the "
 									 "label."),
 							 errhidestmt(true)));

@@ -7,7 +7,7 @@
 #include "plan/plan_int.h"
 #include "rows/ways.h"
 
-#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 static bool chain_covers(PlannedTable *source, PlannedTable *target, ForeignKey *fk);
 static bool is_link_reference(PlannedTable *source, ForeignKey *fk);
@@ -56,10 +56,11 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 		if (source == NULL ? !left_out : !source->deleted && !rewritten)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_RETENTION),
-					 errmsg("deleting from %s would cascade into %s, which the plan %s",
-							target->table->name, EffRelationDisplayName(fk->relid),
+					 errmsg("deleting from table \"%s\" would cascade into table \"%s\", which the "
+							"plan %s",
+							target->table->rel->relname, get_rel_name(fk->relid),
 							table == NULL ? "does not know" : "keeps"),
-					 errdetail("Constraint %s is ON DELETE CASCADE.", quote_identifier(fk->name)),
+					 errdetail("Constraint \"%s\" is ON DELETE CASCADE.", fk->name),
 					 table == NULL ?
 					 errhint("Label %s, or change the constraint's action.",
 							 EffRelationDisplayName(fk->relid)) :
@@ -77,10 +78,11 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 		is_accessor_reference(table, build->request->subject, fk))
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("rows of %s stay, but reference rows of %s, which are deleted",
-						table->name, target->table->name),
-				 errdetail("The reference %s of an accessor cannot be set to NULL.",
-						   quote_identifier(fk->name)),
+				 errmsg("rows of table \"%s\" stay, but reference rows of table \"%s\", which are "
+						"deleted",
+						table->rel->relname, target->table->rel->relname),
+				 errdetail("The reference \"%s\" of an accessor cannot be set to NULL.",
+						   fk->name),
 				 errhint("Make its column nullable, or let the rows of %s survive.",
 						 target->table->name),
 				 errhidestmt(true)));
@@ -192,8 +194,9 @@ EffPlanDetachAccessors(PlanBuild *build)
 			if (operation->set_null == NIL)
 				ereport(ERROR,
 						(errcode(ERRCODE_EFF_MANIFEST),
-						 errmsg("rows of %s stay, but reference rows of %s, which are deleted",
-								table->name, target->table->name),
+						 errmsg("rows of table \"%s\" stay, but reference rows of table \"%s\", "
+								"which are deleted",
+								table->rel->relname, target->table->rel->relname),
 						 errdetail("The reference (%s) of an accessor cannot be set to NULL.",
 								   EffJoinNames(table->rel, first->source_columns, first->n)),
 						 errhint("Make its column nullable, or let the rows of %s survive.",

@@ -47,7 +47,7 @@ EffPlanMakeRowSet(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	if (rows->nkey == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("table %s needs a key that erasure does not change", rel->name),
+				 errmsg("table \"%s\" needs a key that erasure does not change", rel->relname),
 				 errdetail("%s", planned->contested ?
 						   "Its rows may have several owners, and are told apart by their key." :
 						   "Its rows must be found before a column that its path joins on is "

@@ -191,8 +191,8 @@ check_unique(EffRelation *rel, List *constants)
 		if (collide)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_ANONYMIZATION),
-					 errmsg("surrogates in table %s would collide under the unique index %s",
-							rel->name, quote_identifier(get_rel_name(index->oid))),
+					 errmsg("surrogates in table \"%s\" would collide under the unique index \"%s\"",
+							rel->relname, get_rel_name(index->oid)),
 					 errdetail("Every row gets the same in: %s.", names.data),
 					 errhint("Let a surrogate read the key: SECURITY LABEL FOR effaced ON COLUMN"
 							 " ... IS '{..., \"surrogate\": \"''deleted-'' || id\"}';"),
@@ -232,7 +232,8 @@ check_partitions(PlanBuild *build, PlannedTable *planned, List *constants)
 	if (leaves)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_ANONYMIZATION),
-				 errmsg("no partition of table %s takes the surrogates of its rows", rel->name),
+				 errmsg("no partition of table \"%s\" takes the surrogates of its rows",
+						rel->relname),
 				 errdetail("The partition key is made of columns that get constants."),
 				 errhint("Write \"surrogate\" into the label of the key's column, with a value that"
 						 " a partition takes, or: CREATE TABLE ... PARTITION OF %s DEFAULT;",
@@ -329,8 +330,8 @@ check_replica_identity(EffRelation *rel, bool deletes)
 	if (lost)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_ANONYMIZATION),
-				 errmsg("rows of table %s cannot be %s, since it has no replica identity and is"
-						" published", rel->name, deletes ? "deleted" : "updated"),
+				 errmsg("rows of table \"%s\" cannot be %s, since it has no replica identity and is"
+						" published", rel->relname, deletes ? "deleted" : "updated"),
 				 errdetail("The server refuses changes that subscribers could not carry out."),
 				 errhint("ALTER TABLE %s ADD PRIMARY KEY (...), or ALTER TABLE %s REPLICA IDENTITY"
 						 " FULL;", rel->sql, rel->sql),

@@ -117,8 +117,8 @@ check_planned(PlanBuild *build, PlannedTable *planned, TableLink *link, List *wr
 		if (cut->own_reference && EffWaysRelease(link) && !planned->deleted)
 			continue;
 		if (retained != NULL && !planned->deleted)
-			raise_cut(cut, psprintf("Column %s is retained: %s.",
-									quote_identifier(retained->column->name),
+			raise_cut(cut, psprintf("Column \"%s\" is retained: %s.",
+									retained->column->name,
 									retained->label->retention->reason));
 		build->plan->ends = lappend(build->plan->ends, cut);
 	}
@@ -146,11 +146,11 @@ check_chain(PlanBuild *build, PlannedTable *planned, TableLink *link)
 				continue;
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_RETENTION),
-					 errmsg("rows of %s must be kept, but are found through rows of %s, which are "
-							"deleted",
-							planned->table->name, hop->target->name),
-					 errdetail("Column %s is retained: %s.",
-							   quote_identifier(retained->column->name),
+					 errmsg("rows of table \"%s\" must be kept, but are found through rows of table "
+							"\"%s\", which are deleted",
+							planned->table->rel->relname, hop->target->relname),
+					 errdetail("Column \"%s\" is retained: %s.",
+							   retained->column->name,
 							   retained->label->retention->reason),
 					 errhint("Let the rows of %s survive: give one of its columns \"erasure\": "
 							 "\"anonymize\".",
@@ -164,11 +164,11 @@ check_chain(PlanBuild *build, PlannedTable *planned, TableLink *link)
 		if (retained != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_RETENTION),
-					 errmsg("rows of %s must be kept, but hang from rows of %s, which are "
-							"deleted",
-							planned->table->name, hop->target->name),
-					 errdetail("Column %s is retained: %s.",
-							   quote_identifier(retained->column->name),
+					 errmsg("rows of table \"%s\" must be kept, but hang from rows of table \"%s\", "
+							"which are deleted",
+							planned->table->rel->relname, hop->target->relname),
+					 errdetail("Column \"%s\" is retained: %s.",
+							   retained->column->name,
 							   retained->label->retention->reason),
 					 errhint("Let the rows of %s survive: give one of its columns \"erasure\": "
 							 "\"anonymize\".  Or let the rows of %s outlive them: label their "
@@ -179,9 +179,10 @@ check_chain(PlanBuild *build, PlannedTable *planned, TableLink *link)
 					 errhidestmt(true)));
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
-				 errmsg("rows of %s survive, but hang from rows of %s, which are deleted",
-						planned->table->name, hop->target->name),
-				 errdetail("Table %s: %s.", planned->table->name, planned->why),
+				 errmsg("rows of table \"%s\" survive, but hang from rows of table \"%s\", which "
+						"are deleted",
+						planned->table->rel->relname, hop->target->relname),
+				 errdetail("Table \"%s\": %s.", planned->table->rel->relname, planned->why),
 				 errhint("Label the remaining columns of %s or mark it \"owned\": true, or let "
 						 "the rows of %s survive, or label the reference %s (%s) with a "
 						 "\"surrogate\", NULL or the key of a row that stays.",
@@ -210,11 +211,11 @@ check_release(PlanBuild *build, PlannedTable *planned, TableLink *link)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_RETENTION),
-			 errmsg("rows of %s would keep a retained value that no request finds again",
-					planned->table->name),
-			 errdetail("Column %s is retained: %s.  The erasure rewrites the reference (%s) by "
+			 errmsg("rows of table \"%s\" would keep a retained value that no request finds again",
+					planned->table->rel->relname),
+			 errdetail("Column \"%s\" is retained: %s.  The erasure rewrites the reference (%s) by "
 					   "which the rows are the subject's.",
-					   quote_identifier(retained->column->name),
+					   retained->column->name,
 					   retained->label->retention->reason,
 					   EffJoinNames(((JoinHop *) linitial(link->hops))->source,
 									((JoinHop *) linitial(link->hops))->source_columns,
@@ -236,8 +237,9 @@ check_others(PlanBuild *build, MapTable *table, TableLink *link, List *written)
 	List	   *cuts = table->columns != NIL ? EffWaysCut(build->map, table, link, written) : NIL;
 
 	if (cuts != NIL)
-		raise_cut(linitial(cuts), psprintf("They belong to a subject of %s, who is not erased.",
-										   link->subject->name));
+		raise_cut(linitial(cuts), psprintf("They belong to a subject of table \"%s\", who is not "
+										   "erased.",
+										   link->subject->rel->relname));
 }
 
 /*
@@ -261,10 +263,11 @@ check_left_out(PlanBuild *build, MapTable *table, TableLink *link)
 			continue;
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_RETENTION),
-				 errmsg("rows of %s could no longer be found: they are reached through %s, "
-						"which the call changes",
-						table->name, changed->name),
-				 errdetail("The tables of the call leave %s out.", table->name),
+				 errmsg("rows of table \"%s\" could no longer be found: they are reached through "
+						"table \"%s\", which the call changes",
+						table->rel->relname, changed->relname),
+				 errdetail("The tables of the call leave table \"%s\" out.",
+						   table->rel->relname),
 				 errhint("Add %s to the tables of the call.", table->name),
 				 errhidestmt(true)));
 	}
@@ -308,19 +311,19 @@ retained_for(PlannedTable *planned, TableLink *link, bool tied_only)
 static void
 raise_cut(WayCut *cut, const char *what)
 {
-	char	   *column = psprintf("%s.%s", cut->rel->name,
-								  quote_identifier(EffRelationColumn(cut->rel,
-																	 cut->attnum)->name));
+	char	   *name = EffRelationColumn(cut->rel, cut->attnum)->name;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_MANIFEST),
-			 errmsg("rows of %s keep values and could no longer be found: the erasure changes %s",
-					cut->table->name, column),
+			 errmsg("rows of table \"%s\" keep values and could no longer be found: the erasure "
+					"changes column \"%s\" of table \"%s\"",
+					cut->table->rel->relname, name, cut->rel->relname),
 			 errdetail("%s  The way to the rows reads that column.", what),
-			 errhint("Label %s \"erasure\": \"retain\", or link %s by another key, or give the "
+			 errhint("Label %s.%s \"erasure\": \"retain\", or link %s by another key, or give the "
 					 "reference of %s itself a label with a \"surrogate\" and add \"release\": true "
 					 "to its link.",
-					 column, cut->table->name, cut->table->name),
+					 cut->rel->name, quote_identifier(name), cut->table->name,
+					 cut->table->name),
 			 errhidestmt(true)));
 }
 

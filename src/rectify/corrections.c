@@ -214,10 +214,10 @@ check_facts(Correction *correction, List *columns)
 				 errmsg("a correction of category %s must say which fact it is about",
 						correction->category),
 				 column ?
-				 errdetail("Facts of the category: %s, and columns without one, as %s.%s.",
+				 errdetail("Facts of the category: %s, and columns without one, as column \"%s\" of"
+						   " table \"%s\".",
 						   facts.data,
-									column->table->name,
-									quote_identifier(column->column->column->name)) :
+						   column->column->column->name, column->table->rel->relname) :
 				 errdetail("Facts of the category: %s.", facts.data),
 				 unnamed != NIL ?
 				 errhint("Add \"fact\": \"%s\" to the correction, or \"fact\": null for the"
@@ -245,8 +245,8 @@ check_once(List *columns)
 						(errcode(ERRCODE_EFF_CONFIGURATION),
 						 errmsg("entries %d and %d of corrections are about the same column",
 								a->correction + 1, b->correction + 1),
-						 errdetail("Column %s.%s has category %s%s%s.", a->table->name,
-								   quote_identifier(a->column->column->name),
+						 errdetail("Column \"%s\" of table \"%s\" has category %s%s%s.",
+								   a->column->column->name, a->table->rel->relname,
 								   a->column->label->category,
 								   a->column->label->fact ? " and fact " : "",
 								   a->column->label->fact ? a->column->label->fact : ""),
@@ -274,9 +274,9 @@ check_generated(RectifyColumn *column, List *columns)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("entry %d of corrections cannot be written to generated column %s.%s",
-					column->correction + 1,
-					rel->name, quote_identifier(c->name)),
+			 errmsg("entry %d of corrections cannot be written to generated column \"%s\" of "
+					"table \"%s\"",
+					column->correction + 1, c->name, rel->relname),
 			 errdetail("No column that it is generated from is corrected with it.  Nothing was"
 					   " changed."),
 			 errhint("Label the columns that %s.%s is generated from with the same category and"

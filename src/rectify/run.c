@@ -117,7 +117,8 @@ left_behind(MapTable *table, const char *why)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("the correction would leave rows of %s behind", table->name),
+			 errmsg("the correction would leave rows of table \"%s\" behind",
+					table->rel->relname),
 			 errdetail("%s  Nothing was changed.", why),
 			 errhint("Link %s by a key that no correction changes.", table->name),
 			 err_generic_string(PG_DIAG_SCHEMA_NAME, table->rel->schema),
@@ -222,7 +223,7 @@ not_as_planned(RectifyTable *table)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("rows of %s were not written as planned", rel->name),
+			 errmsg("rows of table \"%s\" were not written as planned", rel->relname),
 			 errdetail("After the correction there are rows that do not hold the corrected value."),
 			 errhint("A row trigger or a rule on %s changes what is written or keeps it from being"
 					 " written: give the value as the trigger would write it, or disable it for"

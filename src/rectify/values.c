@@ -205,8 +205,8 @@ does_not_fit(RectifyColumn *column, int sqlstate)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("entry %d of corrections does not fit column %s.%s", column->correction + 1,
-					rel->name, quote_identifier(c->name)),
+			 errmsg("entry %d of corrections does not fit column \"%s\" of table \"%s\"",
+					column->correction + 1, c->name, rel->relname),
 			 sqlstate == ERRCODE_GENERATED_ALWAYS ?
 			 errdetail("The column is GENERATED ALWAYS AS IDENTITY.") :
 			 errdetail("SQLSTATE %s: the value is none of type %s.  Nothing was changed.",

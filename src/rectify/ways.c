@@ -257,8 +257,9 @@ cannot_follow(TableLink *link, HopEnd *end, const char *why)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("the correction would leave rows of %s behind: %s.%s cannot follow it",
-					link->table->name, end->rel->name, quote_identifier(column->name)),
+			 errmsg("the correction would leave rows of table \"%s\" behind: column \"%s\" of table "
+					"\"%s\" cannot follow it",
+					link->table->rel->relname, column->name, end->rel->relname),
 			 errdetail("%s  Nothing was changed.", why),
 			 errhint("Label %s.%s, or what it is generated from, with the category and fact of the"
 					 " correction, or link %s by a key that no correction changes.",

@@ -478,7 +478,7 @@ does_not_fit(MapTable *subject, EffColumn *column)
 			(errcode(ERRCODE_EFF_SUBJECT),
 			 errmsg("subject identifier does not fit the key of table \"%s\"",
 					subject->rel->relname),
-			 errdetail("Column %s is of type %s.", quote_identifier(column->name),
+			 errdetail("Column \"%s\" is of type %s.", column->name,
 					   EffTypeNameWithTypmod(column->type, column->typmod)),
 			 errhint("Give a value of that type."),
 			 errhidestmt(true)));

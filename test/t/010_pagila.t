@@ -52,7 +52,7 @@ is(query(q{SELECT effaced_erase(148) -> 'anonymized'}), '{"rental": 0, "customer
 # Without the last labels the customer's row would go, which the payments forbid.
 my ($status, $out, $err) = $node->psql('pagila', label('TABLE customer', '{"path": "", "owned": true}')
 	. label('COLUMN customer.last_name', '{"category": "identity"}') . 'SELECT effaced_erase(149)');
-like($err, qr/rows of payment must be kept, but hang from rows of customer, which are deleted/, 'retained payments keep their customer');
+like($err, qr/rows of table "payment" must be kept, but hang from rows of table "customer", which are deleted/, 'retained payments keep their customer');
 is_deeply(row_counts($node, 'pagila'), \%counts, 'and nothing has gone');
 
 $node->stop;

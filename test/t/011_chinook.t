@@ -30,7 +30,7 @@ query(sample_labels('chinook'));
 # Every column of customer is labelled "delete" or a key, so the row would go: but
 # not as long as invoices are retained.
 my ($status, $out, $err) = $node->psql('chinook', '\set VERBOSITY verbose' . "\nSELECT * FROM effaced_plan(1)");
-like($err, qr/ZE003: rows of invoice_line must be kept, but hang from rows of customer/, 'retention keeps the customer');
+like($err, qr/ZE003: rows of table "invoice_line" must be kept, but hang from rows of table "customer"/, 'retention keeps the customer');
 
 query(label('COLUMN customer.last_name', '{"category": "identity", "erasure": "anonymize"}'));
 my $before = others(1);

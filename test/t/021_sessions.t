@@ -96,7 +96,7 @@ noticed('another schema', 'CREATE SCHEMA app; ALTER TABLE site.likes SET SCHEMA 
 noticed('a type', 'ALTER TABLE site.person ALTER full_name TYPE varchar(10) USING left(full_name, 10)', qr/full_name/);
 is(erase_in_warm(), '{"app.likes": 2} {"site.person": 1, "site.article": 2}', 'and erased with the new type');
 is($node->safe_psql('postgres', "SELECT length(full_name) FROM site.person WHERE id = $person"), 10, 'in its length');
-noticed('a constraint', q{ALTER TABLE site.person ADD CONSTRAINT looks_good CHECK (full_name ~ '^name' OR id < 5)}, qr/ZE004: label of column site.person.full_name must give a surrogate/);
+noticed('a constraint', q{ALTER TABLE site.person ADD CONSTRAINT looks_good CHECK (full_name ~ '^name' OR id < 5)}, qr/ZE004: label of column "full_name" of table "person" must give a surrogate/);
 noticed('its end', 'ALTER TABLE site.person DROP CONSTRAINT looks_good', qr/full_name/);
 noticed('a unique index', 'CREATE UNIQUE INDEX distinct_names ON site.person (full_name)', qr/ZE004: .* must give a surrogate/);
 noticed('its end', 'DROP INDEX site.distinct_names', qr/full_name/);
@@ -108,18 +108,18 @@ noticed('a check of the domain below', q{ALTER DOMAIN site.nickname ADD CONSTRAI
 noticed('its end', 'ALTER DOMAIN site.nickname DROP CONSTRAINT short', qr/full_name/);
 noticed('a type back', 'ALTER TABLE site.person ALTER full_name TYPE text', qr/full_name/);
 noticed('a foreign key into a surviving row', 'ALTER TABLE site.person ADD UNIQUE (full_name); CREATE TABLE site.alias (name text REFERENCES site.person (full_name))',
-	qr/ZE001: column site.person.full_name is referenced by a foreign key/);
+	qr/ZE001: column "full_name" of table "person" is referenced by a foreign key/);
 noticed('its end', 'DROP TABLE site.alias', qr/full_name/);
 
 $warm->query(q{SELECT effaced_plan('1')});
 $other->query(q{CREATE FUNCTION site.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 	CREATE TRIGGER swallow BEFORE DELETE ON app.likes FOR EACH ROW EXECUTE FUNCTION site.swallow()});
-like(erase_in_warm(), qr/ZE004: rows of app.likes were not written as planned/, 'a trigger that swallows: noticed');
+like(erase_in_warm(), qr/ZE004: rows of table "likes" were not written as planned/, 'a trigger that swallows: noticed');
 $other->query('ALTER TABLE app.likes DISABLE TRIGGER swallow');
 $person--;
 is(erase_in_warm(), '{"app.likes": 2} {"site.person": 1, "site.article": 2}', 'its end: noticed');
 $other->query('ALTER TABLE app.likes ENABLE ALWAYS TRIGGER swallow');
-like(erase_in_warm(), qr/ZE004: rows of app.likes were not written as planned/, 'enabled again: noticed');
+like(erase_in_warm(), qr/ZE004: rows of table "likes" were not written as planned/, 'enabled again: noticed');
 $other->query('DROP TRIGGER swallow ON app.likes');
 
 $other->query('ALTER TABLE site.article ENABLE ROW LEVEL SECURITY');
@@ -192,7 +192,7 @@ is($reader->query($seen), 'person.email=b person.phone=b post.email=a', 'and so 
 $relabels->query(label('COLUMN person.phone', '{"category": "contact", "fact": "phone"}'));
 like($reader->query($correct->('c')), qr/must say which fact/, 'a fact is noticed');
 $relabels->query('SECURITY LABEL FOR effaced ON COLUMN person.phone IS NULL;' . label('COLUMN post.email', '{"category": "contact"}') . 'ALTER TABLE post ALTER email TYPE varchar(3)');
-like($reader->query($correct->('four')), qr/does not fit column post.email/, 'a type is noticed');
+like($reader->query($correct->('four')), qr/does not fit column "email" of table "post"/, 'a type is noticed');
 $relabels->query('ALTER TABLE post RENAME email TO mail; ALTER TABLE post DROP body; ALTER TABLE post ADD note text');
 is($reader->query($correct->('d')), '{"post": 1000, "person": 1}', 'names and columns are noticed by a correction');
 is($reader->query($seen), 'person.email=d post.mail=d', 'and by an export');

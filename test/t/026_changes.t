@@ -249,7 +249,7 @@ sub change_meanwhile
 }
 my $swallow = 'CREATE TRIGGER swallow BEFORE DELETE OR UPDATE ON app.thing FOR EACH ROW EXECUTE FUNCTION app.gulp()';
 my $spits = 'DROP TRIGGER swallow ON app.thing';
-my $swallowed = qr/rows of app\.thing were not written as planned/;
+my $swallowed = qr/rows of table "thing" were not written as planned/;
 change_meanwhile('a trigger', $swallow, q{SELECT effaced_erase('1')}, $swallowed, $spits);
 change_meanwhile('a trigger, for many', $swallow, q{SELECT effaced_erase_many('{1,3}')}, $swallowed, $spits);
 change_meanwhile('a trigger, for a correction', $swallow, $verbs{rectify}, $swallowed, $spits);

@@ -180,7 +180,7 @@ is(query(q{SELECT count(*) FROM effaced_lint() WHERE code = 'unenforced_referenc
 # What is refused, before anything changes.
 query(label('COLUMN invoices.email', '{"category": "contact", "fact": "email", "erasure": "anonymize", "retention": {"reason": "r", "duration": "1 year", "anchor": "issued_on", "on_expiry": "anonymize"}}'));
 like(error($coordinator, 'CALL effaced_enforce_retention()'), qr/ZE005: retention of column "email" of table "invoices" cannot be enforced on a table that Citus distributes/, 'enforcement of retention');
-like(error($coordinator, q{SELECT effaced_restriction_policy('orders')}), qr/ZE005: orders cannot have a policy, since Citus knows it/, 'a restriction policy');
+like(error($coordinator, q{SELECT effaced_restriction_policy('orders')}), qr/ZE005: table "orders" cannot have a policy, since Citus knows it/, 'a restriction policy');
 # And it goes again, from workers too.
 query('DROP EXTENSION effaced');
 is($workers[1]->safe_psql('postgres', q{SELECT count(*) FROM pg_extension WHERE extname = 'effaced'}), 0, 'DROP EXTENSION');
