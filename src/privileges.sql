@@ -98,10 +98,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM pg_extension AS e, pg_namespace AS n WHERE e.extname = 'effaced' AND n.nspname = 'effaced'
     ), wanted AS (
         SELECT e.home AS schema, 'effaced_' || n.name AS name
-        FROM extension AS e, effaced.effaced_duties() AS d, unnest(d.names) AS n (name) WHERE d.duty = $1
+        FROM extension AS e, effaced.effaced_duties() AS d, unnest(d.names) AS n (name)
+        WHERE d.duty = effaced_duty_privileges.duty
         UNION
         SELECT e.own, 'effaced_' || n.name
-        FROM extension AS e, effaced.effaced_duty_parts() AS d, unnest(d.names) AS n (name) WHERE d.duty = $1
+        FROM extension AS e, effaced.effaced_duty_parts() AS d, unnest(d.names) AS n (name)
+        WHERE d.duty = effaced_duty_privileges.duty
     ), objects AS (
         SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure) AS privilege, p.proacl AS acl,
                'pg_proc'::regclass AS class, p.oid AS object
@@ -111,7 +113,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM wanted AS w JOIN pg_class AS c ON c.relnamespace = w.schema AND c.relname = w.name AND c.relkind = 'v'
         UNION ALL
         SELECT 'USAGE ON SCHEMA effaced', n.nspacl, 'pg_namespace'::regclass, n.oid
-        FROM pg_namespace AS n WHERE n.nspname = 'effaced' AND $1 IN ('prepare', 'apply')
+        FROM pg_namespace AS n WHERE n.nspname = 'effaced' AND effaced_duty_privileges.duty IN ('prepare', 'apply')
     )
     SELECT o.privilege, ARRAY(SELECT a.grantee FROM aclexplode(o.acl) AS a)
     FROM objects AS o JOIN pg_depend AS d ON d.classid = o.class AND d.objid = o.object
@@ -124,9 +126,10 @@ COMMENT ON FUNCTION effaced.effaced_duty_privileges(text) IS
 CREATE FUNCTION effaced.effaced_check_duty(role regrole, duty text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    grantee constant text := (SELECT quote_ident(r.rolname) FROM pg_roles AS r WHERE r.oid = $1);
+    grantee constant text := (SELECT quote_ident(r.rolname) FROM pg_roles AS r WHERE r.oid = role);
 BEGIN
-    IF grantee IS NULL OR $2 IS NULL OR NOT EXISTS (SELECT FROM effaced.effaced_duties() AS d WHERE d.duty = $2) THEN
+    IF grantee IS NULL OR duty IS NULL
+       OR NOT EXISTS (SELECT FROM effaced.effaced_duties() AS d WHERE d.duty = effaced_check_duty.duty) THEN
         RAISE EXCEPTION 'a role and its duty must be named' USING ERRCODE = 'ZE005',
               HINT = (SELECT format('Duties: %s.', string_agg(d.duty, ', ')) FROM effaced.effaced_duties() AS d);
     END IF;
@@ -141,14 +144,14 @@ COMMENT ON FUNCTION effaced.effaced_check_duty(regrole, text) IS
 CREATE FUNCTION @extschema@.effaced_grant(role regrole, duty text) RETURNS SETOF text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    grantee constant text := effaced.effaced_check_duty($1, $2);
+    grantee constant text := effaced.effaced_check_duty(role, duty);
     given text;
-    needed constant text := CASE $2
+    needed constant text := CASE duty
         WHEN 'erase' THEN 'SELECT, UPDATE, DELETE' WHEN 'apply' THEN 'SELECT, UPDATE, DELETE'
         WHEN 'export' THEN 'SELECT' WHEN 'rectify' THEN 'SELECT, UPDATE' WHEN 'consent' THEN 'SELECT'
         WHEN 'operate' THEN 'SELECT, UPDATE, DELETE' WHEN 'prepare' THEN 'SELECT' END;
 BEGIN
-    FOR given IN SELECT p.privilege FROM effaced.effaced_duty_privileges($2) AS p ORDER BY 1 LOOP
+    FOR given IN SELECT p.privilege FROM effaced.effaced_duty_privileges(duty) AS p ORDER BY 1 LOOP
         EXECUTE format('GRANT %s TO %s', given, grantee);
     END LOOP;
     RETURN QUERY
@@ -160,10 +163,10 @@ BEGIN
         JOIN pg_class AS c ON c.oid = r.relation
     )
     SELECT s.statement FROM (
-        SELECT 1 AS part, n.nspname::text AS name, format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, $1) AS statement
+        SELECT 1 AS part, n.nspname::text AS name, format('GRANT USAGE ON SCHEMA %I TO %s;', n.nspname, role) AS statement
         FROM pg_namespace AS n WHERE n.oid IN (SELECT l.schema FROM labelled AS l)
         UNION ALL
-        SELECT 2, l.relation::regclass::text, format('GRANT %s ON %s TO %s;', needed, l.relation::regclass, $1)
+        SELECT 2, l.relation::regclass::text, format('GRANT %s ON %s TO %s;', needed, l.relation::regclass, role)
         FROM labelled AS l) AS s
     WHERE needed IS NOT NULL
     ORDER BY s.part, s.name COLLATE "C";
@@ -176,16 +179,16 @@ COMMENT ON FUNCTION @extschema@.effaced_grant(regrole, text) IS
 CREATE FUNCTION @extschema@.effaced_revoke(role regrole, duty text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    grantee constant text := effaced.effaced_check_duty($1, $2);
+    grantee constant text := effaced.effaced_check_duty(role, duty);
     taken text;
 BEGIN
     FOR taken IN
-        SELECT p.privilege FROM effaced.effaced_duty_privileges($2) AS p
+        SELECT p.privilege FROM effaced.effaced_duty_privileges(duty) AS p
         EXCEPT
         SELECT p.privilege
         FROM effaced.effaced_duties() AS d, effaced.effaced_duty_privileges(d.duty) AS p
-        WHERE d.duty <> $2
-          AND (SELECT bool_and($1 = ANY (o.grantees)) FROM effaced.effaced_duty_privileges(d.duty) AS o)
+        WHERE d.duty <> effaced_revoke.duty
+          AND (SELECT bool_and(role = ANY (o.grantees)) FROM effaced.effaced_duty_privileges(d.duty) AS o)
         ORDER BY 1
     LOOP
         EXECUTE format('REVOKE %s FROM %s', taken, grantee);

@@ -60,6 +60,18 @@ $publish$;
 COMMENT ON FUNCTION effaced.effaced_publish(name) IS
     'Part of the installation: makes the read-only view over a table of effaced''s own';
 
+-- What refuses a call, for the SQL of other folders
+
+CREATE FUNCTION effaced.effaced_refuse(message text, detail text, hint text) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_refuse(text, text, text) IS
+    'Raises ZE005 and keeps the statement out of the log';
+
+CREATE FUNCTION effaced.effaced_require_own_transactions(procedure text) RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION effaced.effaced_require_own_transactions(text) IS
+    'Raises ZE005 where the procedure that calls it may not commit';
+
 -- Citus, where it is.
 
 CREATE FUNCTION effaced.effaced_refuse_worker() RETURNS void

@@ -1,8 +1,7 @@
 /*
  * batches.c
  *	  What deletion batches, which are tables and PL/pgSQL, need of C: settings,
- *	  errors that keep the caller's statement out of the log, a lock on one
- *	  subject, and calls of producers whose plan is kept.
+ *	  a lock on one subject, and calls of producers whose plan is kept.
  */
 #include "postgres.h"
 
@@ -18,8 +17,6 @@
 
 PG_FUNCTION_INFO_V1(effaced_four_eyes);
 PG_FUNCTION_INFO_V1(effaced_alert_resolver);
-PG_FUNCTION_INFO_V1(effaced_refuse);
-PG_FUNCTION_INFO_V1(effaced_require_own_transactions);
 PG_FUNCTION_INFO_V1(effaced_lock_subject);
 PG_FUNCTION_INFO_V1(effaced_ask_producer);
 
@@ -37,7 +34,6 @@ static List *producer_calls = NIL;
 
 static void require_text_arrays(TupleDesc desc);
 static SPIPlanPtr producer_plan(const char *sql);
-static char *text_argument(FunctionCallInfo fcinfo, int argno);
 
 /*
  * EffBatchesInit defines the settings.  Only a superuser may change them, since they
@@ -78,48 +74,6 @@ effaced_alert_resolver(PG_FUNCTION_ARGS)
 }
 
 /*
- * effaced_refuse(message, detail, hint) raises ZE005.  Unlike RAISE it keeps the
- * caller's statement, in which a reviewer may give a reason, out of the log.
- */
-Datum
-effaced_refuse(PG_FUNCTION_ARGS)
-{
-	char	   *message = text_argument(fcinfo, 0);
-	char	   *detail = text_argument(fcinfo, 1);
-	char	   *hint = text_argument(fcinfo, 2);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_EFF_CONFIGURATION),
-			 errmsg("%s", message ? message : "refused"),
-			 detail ? errdetail("%s", detail) : 0,
-			 hint ? errhint("%s", hint) : 0,
-			 errhidestmt(true)));
-	PG_RETURN_VOID();
-}
-
-/*
- * effaced_require_own_transactions(procedure) fails with ZE005 unless the
- * procedure that calls it may commit.
- */
-Datum
-effaced_require_own_transactions(PG_FUNCTION_ARGS)
-{
-	if (!SPI_inside_nonatomic_context() || IsSubTransaction())
-	{
-		char	   *procedure = text_argument(fcinfo, 0);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_EFF_CONFIGURATION),
-				 errmsg("%s commits as it goes and cannot run inside a transaction", procedure),
-				 errdetail("It was called in a transaction block, from a function, or in a block"
-						   " with EXCEPTION."),
-				 errhint("Call it alone: CALL %s(...);", procedure),
-				 errhidestmt(true)));
-	}
-	PG_RETURN_VOID();
-}
-
-/*
  * effaced_lock_subject(subject_id, subject, tables) locks the subject's row as the
  * erasure of these tables will.  It waits for transactions that have changed the
  * subject or inserted rows that reference it, so that producers, who are asked next,
@@ -151,7 +105,7 @@ effaced_lock_subject(PG_FUNCTION_ARGS)
 Datum
 effaced_ask_producer(PG_FUNCTION_ARGS)
 {
-	char	   *sql = text_argument(fcinfo, 0);
+	char	   *sql = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	Oid			types[] = {TEXTARRAYOID};
 	ArrayType  *candidates;
 	Datum		values[1];
@@ -237,11 +191,4 @@ producer_plan(const char *sql)
 	producer_calls = lappend(producer_calls, call);
 	MemoryContextSwitchTo(context);
 	return plan;
-}
-
-/* text_argument returns an argument as text, or NULL. */
-static char *
-text_argument(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
 }

@@ -117,16 +117,6 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION effaced.effaced_alert_resolver() IS
     'The setting effaced.alert_resolver, NULL where it is empty';
 
-CREATE FUNCTION effaced.effaced_refuse(message text, detail text, hint text) RETURNS void
-LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION effaced.effaced_refuse(text, text, text) IS
-    'Raises ZE005 and keeps the statement out of the log';
-
-CREATE FUNCTION effaced.effaced_require_own_transactions(procedure text) RETURNS void
-LANGUAGE c AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION effaced.effaced_require_own_transactions(text) IS
-    'Raises ZE005 where the procedure that calls it may not commit';
-
 -- Registration
 
 CREATE FUNCTION effaced.effaced_bucket(bucket_type text) RETURNS effaced.effaced_buckets

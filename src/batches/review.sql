@@ -126,8 +126,10 @@ BEGIN
     END IF;
     -- a rectification, whose payload goes when the entry has ended; it completes no subject's request
     RETURN (SELECT q.entry_ids[1]
-            FROM effaced.effaced_outbox_enqueue('rectify', 'deletion_batch', ARRAY[bucket_type], ARRAY[resolver],
-                 ARRAY[jsonb_build_object('kind', resolver, 'value', bucket_type, 'extra', NULL)], alert, NULL) AS q);
+            FROM effaced.effaced_outbox_enqueue(
+                 operation => 'rectify', subject => 'deletion_batch', subject_ids => ARRAY[bucket_type],
+                 resolvers => ARRAY[resolver], payload => alert, whole => NULL,
+                 refs => ARRAY[jsonb_build_object('kind', resolver, 'value', bucket_type, 'extra', NULL)]) AS q);
 END
 $$;
 COMMENT ON FUNCTION effaced.effaced_enqueue_alert(jsonb) IS

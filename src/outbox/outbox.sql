@@ -220,87 +220,140 @@ $$;
 COMMENT ON FUNCTION effaced.effaced_outbox_abandon(uuid[], text) IS
     'Ends entries that are not tried again, records it, and drops the corrected values';
 
--- Called by requests, in their transaction. entry_ids are in the order of the arrays,
--- then come those that more_subject_ids and more_resolvers tell of. whole are the subjects for whom the operation was carried out in all tables;
--- waiting are the places of those of whom an entry is left, be it of an earlier request.
+-- The steps of effaced_outbox_enqueue(). "whole" are the identifiers of the subjects for whom the
+-- operation was carried out in all tables. A parameter stands behind its function's name where a
+-- column of the statement is called the same.
+
+-- A correction that is carried out after an erasure would write the data of the subject anew.
+CREATE FUNCTION effaced.effaced_outbox_supersede(subject text, whole text[]) RETURNS uuid[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    superseded constant uuid[] := ARRAY(
+        SELECT o.entry_id FROM effaced.effaced_outbox o
+         WHERE o.subject_id = ANY (whole) AND o.subject = effaced_outbox_supersede.subject
+           AND o.operation = 'rectify' AND o.status IN ('pending', 'in_flight', 'failed', 'scheduled')
+         ORDER BY o.entry_id FOR UPDATE);
+BEGIN
+    IF superseded <> '{}' THEN
+        PERFORM effaced.effaced_outbox_abandon(superseded, 'erased');
+    END IF;
+    RETURN superseded;
+END
+$$;
+COMMENT ON FUNCTION effaced.effaced_outbox_supersede(text, text[]) IS
+    'Part of effaced_outbox_enqueue(): abandons the corrections of subjects who are erased, and returns their entries';
+
+-- A system that a correction never reached still knows the subject by the reference in that
+-- correction. subject_ids and refs are the references that the request itself tells of. The
+-- latest correction counts for a system and a value; all three arrays are NULL where there is none.
+CREATE FUNCTION effaced.effaced_outbox_unreached(
+    subject text, whole text[], subject_ids text[], refs jsonb[],
+    OUT more_subject_ids text[], OUT more_resolvers text[], OUT more_refs jsonb[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    WITH unreached AS (
+        SELECT DISTINCT ON (o.subject_id, o.resolver, o.ref -> 'value') o.subject_id, o.resolver, o.ref, o.seq
+          FROM effaced.effaced_outbox o
+         WHERE o.subject_id = ANY (whole) AND o.subject = effaced_outbox_unreached.subject
+           AND o.operation = 'rectify' AND o.status = 'abandoned' AND o.ref ->> 'value' IS NOT NULL
+           AND NOT EXISTS (SELECT FROM ROWS FROM (unnest(subject_ids), unnest(refs)) AS told (subject_id, ref)
+                            WHERE told.subject_id = o.subject_id AND told.ref -> 'kind' = o.ref -> 'kind'
+                              AND told.ref -> 'value' = o.ref -> 'value')
+         ORDER BY o.subject_id, o.resolver, o.ref -> 'value', o.seq DESC)
+    SELECT array_agg(u.subject_id ORDER BY u.seq), array_agg(u.resolver ORDER BY u.seq), array_agg(u.ref ORDER BY u.seq)
+      INTO more_subject_ids, more_resolvers, more_refs
+      FROM unreached u;
+END
+$$;
+COMMENT ON FUNCTION effaced.effaced_outbox_unreached(text, text[], text[], jsonb[]) IS
+    'Part of effaced_outbox_enqueue(): references in abandoned corrections that the erasure has to reach too';
+
+CREATE FUNCTION effaced.effaced_outbox_forget_corrections(subject text, whole text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE effaced.effaced_outbox o
+       SET ref = jsonb_build_object('kind', o.ref -> 'kind', 'value', NULL, 'extra', NULL)
+     WHERE o.subject_id = ANY (whole) AND o.subject = effaced_outbox_forget_corrections.subject
+       AND o.operation = 'rectify' AND (o.ref ->> 'value' IS NOT NULL OR o.ref ->> 'extra' IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION effaced.effaced_outbox_forget_corrections(text, text[]) IS
+    'Part of effaced_outbox_enqueue(): removes from corrections, which have ended, the references of subjects who are erased';
+
+-- The entries are locked, so that an entry that is just ending does not count as one that is left.
+CREATE FUNCTION effaced.effaced_outbox_await(operation text, subject text, whole text[]) RETURNS int[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    waiting int[];
+BEGIN
+    WITH left_over AS MATERIALIZED (
+        SELECT o.entry_id, o.subject_id FROM effaced.effaced_outbox o
+         WHERE o.subject_id = ANY (whole) AND o.subject = effaced_outbox_await.subject
+           AND o.operation = effaced_outbox_await.operation
+           AND o.status <> 'succeeded' AND (o.operation = 'erase' OR o.status <> 'abandoned')
+         ORDER BY o.entry_id FOR UPDATE
+    ), completing AS (
+        UPDATE effaced.effaced_outbox o SET completes = true
+          FROM left_over l WHERE o.entry_id = l.entry_id AND NOT o.completes)
+    SELECT array_agg(DISTINCT w.place::int) INTO waiting
+      FROM unnest(whole) WITH ORDINALITY AS w (subject_id, place)
+      JOIN left_over l ON l.subject_id = w.subject_id;
+    RETURN waiting;
+END
+$$;
+COMMENT ON FUNCTION effaced.effaced_outbox_await(text, text, text[]) IS
+    'Part of effaced_outbox_enqueue(): the places in the array of the subjects of whom an entry is left, which completes the request';
+
+-- Called by requests, in their transaction. subject_ids, resolvers and refs describe the entries,
+-- one by one; whole is NULL for an operation that is not the whole of a request. entry_ids are in
+-- that order, followed by the entries of more_subject_ids and more_resolvers. waiting are the
+-- places in whole of the subjects of whom an entry is left, be it of an earlier request.
 CREATE FUNCTION effaced.effaced_outbox_enqueue(
     operation text, subject text, subject_ids text[], resolvers text[], refs jsonb[], payload jsonb, whole text[],
     OUT entry_ids uuid[], OUT more_subject_ids text[], OUT more_resolvers text[], OUT waiting int[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
 DECLARE
     superseded uuid[] := '{}';
     more_refs  jsonb[];
 BEGIN
-    -- Who is erased is not corrected any more: a correction that comes late would write the data anew.
-    IF effaced_outbox_enqueue.operation = 'erase' AND effaced_outbox_enqueue.whole IS NOT NULL THEN
-        superseded := ARRAY(
-            SELECT o.entry_id FROM effaced.effaced_outbox o
-             WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
-               AND o.operation = 'rectify' AND o.status IN ('pending', 'in_flight', 'failed', 'scheduled')
-             ORDER BY o.entry_id FOR UPDATE);
-        IF superseded <> '{}' THEN
-            PERFORM effaced.effaced_outbox_abandon(superseded, 'erased');
-        END IF;
-        -- A system that a correction never reached still knows the subject as it was known then.
-        SELECT array_agg(n.subject_id ORDER BY n.seq), array_agg(n.resolver ORDER BY n.seq), array_agg(n.ref ORDER BY n.seq)
-          INTO effaced_outbox_enqueue.more_subject_ids, effaced_outbox_enqueue.more_resolvers, more_refs
-          FROM (SELECT DISTINCT ON (o.subject_id, o.resolver, o.ref -> 'value') o.subject_id, o.resolver, o.ref, o.seq
-                  FROM effaced.effaced_outbox o
-                 WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
-                   AND o.operation = 'rectify' AND o.status = 'abandoned' AND o.ref ->> 'value' IS NOT NULL
-                   AND NOT EXISTS (SELECT FROM ROWS FROM (unnest(effaced_outbox_enqueue.subject_ids),
-                                                          unnest(effaced_outbox_enqueue.refs)) AS n (subject_id, ref)
-                                    WHERE n.subject_id = o.subject_id AND n.ref -> 'kind' = o.ref -> 'kind'
-                                      AND n.ref -> 'value' = o.ref -> 'value')
-                 ORDER BY o.subject_id, o.resolver, o.ref -> 'value', o.seq DESC) AS n;
-        effaced_outbox_enqueue.subject_ids := effaced_outbox_enqueue.subject_ids || effaced_outbox_enqueue.more_subject_ids;
-        effaced_outbox_enqueue.resolvers := effaced_outbox_enqueue.resolvers || effaced_outbox_enqueue.more_resolvers;
-        effaced_outbox_enqueue.refs := effaced_outbox_enqueue.refs || more_refs;
-        -- Corrections that have ended need not be known by whom any more.
-        UPDATE effaced.effaced_outbox o
-           SET ref = jsonb_build_object('kind', o.ref -> 'kind', 'value', NULL, 'extra', NULL)
-         WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
-           AND o.operation = 'rectify' AND (o.ref ->> 'value' IS NOT NULL OR o.ref ->> 'extra' IS NOT NULL);
+    IF operation = 'erase' AND whole IS NOT NULL THEN
+        superseded := effaced.effaced_outbox_supersede(subject, whole);
+        SELECT u.more_subject_ids, u.more_resolvers, u.more_refs
+          INTO more_subject_ids, more_resolvers, more_refs
+          FROM effaced.effaced_outbox_unreached(subject, whole, subject_ids, refs) AS u;
+        PERFORM effaced.effaced_outbox_forget_corrections(subject, whole);
     END IF;
 
-    IF effaced_outbox_enqueue.subject_ids <> '{}' THEN
+    IF subject_ids <> '{}' OR more_subject_ids <> '{}' THEN
         INSERT INTO effaced.effaced_outbox_home (identity)
         SELECT effaced.effaced_outbox_here()
          WHERE NOT EXISTS (SELECT FROM effaced.effaced_outbox_home)
         ON CONFLICT DO NOTHING;
-        WITH added AS (
-            INSERT INTO effaced.effaced_outbox (subject, subject_id, resolver, ref, operation, payload, next_attempt_at, completes)
-            SELECT effaced_outbox_enqueue.subject, n.subject_id, n.resolver, n.ref, effaced_outbox_enqueue.operation,
-                   effaced_outbox_enqueue.payload,
-                   -- not while a worker is still at a correction
-                   greatest(now(), (SELECT max(o.next_attempt_at) FROM effaced.effaced_outbox o
-                                     WHERE o.entry_id = ANY (superseded) AND o.claim_id IS NOT NULL
-                                       AND o.subject_id = n.subject_id AND o.resolver = n.resolver)),
-                   effaced_outbox_enqueue.whole IS NOT NULL
-              FROM ROWS FROM (unnest(effaced_outbox_enqueue.subject_ids), unnest(effaced_outbox_enqueue.resolvers),
-                              unnest(effaced_outbox_enqueue.refs))
-                   WITH ORDINALITY AS n (subject_id, resolver, ref, place)
-             ORDER BY n.place
-            RETURNING entry_id, seq)
-        SELECT array_agg(a.entry_id ORDER BY a.seq) INTO effaced_outbox_enqueue.entry_ids FROM added a;
+        WITH wanted AS (
+            SELECT w.subject_id, w.resolver, w.ref, w.place
+              FROM ROWS FROM (unnest(subject_ids || more_subject_ids), unnest(resolvers || more_resolvers),
+                              unnest(refs || more_refs))
+                   WITH ORDINALITY AS w (subject_id, resolver, ref, place)
+        ), busy AS (    -- a worker may still be at a correction: the erasure waits until its lease ends
+            SELECT o.subject_id, o.resolver, max(o.next_attempt_at) AS lease_end
+              FROM effaced.effaced_outbox o
+             WHERE o.entry_id = ANY (superseded) AND o.claim_id IS NOT NULL
+             GROUP BY o.subject_id, o.resolver
+        ), added AS (
+            INSERT INTO effaced.effaced_outbox
+                   (subject, subject_id, resolver, ref, operation, payload, next_attempt_at, completes)
+            SELECT effaced_outbox_enqueue.subject, w.subject_id, w.resolver, w.ref, effaced_outbox_enqueue.operation,
+                   effaced_outbox_enqueue.payload, greatest(now(), b.lease_end), whole IS NOT NULL
+              FROM wanted w LEFT JOIN busy b ON b.subject_id = w.subject_id AND b.resolver = w.resolver
+             ORDER BY w.place
+            RETURNING entry_id, seq
+        )
+        SELECT array_agg(a.entry_id ORDER BY a.seq) INTO entry_ids FROM added a;
         PERFORM pg_notify('effaced_outbox', '');
     END IF;
 
-    -- Locked, so that an entry that is just ending is not taken for one that is left.
-    IF effaced_outbox_enqueue.whole IS NOT NULL THEN
-        WITH left_over AS MATERIALIZED (
-            SELECT o.entry_id, o.subject_id FROM effaced.effaced_outbox o
-             WHERE o.subject_id = ANY (effaced_outbox_enqueue.whole) AND o.subject = effaced_outbox_enqueue.subject
-               AND o.operation = effaced_outbox_enqueue.operation
-               AND o.status <> 'succeeded' AND (o.operation = 'erase' OR o.status <> 'abandoned')
-             ORDER BY o.entry_id FOR UPDATE
-        ), completing AS (
-            UPDATE effaced.effaced_outbox o SET completes = true
-              FROM left_over l WHERE o.entry_id = l.entry_id AND NOT o.completes)
-        SELECT array_agg(DISTINCT w.place::int) INTO effaced_outbox_enqueue.waiting
-          FROM unnest(effaced_outbox_enqueue.whole) WITH ORDINALITY AS w (subject_id, place)
-          JOIN left_over l ON l.subject_id = w.subject_id;
+    IF whole IS NOT NULL THEN
+        waiting := effaced.effaced_outbox_await(operation, subject, whole);
     END IF;
 END
 $$;
@@ -386,7 +439,7 @@ CREATE FUNCTION @extschema@.effaced_outbox_claim(resolver text DEFAULT NULL, max
 RETURNS SETOF @extschema@.effaced_outbox
 LANGUAGE plpgsql ROWS 10 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN QUERY SELECT * FROM effaced.effaced_outbox_take($1, $2, $3, false);
+    RETURN QUERY SELECT * FROM effaced.effaced_outbox_take(resolver, max_entries, lease, false);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.effaced_outbox_claim(text, int, interval) IS
@@ -438,7 +491,8 @@ CREATE FUNCTION effaced.effaced_outbox_succeed(entry_id uuid, already_absent boo
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    entry effaced.effaced_outbox := effaced.effaced_outbox_held($1, $4);
+    entry effaced.effaced_outbox := effaced.effaced_outbox_held(effaced_outbox_succeed.entry_id,
+                                                                    effaced_outbox_succeed.claim_id);
 BEGIN
     IF entry.entry_id IS NULL THEN
         RETURN false;
@@ -479,7 +533,8 @@ CREATE FUNCTION effaced.effaced_outbox_fail(entry_id uuid, error_class text, ret
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    entry    effaced.effaced_outbox := effaced.effaced_outbox_held($1, $4);
+    entry    effaced.effaced_outbox := effaced.effaced_outbox_held(effaced_outbox_fail.entry_id,
+                                                                    effaced_outbox_fail.claim_id);
     retry_at timestamptz;
     class    text := effaced_outbox_fail.error_class;
 BEGIN
@@ -531,7 +586,7 @@ BEGIN
         RAISE EXCEPTION 'expires_at must be a moment'
             USING ERRCODE = 'ZE006', HINT = 'Where the data never expires, report the entry with effaced_outbox_fail().';
     END IF;
-    entry := effaced.effaced_outbox_held($1, $3);
+    entry := effaced.effaced_outbox_held(effaced_outbox_schedule.entry_id, effaced_outbox_schedule.claim_id);
     IF entry.entry_id IS NULL THEN
         RETURN false;
     END IF;
@@ -641,9 +696,11 @@ BEGIN
         END IF;
     END IF;
     RETURN CASE
-        WHEN class IS NOT NULL THEN effaced.effaced_outbox_fail($1, class, true, $2)
-        WHEN expires_at IS NOT NULL THEN effaced.effaced_outbox_schedule($1, expires_at, $2)
-        ELSE effaced.effaced_outbox_succeed($1, coalesce(already = 'true', false), NULL, $2)
+        WHEN class IS NOT NULL THEN effaced.effaced_outbox_fail(effaced_outbox_answer.entry_id, class, true, effaced_outbox_answer.claim_id)
+        WHEN expires_at IS NOT NULL THEN effaced.effaced_outbox_schedule(
+            effaced_outbox_answer.entry_id, expires_at, effaced_outbox_answer.claim_id)
+        ELSE effaced.effaced_outbox_succeed(
+            effaced_outbox_answer.entry_id, coalesce(already = 'true', false), NULL, effaced_outbox_answer.claim_id)
     END;
 END
 $$;
