@@ -11,6 +11,7 @@
 
 PG_FUNCTION_INFO_V1(effaced_verify);
 
+static uint64 count_subject(SubjectRun *run);
 static TableVerdict *count_accessible(SubjectRun *run, MapTable *table);
 static void write_verdicts(JsonbWriter *object, const char *key, List *verdicts, size_t member);
 
@@ -54,6 +55,9 @@ effaced_verify(PG_FUNCTION_ARGS)
 	EffObjectBegin(&object);
 	verified = residual == 0 && !EffGraphHasUnadmitted(map, subject);
 	EffObjectBool(&object, "verified", verified);
+	EffObjectBool(&object, "subject_found", count_subject(call->runs[0]) > 0);
+	EffObjectBool(&object, "erased",
+				  EffTrailErasures(subject->kind, &key->text, 1)[0] != ERASURE_UNKNOWN);
 	write_verdicts(&object, "residual", verdicts, offsetof(TableVerdict, residual));
 	write_verdicts(&object, "surviving", verdicts, offsetof(TableVerdict, surviving));
 	write_verdicts(&object, "excluded", verdicts, offsetof(TableVerdict, excluded));
@@ -68,6 +72,18 @@ effaced_verify(PG_FUNCTION_ARGS)
 												   "erasure_verification_failed",
 												   subject->kind, key->text, result)));
 	PG_RETURN_JSONB_P(result);
+}
+
+/* count_subject counts the subject's own row. */
+static uint64
+count_subject(SubjectRun *run)
+{
+	MapTable   *subject = run->plan->subject;
+	Statement  *st = EffStatementNew(SPI_OK_SELECT, "counting rows of", subject->rel);
+
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM %s t WHERE ", subject->rel->sql);
+	EffConditionAppend(st, EffScopeSubject(run->map, st, "t", subject, &EffScopeMine));
+	return EffExecCount(run, st);
 }
 
 /* count_accessible counts the rows that the subject reaches as accessor only. */
