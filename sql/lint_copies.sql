@@ -216,8 +216,9 @@ CREATE TABLE closed.t (id int PRIMARY KEY, customer_id int REFERENCES customers,
 CREATE INDEX ON closed.t (customer_id);
 SECURITY LABEL FOR effaced ON TABLE closed.t IS '{"path": "customer", "owned": true}';
 SECURITY LABEL FOR effaced ON COLUMN closed.t.x IS '{"category": "special"}';
-SELECT effaced_admit_labels('owner_of_shop');
 ALTER TABLE customers OWNER TO owner_of_shop;
+SELECT severity, code, relation, hint FROM effaced_lint() WHERE code = 'label_not_admitted';
+SELECT effaced_admit_labels('owner_of_shop');
 GRANT SELECT ON customers TO "App server", may_act_as_owner, root;
 GRANT SELECT (email) ON customers TO reporting;
 GRANT SELECT (id) ON customers TO keys_only;

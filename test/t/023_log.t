@@ -102,7 +102,7 @@ my @failures = (
 	[ 'a correction that is taken', '23505', "CREATE UNIQUE INDEX ON person (name) WHERE name ~ 'new'; UPDATE person SET name = 'new $secret' WHERE mail LIKE '1-%';" . $rectify->('identity', '"%"') ],
 	[ 'a correction that excludes', '23P01', "ALTER TABLE person ADD EXCLUDE (name WITH =) WHERE (name ~ 'new'); UPDATE person SET name = 'new $secret' WHERE mail LIKE '1-%';" . $rectify->('identity', '"%"') ],
 	[ 'a correction to NULL', '23502', 'ALTER TABLE person ALTER name SET NOT NULL;' . $rectify->('identity', 'null') ],
-	[ 'a correction of a key', '23503', label('COLUMN post.mail', '{"category": "contact"}') . $rectify->('contact', '"%"') ],
+	[ 'a correction of a key', 'ZE004', label('COLUMN post.mail', '{"category": "contact"}') . $rectify->('contact', '"%"') ],
 	[ 'a correction that is too large for an index', '54000', "CREATE INDEX ON person (name);" . $rectify->('identity', "' || to_json((SELECT string_agg('$secret' || md5(i::text), '') FROM generate_series(1, 900) i))::text || '") ],
 	[ 'a swallowed correction', 'ZE004', $trigger->('UPDATE ON person', 'RETURN NULL;') . $rectify->('identity', '"%"') ],
 	[ 'a changed correction', 'ZE004', $trigger->('UPDATE ON person', 'NEW.name := OLD.name;') . $rectify->('identity', '"%"') ],
