@@ -90,6 +90,9 @@ test: ## Run every test on a throw-away server; TESTS="labels erase" runs some, 
 bench: ## Run the benchmarks on a throw-away server; TESTS="shop" runs some
 	@test/run bench $(TESTS)
 
+fuzz: ## Call every function 50,000 times in all with hostile arguments; EFFACED_FUZZ_CALLS and EFFACED_FUZZ_SEED as in test/run
+	@EFFACED_FUZZ_CALLS=$${EFFACED_FUZZ_CALLS:-50000} EFFACED_FUZZ_SEED=$${EFFACED_FUZZ_SEED:-$$(date +%s)} TEST_TIMEOUT=$${TEST_TIMEOUT:-10800} test/run test fuzz
+
 sanitize: ## Run the SQL tests under AddressSanitizer and UBSan; TESTS as above
 	@test/run sanitize $(TESTS)
 
@@ -102,4 +105,4 @@ help: ## List these targets
 	@echo "make installcheck   Run the SQL tests against that server, running and installed into"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r t d; do printf 'make %-14s %s\n' "$$t" "$$d"; done
 
-.PHONY: demo test bench sanitize lint-code help
+.PHONY: demo test bench fuzz sanitize lint-code help

@@ -325,6 +325,16 @@ BEGIN
     END IF;
 
     IF subject_ids <> '{}' OR more_subject_ids <> '{}' THEN
+        -- The message of a violated constraint would show the row, and with it who is erased.
+        IF subject IS NULL
+           OR coalesce(operation NOT IN ('erase', 'rectify') OR (payload IS NULL) = (operation = 'rectify'), true)
+           OR EXISTS (SELECT FROM ROWS FROM (unnest(subject_ids), unnest(resolvers), unnest(refs)) AS w (subject_id, resolver, ref)
+                       WHERE w.subject_id IS NULL OR w.resolver IS NULL OR jsonb_typeof(w.ref) IS DISTINCT FROM 'object') THEN
+            RAISE EXCEPTION 'malformed outbox entries'
+                USING ERRCODE = 'ZE005', DETAIL = 'An entry needs a subject, an identifier, a resolver and a reference that is an object; '
+                    || 'a correction, and nothing else, needs a payload.',
+                HINT = 'Entries are added by effaced_erase() and effaced_rectify().';
+        END IF;
         INSERT INTO effaced.effaced_outbox_home (identity)
         SELECT effaced.effaced_outbox_here()
          WHERE NOT EXISTS (SELECT FROM effaced.effaced_outbox_home)
