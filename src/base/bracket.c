@@ -393,7 +393,7 @@ pin(PinnedSetting *pinned)
 	(void) set_config_option(pinned->name, pinned->value, PGC_INTERNAL, PGC_S_SESSION,
 							 GUC_ACTION_SET, true, 0, false);
 	stack = pinned->setting->stack;
-	Assert(stack != NULL && stack->state == GUC_SET);
+	Assert(stack->state == GUC_SET);
 	stack->state = GUC_SAVE;
 }
 

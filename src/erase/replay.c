@@ -90,7 +90,8 @@ read_plan(FunctionCallInfo fcinfo)
 		nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
 	EffSpiBegin(&bracket);
-	if (SPI_execute_with_args(psprintf("SELECT p.subject, p.subject_id, p.verdict FROM %s.effaced_replay_plan($1, $2, $3) p",
+	if (SPI_execute_with_args(psprintf("SELECT p.subject, p.subject_id, p.verdict"
+									   " FROM %s.effaced_replay_plan($1, $2, $3) p",
 									   EffExtensionSchemaSql()),
 							  3, types, values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the plan of a replay");

@@ -105,7 +105,8 @@ count_accessible(SubjectRun *run, MapTable *table)
 	if (planned != NULL)
 	{
 		appendStringInfoString(&st->text, " AND (");
-		EffConditionAppend(st, EffPlanScopeNow(run->map, st, "t", run->plan, planned, &EffScopeMine));
+		EffConditionAppend(st, EffPlanScopeNow(run->map, st, "t", run->plan, planned,
+											   &EffScopeMine));
 		appendStringInfoString(&st->text, ") IS NOT TRUE");
 	}
 	verdict->name = table->name;

@@ -296,8 +296,8 @@ make_is_small(DataMap *map, ExportPlan *plan, ExportSource *source)
 	ExportReach reach = reach_of(map, st, plan, source->table);
 
 	st->place.denied_hint = DENIED_HINT;
-	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s LIMIT "
-					 "%d) AS s",
+	appendStringInfo(&st->text, "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM %s t WHERE %s"
+					 " LIMIT %d) AS s",
 					 rel->sql, EffConditionSql(st, EffConditionOr(reach.owned, reach.accessible)),
 						 MAX_SORTED_ROWS + 1);
 	appendStringInfo(&st->text, " HAVING pg_catalog.count(*) <= %d", MAX_SORTED_ROWS);
@@ -324,8 +324,8 @@ static const Condition *
 reach_condition(DataMap *map, Statement *st, ExportPlan *plan, MapTable *table,
 				LinkRole role, const char *redacted)
 {
-	bool		either = (table == plan->base.subject) + list_length(EffGraphLinks(table,
-																				   plan->base.subject)) > 1;
+	int			nlinks = list_length(EffGraphLinks(table, plan->base.subject));
+	bool		either = (table == plan->base.subject) + nlinks > 1;
 	const Condition *any = &EffFalse;
 
 	if (table == plan->base.subject && role == ROLE_OWNER)

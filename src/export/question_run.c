@@ -157,7 +157,8 @@ EffQuestionsAsk(List *questions, const char *subject_id)
 				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 				 errmsg("a question takes a lock that would outlast it"),
 				 errdetail("The advisory lock was released."),
-				 errhint("Register queries that only read; look at the functions that they call.")));
+				 errhint("Register queries that only read; look at the functions that they"
+						 " call.")));
 	return inquiry.answers;
 }
 

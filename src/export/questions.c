@@ -72,8 +72,9 @@ effaced_register_question(PG_FUNCTION_ARGS)
 	values[3] = CStringGetTextDatum(question.search_path);
 	values[4] = CStringGetTextDatum(question.role);
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args("INSERT INTO effaced.effaced_questions (name, short_name, query, search_path, registered_by)"
-									   " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+	if (SPI_execute_with_args("INSERT INTO effaced.effaced_questions (name, short_name, query,"
+							  " search_path, registered_by)"
+							  " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
 							  5, types, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not save a question");
 	if (SPI_processed == 0)
@@ -105,7 +106,8 @@ effaced_drop_question(PG_FUNCTION_ARGS)
 	Oid			role;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args("SELECT registered_by FROM effaced.effaced_questions WHERE name = $1 FOR UPDATE",
+	if (SPI_execute_with_args("SELECT registered_by FROM effaced.effaced_questions"
+							  " WHERE name = $1 FOR UPDATE",
 							  1, &type, &value, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the questions");
 	if (SPI_processed == 0)
@@ -217,8 +219,9 @@ load_questions(void)
 	EffBracket	bracket;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute("SELECT name, short_name, query, search_path, registered_by FROM effaced.effaced_questions"
-							 " ORDER BY name COLLATE \"C\"", true, 0) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT name, short_name, query, search_path, registered_by"
+					" FROM effaced.effaced_questions"
+					" ORDER BY name COLLATE \"C\"", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the questions");
 	MemoryContextSwitchTo(context);
 	for (uint64 row = 0; row < SPI_processed; row++)

@@ -203,7 +203,8 @@ refuses_function(Oid function, void *arg)
 	name = pstrdup(NameStr(form->proname));
 	if (form->proretset)
 		refusal = "a set-returning function";
-	else if (!is_trusted(ProcedureRelationId, function, form->pronamespace, form->proowner, context))
+	else if (!is_trusted(ProcedureRelationId, function, form->pronamespace, form->proowner,
+						 context))
 		refusal = psprintf("function %s, which is neither of pg_catalog nor of an extension of a "
 						   "superuser's",
 						   quote_qualified_identifier(EffSchemaName(form->pronamespace), name));

@@ -465,7 +465,8 @@ parse_link(JsonbContainer *object)
 		ereport(ERROR,
 				(errcode(ERRCODE_EFF_MANIFEST),
 				 errmsg("label key \"release\" is for owners only"),
-				 errhint("An accessor's rows are not erased for the accessor; leave the key out.")));
+				 errhint("An accessor's rows are not erased for the accessor; leave the key"
+						 " out.")));
 	return link;
 }
 

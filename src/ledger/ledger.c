@@ -74,10 +74,14 @@ effaced_consent_status(PG_FUNCTION_ARGS)
 	ParamListInfo params = subject_params(fcinfo, 2, 3);
 
 	set_text(params, 2, EffLedgerPurpose(fcinfo, 1, true));
-	PG_RETURN_BOOL(ask_ledger(LEDGER_CONSENTS, psprintf("SELECT COALESCE((SELECT pg_catalog.bool_and(r.granted) FROM %s." LEDGER_CONSENTS " r"
-												 " WHERE r.subject = $1 AND r.subject_ref = $2 AND r.purpose = $3"
-												 " GROUP BY r.recorded_at ORDER BY r.recorded_at DESC LIMIT 1), false)",
-												 EffExtensionSchemaSql()), params));
+	PG_RETURN_BOOL(ask_ledger(LEDGER_CONSENTS,
+							  psprintf("SELECT COALESCE((SELECT pg_catalog.bool_and(r.granted)"
+									   " FROM %s." LEDGER_CONSENTS " r"
+									   " WHERE r.subject = $1 AND r.subject_ref = $2"
+									   " AND r.purpose = $3 GROUP BY r.recorded_at"
+									   " ORDER BY r.recorded_at DESC LIMIT 1), false)",
+									   EffExtensionSchemaSql()),
+							  params));
 }
 
 /* effaced_consent_history(subject_id, subject) returns the records of a subject, oldest first. */
@@ -116,9 +120,10 @@ effaced_restriction_status(PG_FUNCTION_ARGS)
 	ParamListInfo params = subject_params(fcinfo, 2, 3);
 
 	set_text(params, 2, EffLedgerPurpose(fcinfo, 1, false));
-	PG_RETURN_BOOL(ask_ledger(LEDGER_RESTRICTIONS, "SELECT EXISTS (SELECT FROM effaced.effaced_restrictions r"
-													 " WHERE r.subject = $1 AND r.subject_ref = $2"
-													 " AND (r.purpose IS NULL OR r.purpose = $3))", params));
+	PG_RETURN_BOOL(ask_ledger(LEDGER_RESTRICTIONS,
+							  "SELECT EXISTS (SELECT FROM effaced.effaced_restrictions r"
+							  " WHERE r.subject = $1 AND r.subject_ref = $2"
+							  " AND (r.purpose IS NULL OR r.purpose = $3))", params));
 }
 
 /*
@@ -158,9 +163,11 @@ record_restriction(FunctionCallInfo fcinfo, bool restricted)
 	set_text(params, 6, text_argument(fcinfo, 3));
 	EffTrailMeetErasures(TextDatumGetCString(params->params[0].value),
 						 TextDatumGetCString(params->params[1].value));
-	return write_record(LEDGER_RESTRICTIONS, "WITH record AS (INSERT INTO effaced." LEDGER_RESTRICTIONS
-											   " (subject, subject_ref, purpose, restricted, reason, source)"
-											   " VALUES ($1, $2, $3, $4, $6, $7)" RECORD_EVENT, params);
+	return write_record(LEDGER_RESTRICTIONS,
+						"WITH record AS (INSERT INTO effaced." LEDGER_RESTRICTIONS
+						" (subject, subject_ref, purpose, restricted, reason, source)"
+						" VALUES ($1, $2, $3, $4, $6, $7)" RECORD_EVENT,
+						params);
 }
 
 /* subject_params makes n parameters and fills the first two: kind and canonical identifier. */
@@ -246,7 +253,8 @@ give_history(FunctionCallInfo fcinfo, const char *ledger)
 
 	InitMaterializedSRF(fcinfo, 0);
 	EffSpiBeginAsOwner(&bracket);
-	(void) EffSpiExecuteFor(psprintf("SELECT r.* FROM effaced.%s r WHERE r.subject = $1 AND r.subject_ref = $2"
+	(void) EffSpiExecuteFor(psprintf("SELECT r.* FROM effaced.%s r WHERE r.subject = $1"
+									 " AND r.subject_ref = $2"
 									 " ORDER BY r.recorded_at, r.seq", ledger),
 							params, true, NULL, &place);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -301,7 +309,8 @@ EffLedgerRestricted(MapTable *subject, const char *purpose, bool any)
 		values[1] = CStringGetTextDatum(purpose);
 	EffSpiBeginAsOwner(&bracket);
 	if (SPI_execute_with_args("SELECT DISTINCT r.subject_ref FROM effaced.effaced_restrictions r"
-									   " WHERE r.subject = $1 AND (r.purpose IS NULL OR r.purpose = $2 OR $3)",
+							  " WHERE r.subject = $1 AND (r.purpose IS NULL OR r.purpose = $2"
+							  " OR $3)",
 							  3, types, values, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the ledger of restrictions");
 	n = SPI_processed;
@@ -375,8 +384,11 @@ EffLedgerLostKinds(DataMap *map, const char *ledger)
 	values[0] = EffTextArrayOfList(kinds);
 	EffSpiBeginAsOwner(&bracket);
 	if (SPI_execute_with_args(strcmp(ledger, LEDGER_RESTRICTIONS) == 0 ?
-									   "SELECT DISTINCT r.subject FROM effaced.effaced_restrictions r WHERE r.subject <> ALL ($1) ORDER BY 1" :
-									   "SELECT DISTINCT r.subject FROM effaced." LEDGER_CONSENTS " r WHERE r.subject <> ALL ($1) ORDER BY 1", 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+							  "SELECT DISTINCT r.subject FROM effaced.effaced_restrictions r"
+							  " WHERE r.subject <> ALL ($1) ORDER BY 1" :
+							  "SELECT DISTINCT r.subject FROM effaced." LEDGER_CONSENTS " r"
+							  " WHERE r.subject <> ALL ($1) ORDER BY 1",
+							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read a ledger");
 	spi = MemoryContextSwitchTo(context);
 	for (uint64 i = 0; i < SPI_processed; i++)

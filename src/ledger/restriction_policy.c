@@ -265,9 +265,12 @@ policies_of(EffRelation *rel, bool *enabled, bool *ours, bool *open, bool *other
 	EffSpiBegin(&bracket);
 	if (SPI_execute_with_args("SELECT c.relrowsecurity, pg_catalog.count(*) FILTER (WHERE"
 							  " p.polname = '" POLICY "') > 0,"
-							  " pg_catalog.count(*) FILTER (WHERE p.polname = '" OPEN_POLICY "') > 0,"
-							  " pg_catalog.count(*) FILTER (WHERE p.polname NOT IN ('" POLICY "', '" OPEN_POLICY "')) > 0"
-							  " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_policy p ON p.polrelid = c.oid"
+							  " pg_catalog.count(*) FILTER (WHERE"
+							  " p.polname = '" OPEN_POLICY "') > 0,"
+							  " pg_catalog.count(*) FILTER (WHERE"
+							  " p.polname NOT IN ('" POLICY "', '" OPEN_POLICY "')) > 0"
+							  " FROM pg_catalog.pg_class c"
+							  " LEFT JOIN pg_catalog.pg_policy p ON p.polrelid = c.oid"
 							  " WHERE c.oid = $1 GROUP BY c.relrowsecurity",
 							  1, types, values, NULL, false, 0) != SPI_OK_SELECT ||
 							  SPI_processed != 1)
@@ -327,7 +330,8 @@ predicate(MapTable *table, List *claims, const char *purpose, const char *finger
 			appendStringInfo(&buf, "(%s) IN (SELECT %s FROM ", left.data, right.data);
 		appendStringInfo(&buf, KEYS_FUNCTION "(%s::pg_catalog.regclass, %s, %s, %s) AS k (keys)",
 						 EffQuoteLiteral(rel->sql),
-						 claim->link == NULL ? "NULL" : EffQuoteLiteral(claim->link->name ? claim->link->name : ""),
+						 claim->link == NULL ? "NULL" :
+						 EffQuoteLiteral(claim->link->name ? claim->link->name : ""),
 						 purpose ? EffQuoteLiteral(purpose) : "NULL", EffQuoteLiteral(fingerprint));
 		for (int i = 0; foreign && i < n; i++)
 		{
@@ -470,7 +474,8 @@ keys_of_claim(DataMap *map, MapTable *table, OwnerClaim *claim, SubjectSet *rest
 						 EffColumnSql("t", target, target_columns[i]));
 	appendStringInfo(&st->text, " FROM %s t WHERE ", target->sql);
 	for (int i = 0; i < n; i++)
-		appendStringInfo(&st->text, "%s IS NOT NULL AND ", EffColumnSql("t", target, target_columns[i]));
+		appendStringInfo(&st->text, "%s IS NOT NULL AND ",
+						 EffColumnSql("t", target, target_columns[i]));
 	EffConditionAppend(st, EffScopeLink(map, st, "t", claim->link, 1, &EffScopeRestricted));
 	(void) EffBindExecute(st, &values, true, NULL);
 	for (uint64 row = 0; row < SPI_processed; row++)

@@ -139,17 +139,17 @@ load_anchored_tables(void)
 
 	EffSpiBeginAsOwner(&bracket);
 	if (SPI_execute("SELECT t.anchor, t.relation,"
-							 " pg_catalog.to_regclass(t.relation)::pg_catalog.oid,"
-							 " b.bucket_type, pg_catalog.to_regclass(b.subject)::pg_catalog.oid,"
-							 " (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(o.relation),"
-							 " ', ' ORDER BY o.relation)"
-							 " FROM effaced.effaced_anchor_tables o WHERE o.anchor = t.anchor"
-							 " AND o.relation <> t.relation)"
-							 " FROM effaced.effaced_anchor_tables t"
-							 " LEFT JOIN (effaced.effaced_producer_contracts c"
-							 " JOIN effaced.effaced_buckets b ON b.bucket_type = c.bucket_type)"
-							 " ON c.anchor = t.anchor AND c.contract = 'owns'"
-							 " ORDER BY t.anchor, t.relation, b.bucket_type", true, 0) != SPI_OK_SELECT)
+					" pg_catalog.to_regclass(t.relation)::pg_catalog.oid,"
+					" b.bucket_type, pg_catalog.to_regclass(b.subject)::pg_catalog.oid,"
+					" (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(o.relation),"
+					" ', ' ORDER BY o.relation)"
+					" FROM effaced.effaced_anchor_tables o WHERE o.anchor = t.anchor"
+					" AND o.relation <> t.relation)"
+					" FROM effaced.effaced_anchor_tables t"
+					" LEFT JOIN (effaced.effaced_producer_contracts c"
+					" JOIN effaced.effaced_buckets b ON b.bucket_type = c.bucket_type)"
+					" ON c.anchor = t.anchor AND c.contract = 'owns'"
+					" ORDER BY t.anchor, t.relation, b.bucket_type", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the anchors");
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{

@@ -38,8 +38,8 @@ EffLintPlanWays(LintRun *run, ErasurePlan *plan)
 		EffColumn  *column = EffRelationColumn(cut->rel, cut->attnum);
 
 		(void) EffLintAdd(run, LINT_WAY_ENDS_WITH_ERASURE, cut->table->rel, 0,
-						  psprintf("rows of %s are found by %s.%s, which an erasure from %s changes:"
-								   " rows that are written afterwards are not found",
+						  psprintf("rows of %s are found by %s.%s, which an erasure from %s "
+								   "changes: rows that are written afterwards are not found",
 								   cut->table->name, cut->rel->name,
 								   quote_identifier(column->name), plan->base.subject->name),
 						  psprintf("Link %s by a key that no erasure changes.", cut->table->name));

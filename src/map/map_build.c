@@ -344,7 +344,8 @@ set_subject_key(MapTable *table)
 		primary = EffRelationPrimaryKey(table->rel);
 		if (primary == NULL)
 			set_error(table,
-					  psprintf("subject table \"%s\" has no primary key", table->rel->relname), NULL,
+					  psprintf("subject table \"%s\" has no primary key", table->rel->relname),
+					  NULL,
 					  "Name its identifier columns with the label key \"subject_id_columns\".");
 		else
 		{

@@ -31,13 +31,15 @@ typedef struct ClaimedEntry
 
 static EffOwnStatement enqueue_entries = {
 	"SELECT q.entry_ids::pg_catalog.text[], q.waiting, q.more_subject_ids, q.more_resolvers"
-	" FROM effaced.effaced_outbox_enqueue($1, $2, $3, $4, $5::pg_catalog.jsonb[], $6::pg_catalog.jsonb, $7) q"
+	" FROM effaced.effaced_outbox_enqueue($1, $2, $3, $4, $5::pg_catalog.jsonb[],"
+	" $6::pg_catalog.jsonb, $7) q"
 };
 
 static EffOwnStatement find_left = {
 	"SELECT FROM effaced.effaced_outbox o"
 	" WHERE o.subject_id = ANY ($2) AND o.subject = $1"
-	" AND (o.status <> 'succeeded' OR o.operation = 'rectify' AND (o.ref ->> 'value') IS NOT NULL) LIMIT 1"
+	" AND (o.status <> 'succeeded' OR o.operation = 'rectify' AND (o.ref ->> 'value') IS NOT NULL)"
+	" LIMIT 1"
 };
 
 /* What a constraint would quote in its error are references */
@@ -361,7 +363,9 @@ take_entry(ClaimedEntry *entry)
 	bool		taken;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute("SELECT q.entry_id, q.claim_id FROM effaced.effaced_outbox_take(NULL, 1, '5 min', true) q", false, 0) != SPI_OK_SELECT)
+	if (SPI_execute("SELECT q.entry_id, q.claim_id"
+					" FROM effaced.effaced_outbox_take(NULL, 1, '5 min', true) q",
+					false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not claim an entry of the outbox");
 	taken = SPI_processed > 0;
 	if (taken)
@@ -416,9 +420,11 @@ read_entry(ClaimedEntry *entry, int *nargs, Jsonb **args)
 	EffBracket	bracket;
 
 	EffSpiBeginAsOwner(&bracket);
-	if (SPI_execute_with_args("SELECT CASE o.operation WHEN 'erase' THEN r.erase ELSE r.rectify END, o.ref, o.payload"
-									   " FROM effaced.effaced_outbox o JOIN effaced.effaced_resolvers r ON r.name = o.resolver"
-									   " WHERE o.entry_id = $1 AND o.claim_id = $2 AND o.status = 'in_flight'",
+	if (SPI_execute_with_args("SELECT CASE o.operation WHEN 'erase' THEN r.erase ELSE r.rectify"
+							  " END, o.ref, o.payload FROM effaced.effaced_outbox o"
+							  " JOIN effaced.effaced_resolvers r ON r.name = o.resolver"
+							  " WHERE o.entry_id = $1 AND o.claim_id = $2"
+							  " AND o.status = 'in_flight'",
 							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read an entry of the outbox");
 	if (SPI_processed > 0)

@@ -52,7 +52,8 @@ EffDecideTables(PlanBuild *build, List *tables)
 								   "\"%s\"",
 								   name, subject->rel->relname) :
 					 errmsg("relation with OID %u does not exist", oid),
-					 errhint("SELECT relation FROM effaced_subject_graph('%s') WHERE role = 'owner' "
+					 errhint("SELECT relation FROM effaced_subject_graph('%s')"
+							 " WHERE role = 'owner' "
 							 "lists the tables that do.",
 							 subject->name),
 					 errhidestmt(true)));
@@ -214,8 +215,8 @@ EffDecideSurrogates(PlanBuild *build, PlannedTable *planned)
 						 errmsg("label key \"set\" of %s names column \"%s\", which has a label of "
 								"its own",
 								planned->table->name, set->column),
-						 errhint("Write what the column gets as its \"surrogate\", or remove one of "
-								 "the two."),
+						 errhint("Write what the column gets as its \"surrogate\", or remove one "
+								 "of the two."),
 						 errhidestmt(true)));
 			check_set(planned, column, set->expression);
 		}
@@ -289,8 +290,8 @@ check_referenced(PlanBuild *build, PlannedTable *planned, MapColumn *column)
 							 errdetail("The row survives erasure, and constraint \"%s\" of table "
 									   "\"%s\" references the column.",
 									   fk->name, get_rel_name(fk->relid)),
-							 errhint("Label it \"erasure\": \"retain\" with a reason, or remove the "
-									 "label."),
+							 errhint("Label it \"erasure\": \"retain\" with a reason, or remove "
+									 "the label."),
 							 errhidestmt(true)));
 		}
 	}

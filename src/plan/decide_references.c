@@ -64,8 +64,8 @@ EffPlanReference(PlanBuild *build, PlannedTable *target, ForeignKey *fk)
 					 table == NULL ?
 					 errhint("Label %s, or change the constraint's action.",
 							 EffRelationDisplayName(fk->relid)) :
-					 errhint("Let the rows of %s survive, or change the constraint's action, or label "
-							 "its column with a \"surrogate\": the key of a row that stays.",
+					 errhint("Let the rows of %s survive, or change the constraint's action, or "
+							 "label its column with a \"surrogate\": the key of a row that stays.",
 							 target->table->name),
 					 errhidestmt(true)));
 		operation = EffPlanAddOperation(build, STEP_BLOCKER, target);

@@ -41,8 +41,8 @@ EffPlanVerifyStatement(DataMap *map, RequestPlan *plan, PlannedTable *planned)
 	appendStringInfo(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine AND (s.part <> %d OR "
 					 "%s))",
 					 ROWS_GONE, planned->deleted ? "false" : "true");
-	appendStringInfoString(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine IS NOT TRUE) FROM "
-						   "(SELECT ");
+	appendStringInfoString(&st->text, ", pg_catalog.count(*) FILTER (WHERE s.mine IS NOT TRUE)"
+						   " FROM (SELECT ");
 	if (leaves_out(map, plan, planned))
 	{
 		appendStringInfo(&st->text, "(%s) IS TRUE AS mine, ",

@@ -146,8 +146,8 @@ check_chain(PlanBuild *build, PlannedTable *planned, TableLink *link)
 				continue;
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_RETENTION),
-					 errmsg("rows of table \"%s\" must be kept, but are found through rows of table "
-							"\"%s\", which are deleted",
+					 errmsg("rows of table \"%s\" must be kept, but are found through rows of "
+							"table \"%s\", which are deleted",
 							planned->table->rel->relname, hop->target->relname),
 					 errdetail("Column \"%s\" is retained: %s.",
 							   retained->column->name,
@@ -164,8 +164,8 @@ check_chain(PlanBuild *build, PlannedTable *planned, TableLink *link)
 		if (retained != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_RETENTION),
-					 errmsg("rows of table \"%s\" must be kept, but hang from rows of table \"%s\", "
-							"which are deleted",
+					 errmsg("rows of table \"%s\" must be kept, but hang from rows of table "
+							"\"%s\", which are deleted",
 							planned->table->rel->relname, hop->target->relname),
 					 errdetail("Column \"%s\" is retained: %s.",
 							   retained->column->name,
@@ -320,8 +320,8 @@ raise_cut(WayCut *cut, const char *what)
 					cut->table->rel->relname, name, cut->rel->relname),
 			 errdetail("%s  The way to the rows reads that column.", what),
 			 errhint("Label %s.%s \"erasure\": \"retain\", or link %s by another key, or give the "
-					 "reference of %s itself a label with a \"surrogate\" and add \"release\": true "
-					 "to its link.",
+					 "reference of %s itself a label with a \"surrogate\" and add \"release\": "
+					 "true to its link.",
 					 cut->rel->name, quote_identifier(name), cut->table->name,
 					 cut->table->name),
 			 errhidestmt(true)));

@@ -12,8 +12,8 @@
 #include "utils/builtins.h"
 
 #define CORRECTION_FORM \
-	"Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\" where the category" \
-	" has several, null for the columns without one."
+	"Write [{\"category\": \"...\", \"value\": ..., \"fact\": \"...\"}], \"fact\"" \
+	" where the category has several, null for the columns without one."
 
 static char *text_member(JsonbContainer *object, const char *key, int number);
 static void bad_correction(int number, const char *what) pg_attribute_noreturn();

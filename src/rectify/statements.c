@@ -71,7 +71,8 @@ EffRectifyMakeStep(DataMap *map, RectifyPlan *plan, PlannedTable *planned, Recti
 		step->check = EffStatementNew(SPI_OK_SELECT, "checking rows of", rel);
 		wrong = EffRectifyWrong(map, plan, step->check, step, false);
 		appendStringInfo(&step->check->text,
-						 "SELECT pg_catalog.count(*) FILTER (WHERE %s), pg_catalog.count(*) FROM %s "
+						 "SELECT pg_catalog.count(*) FILTER (WHERE %s), pg_catalog.count(*)"
+						 " FROM %s "
 						 "t WHERE %s",
 						 wrong, rel->sql,
 						 EffConditionSql(step->check,

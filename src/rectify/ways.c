@@ -178,8 +178,8 @@ correction_of(DataMap *map, HopEnd *end, List *columns)
 
 /* add_end adds a column of a hop to those that a correction writes. */
 static List *
-add_end(DataMap *map, MapTable *subject, TableLink *link, HopEnd *end, bool is_target, int correction,
-		List *columns)
+add_end(DataMap *map, MapTable *subject, TableLink *link, HopEnd *end, bool is_target,
+		int correction, List *columns)
 {
 	MapTable   *table = EffMapTableOver(map, end->rel->oid);
 	EffColumn  *column = table == NULL ? NULL :
@@ -193,7 +193,8 @@ add_end(DataMap *map, MapTable *subject, TableLink *link, HopEnd *end, bool is_t
 		cannot_follow(link, end, "It has a label of its own, which the correction is not about.");
 	for (int i = 0; is_target && table == subject && i < subject->nkey; i++)
 		if (subject->key[i] == column->attnum)
-			cannot_follow(link, end, "It identifies the subject, and the correction is not about it.");
+			cannot_follow(link, end,
+						  "It identifies the subject, and the correction is not about it.");
 	added = palloc(sizeof(RectifyColumn));
 	added->table = table;
 	added->column = column_of(map, table, column);

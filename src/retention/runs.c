@@ -27,7 +27,8 @@ EffRetentionRunStart(TimestampTz as_of, int batch_rows)
 		Int32GetDatum(MyProcPid),
 	CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false))};
 
-	return write_run("INSERT INTO effaced.effaced_retention_runs (as_of, batch_rows, backend_pid, actor)"
+	return write_run("INSERT INTO effaced.effaced_retention_runs (as_of, batch_rows, backend_pid,"
+					 " actor)"
 					 " VALUES ($1, $2, $3, $4) RETURNING run_id", 4, types, values);
 }
 
@@ -43,8 +44,10 @@ EffRetentionRunBatch(int64 id, const char *target, bool deletes, uint64 rows)
 		CStringGetTextDatum(deletes ? "delete" : "anonymize"),
 	Int64GetDatum(deletes ? 0 : rows), Int64GetDatum(deletes ? rows : 0)};
 
-	(void) write_run("UPDATE effaced.effaced_retention_runs SET updated_at = pg_catalog.clock_timestamp(), target = $2,"
-					 " strategy = $3, batches = batches + 1, anonymized = anonymized + $4, deleted = deleted + $5"
+	(void) write_run("UPDATE effaced.effaced_retention_runs"
+					 " SET updated_at = pg_catalog.clock_timestamp(), target = $2,"
+					 " strategy = $3, batches = batches + 1, anonymized = anonymized + $4,"
+					 " deleted = deleted + $5"
 					 " WHERE run_id = $1 RETURNING run_id", 5, types, values);
 }
 
@@ -59,7 +62,8 @@ EffRetentionRunEnd(int64 id, uint64 restricted, uint64 kept, uint64 left)
 	Datum		values[] = {Int64GetDatum(id), Int64GetDatum(restricted), Int64GetDatum(kept),
 		Int64GetDatum(left)};
 
-	(void) write_run("UPDATE effaced.effaced_retention_runs SET updated_at = pg_catalog.clock_timestamp(),"
+	(void) write_run("UPDATE effaced.effaced_retention_runs"
+					 " SET updated_at = pg_catalog.clock_timestamp(),"
 					 " finished_at = pg_catalog.clock_timestamp(), target = NULL, strategy = NULL,"
 					 " restricted = $2, kept = $3, left_over = $4 WHERE run_id = $1"
 					 " RETURNING run_id", 4, types, values);

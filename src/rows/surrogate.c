@@ -78,8 +78,8 @@ EffSurrogateChoose(DataMap *map, MapTable *table, MapColumn *column)
 	}
 	if ((name = EffUniqueIndexInTheWay(surrogate, places)) != NULL)
 		surrogate->error = must_give(table, column,
-									 psprintf("the default would not stay distinct under the unique "
-											  "index \"%s\"",
+									 psprintf("the default would not stay distinct under the "
+											  "unique index \"%s\"",
 											  name));
 	else if ((name = EffDomainCheckInTheWay(surrogate, linitial(places))) != NULL ||
 			 (name = EffTableCheckInTheWay(surrogate, places)) != NULL)

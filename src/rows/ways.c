@@ -193,7 +193,8 @@ add_following(DataMap *map, List **written)
 		EffRelation *target;
 		EffRelation *source;
 
-		if (fk->on_update == FKCONSTR_ACTION_NOACTION || fk->on_update == FKCONSTR_ACTION_RESTRICT ||
+		if (fk->on_update == FKCONSTR_ACTION_NOACTION ||
+			fk->on_update == FKCONSTR_ACTION_RESTRICT ||
 			(target = EffMapFind(map, fk->target)) == NULL ||
 			(source = EffMapFind(map, fk->relid)) == NULL)
 			continue;

@@ -67,7 +67,8 @@ EffSecret(void)
 		for (int i = 0; i < SECRET_BYTES; i++)
 			snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
 		value = CStringGetTextDatum(digits);
-		if (SPI_execute_with_args("INSERT INTO effaced.effaced_secret (secret) VALUES ($1) ON CONFLICT DO NOTHING",
+		if (SPI_execute_with_args("INSERT INTO effaced.effaced_secret (secret) VALUES ($1)"
+								  " ON CONFLICT DO NOTHING",
 								  1, &type, &value, NULL, false, 0) != SPI_OK_INSERT ||
 			SPI_execute("SELECT secret FROM effaced.effaced_secret", false, 1) != SPI_OK_SELECT ||
 			SPI_processed != 1)

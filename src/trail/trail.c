@@ -71,7 +71,8 @@ static const struct
 
 enum
 {
-	SEQ, EVENT_ID, EVENT_TYPE, SUBJECT, SUBJECT_REF, OCCURRED_AT, ACTOR, ON_BEHALF_OF, PAYLOAD, NCOLUMNS
+	SEQ, EVENT_ID, EVENT_TYPE, SUBJECT, SUBJECT_REF, OCCURRED_AT, ACTOR, ON_BEHALF_OF, PAYLOAD,
+	NCOLUMNS
 };
 StaticAssertDecl(NCOLUMNS == lengthof(columns), "columns of the trail");
 
@@ -136,7 +137,8 @@ EffTrailInit(void)
 {
 	DefineCustomStringVariable("effaced.actor",
 							   "On whose behalf the session works.",
-							   "Recorded in the audit trail beside the role that the session logged in as.",
+							   "Recorded in the audit trail beside the role that the session "
+							   "logged in as.",
 							   &on_behalf_of, "", PGC_USERSET, 0, NULL, NULL, NULL);
 	CacheRegisterRelcacheCallback(trail_changed, (Datum) 0);
 }
