@@ -191,7 +191,8 @@ check_unique(EffRelation *rel, List *constants)
 		if (collide)
 			ereport(ERROR,
 					(errcode(ERRCODE_EFF_ANONYMIZATION),
-					 errmsg("surrogates in table \"%s\" would collide under the unique index \"%s\"",
+					 errmsg("surrogates in table \"%s\" would collide under the unique index"
+							" \"%s\"",
 							rel->relname, get_rel_name(index->oid)),
 					 errdetail("Every row gets the same in: %s.", names.data),
 					 errhint("Let a surrogate read the key: SECURITY LABEL FOR effaced ON COLUMN"

@@ -258,8 +258,8 @@ cannot_follow(TableLink *link, HopEnd *end, const char *why)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_EFF_ANONYMIZATION),
-			 errmsg("the correction would leave rows of table \"%s\" behind: column \"%s\" of table "
-					"\"%s\" cannot follow it",
+			 errmsg("the correction would leave rows of table \"%s\" behind: column \"%s\" of "
+					"table \"%s\" cannot follow it",
 					link->table->rel->relname, column->name, end->rel->relname),
 			 errdetail("%s  Nothing was changed.", why),
 			 errhint("Label %s.%s, or what it is generated from, with the category and fact of the"
