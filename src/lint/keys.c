@@ -450,8 +450,8 @@ lint_cascades(LintRun *run, MapTable *subject, MapTable *target)
 								target->name, quote_identifier(fk->name), rel->name,
 								known ? "an erasure keeps" : "no label makes the subject's"),
 					   hint ? hint : without_cascade(rel, fk)))
-			run->told = lappend(run->told, psprintf("Constraint %s is ON DELETE CASCADE.",
-													quote_identifier(fk->name)));
+			run->told = lappend(run->told, psprintf("Constraint \"%s\" is ON DELETE CASCADE.",
+													fk->name));
 	}
 }
 
