@@ -181,11 +181,13 @@ begin_call(const EraseRequest *request, int *held)
 	ErasurePlan *plan;
 	ListCell   *lc;
 	int			n;
+	int			attempts = 0;
 
 	do
 	{
 		MapTable   *subject;
 
+		EffMapTryAgain(&attempts);
 		map = EffGraphGet();
 		subject = EffGraphSubject(map, request->subject);
 		foreach(lc, request->identifiers)

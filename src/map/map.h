@@ -140,6 +140,7 @@ extern void EffMapInit(void);
 /* The map as of now, without links; whether it still holds once relations are locked */
 extern DataMap *EffMapGet(void);
 extern bool EffMapHold(DataMap *map, List *relations);	/* of EffRelation */
+extern void EffMapTryAgain(int *attempts);	/* before each further attempt */
 
 /* Tell every session that labels of a relation changed */
 extern void EffMapInvalidate(Oid relid);

@@ -31,6 +31,8 @@ typedef struct MapCache
 	List	   *entries;
 } MapCache;
 
+#define MAX_ATTEMPTS 20			/* to build on a map that is true once its tables are locked */
+
 static DataMap *current_map = NULL;
 static List *stale_maps = NIL;	/* of DataMap, in TopMemoryContext */
 static bool building = false;
@@ -125,6 +127,26 @@ EffMapGet(void)
 			break;				/* used once, then built anew */
 	}
 	return current_map;
+}
+
+/*
+ * EffMapTryAgain counts attempts to build on a map that holds; ERROR ZE005 where
+ * they go on without end, as code that changes something while a plan is made
+ * (a domain's CHECK, say) could bring about.
+ */
+void
+EffMapTryAgain(int *attempts)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (++*attempts < MAX_ATTEMPTS)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_EFF_CONFIGURATION),
+			 errmsg("the data map changes with every attempt to use it"),
+			 errdetail("Nothing was changed.  Tables, labels or roles are changed all the time, or"
+					   " code that runs while a plan is made does so, such as a domain's CHECK."),
+			 errhint("Run the call again when nobody changes tables or labels."),
+			 errhidestmt(true)));
 }
 
 /*
@@ -475,7 +497,8 @@ transaction_ended(XactEvent event, void *arg)
 static void
 subtransaction_ended(SubXactEvent event, SubTransactionId id, SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB)
+	/* one without a number of its own has written nothing, and so no DDL */
+	if (event == SUBXACT_EVENT_ABORT_SUB && TransactionIdIsValid(GetCurrentTransactionIdIfAny()))
 		suspect_what_was_read();
 }
 

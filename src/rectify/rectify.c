@@ -78,10 +78,12 @@ rectify(FunctionCallInfo fcinfo)
 	MemoryContext context = CurrentMemoryContext;
 	JsonbWriter object;
 	Jsonb	   *result;
+	int			attempts = 0;
 
 	EffExecRequireReadCommitted("effaced_rectify");
 	do
 	{
+		EffMapTryAgain(&attempts);
 		map = EffGraphGet();
 		subject = EffGraphSubjectArgument(map, fcinfo, 3);
 		key = EffIdentifierResolve(subject, EffIdentifierArgument(fcinfo, 0));

@@ -262,7 +262,7 @@ sub type_of
 	my ($node) = @_;
 	my %field = (
 		VAR => 'vartype', CONST => 'consttype', PARAM => 'paramtype', FUNCEXPR => 'funcresulttype', OPEXPR => 'opresulttype',
-		RELABELTYPE => 'resulttype', COERCEVIAIO => 'resulttype', CASE => 'casetype', COERCETODOMAIN => 'resulttype',
+		RELABELTYPE => 'resulttype', COERCEVIAIO => 'resulttype', CASE => 'casetype', CASEEXPR => 'casetype', COALESCEEXPR => 'coalescetype', MINMAXEXPR => 'minmaxtype', COERCETODOMAIN => 'resulttype',
 		AGGREF => 'aggtype', ARRAY => 'array_typeid', ARRAYEXPR => 'array_typeid', ARRAYCOERCEEXPR => 'resulttype', SUBSCRIPTINGREF => 'refrestype',
 		COALESCE => 'coalescetype', SQLVALUEFUNCTION => 'type', MINMAX => 'minmaxtype', CASETESTEXPR => 'typeId', WINDOWFUNC => 'wintype', NULLIFEXPR => 'opresulttype');
 	return type_of($node->{arg}) if is_node($node, 'COLLATE') || is_node($node, 'COLLATEEXPR');
