@@ -98,13 +98,11 @@ rectify(FunctionCallInfo fcinfo)
 	EffSpiBegin(&bracket);
 	if (columns != NIL || refs != NIL || ref_plan->refs != NIL)
 	{
-		RectifyPlan *plan;
 		SubjectState state;
-		Call *call;
-		BoundValue  *values = EffRectifyConvert(columns, corrections);
+		BoundValue *values = EffRectifyConvert(columns, corrections);
+		RectifyPlan *plan = EffRectifyPlanGet(map, subject, SUBJECT_NOT_ERASED, columns);
+		Call	   *call = EffExecNew(map, &plan->base, &key, 1);
 
-		plan = EffRectifyPlanGet(map, subject, SUBJECT_NOT_ERASED, columns);
-		call = EffExecNew(map, &plan->base, &key, 1);
 		(void) EffExecLock(call->runs[0], plan->base.lock_subject.one);
 		/* what an erasure that had the lock has recorded is seen now */
 		state = EffSubjectState(map, subject, key);
