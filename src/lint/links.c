@@ -10,6 +10,9 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/rls.h"
+#include "access/relation.h"
+#include "catalog/pg_trigger.h"
+#include "utils/rel.h"
 
 /* What count_excluded is to count, and what it counted */
 typedef struct RowCount
@@ -24,6 +27,7 @@ static void lint_length(LintRun *run, TableLink *link);
 static void lint_hop(LintRun *run, TableLink *link, JoinHop *hop);
 static bool is_foreign_key(DataMap *map, EffRelation *from, const AttrNumber *columns,
 						   EffRelation *to, const AttrNumber *target_columns, int n);
+static bool fires_on_delete(Oid relid);
 static char *foreign_key_statement(TableLink *link, JoinHop *hop);
 static void lint_shared(LintRun *run, MapTable *table, List *owners);
 static void lint_tied(LintRun *run, MapTable *table);
@@ -249,6 +253,26 @@ is_foreign_key(DataMap *map, EffRelation *from, const AttrNumber *columns,
 	return false;
 }
 
+/* fires_on_delete returns whether a trigger or a rule is called as rows go; false where it is gone. */
+static bool
+fires_on_delete(Oid relid)
+{
+	Relation	relation = try_relation_open(relid, AccessShareLock);
+	bool		fires;
+
+	if (relation == NULL)
+		return false;
+	fires = relation->rd_rules != NULL;
+	for (int i = 0; relation->trigdesc != NULL && i < relation->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &relation->trigdesc->triggers[i];
+
+		fires |= !trigger->tgisinternal && TRIGGER_FOR_DELETE(trigger->tgtype);
+	}
+	relation_close(relation, AccessShareLock);
+	return fires;
+}
+
 /* foreign_key_statement returns the statement that adds the foreign key of a hop, or advice. */
 static char *
 foreign_key_statement(TableLink *link, JoinHop *hop)
@@ -259,9 +283,9 @@ foreign_key_statement(TableLink *link, JoinHop *hop)
 	const AttrNumber *target_columns = hop->reverse ? hop->source_columns : hop->target_columns;
 
 	/* a history that the trigger fills as the row goes could not reference it any more */
-	if (to->has_triggers)
-		return psprintf("No foreign key is proposed, since triggers or rules of %s may write such"
-						" rows while its own go: run effaced_verify() some time after an erasure,"
+	if (fires_on_delete(to->oid))
+		return psprintf("-- No foreign key is proposed, since triggers or rules of %s may write"
+						" such rows while its own go: run effaced_verify() some time after an erasure,"
 						" and the erasure again where something is left.", to->name);
 	foreach_ptr(EffIndex, index, to->indexes)
 	{

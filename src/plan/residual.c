@@ -6,8 +6,7 @@
 
 #include "plan/plan_int.h"
 
-static const Condition *tied_elsewhere(DataMap *map, PlannedTable *planned, Surrogate *surrogate,
-									   Statement *st);
+static const Condition *tied_elsewhere(DataMap *map, PlannedTable *planned, Surrogate *surrogate);
 
 /*
  * EffPlanResidual returns the condition that some column still holds a value.
@@ -44,7 +43,7 @@ const Condition *
 EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st)
 {
 	if (planned->links != NIL)
-		return tied_elsewhere(map, planned, surrogate, st);
+		return tied_elsewhere(map, planned, surrogate);
 	foreach_ptr(TableLink, link, planned->table->links)
 	{
 		const Condition *others;
@@ -63,16 +62,16 @@ EffPlanOthers(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Stateme
 }
 
 /*
- * tied_elsewhere: the column is tied to a link that does not hold for the row.  A table's
- * only link holds for every row that a request is about.
+ * tied_elsewhere: the column is tied to a link whose "where" is false for the row.  A
+ * reference that is NULL says nothing: the erasure itself may have cut it.
  */
 static const Condition *
-tied_elsewhere(DataMap *map, PlannedTable *planned, Surrogate *surrogate, Statement *st)
+tied_elsewhere(DataMap *map, PlannedTable *planned, Surrogate *surrogate)
 {
 	foreach_ptr(TableLink, link, planned->table->links)
 	{
 		if (list_length(planned->table->links) > 1 && EffPlanIsTied(surrogate, link))
-			return EffConditionNot(EffScopeLink(map, st, "t", link, 0, &EffScopeAny));
+			return EffConditionNot(EffScopeWhere(map, "t", link));
 	}
 	return &EffFalse;
 }

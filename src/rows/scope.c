@@ -677,6 +677,20 @@ where_sql(Statement *st, const char *alias, EffRelation *rel, const char *where)
 }
 
 /*
+ * EffScopeWhere returns the "where" of a link as a condition on rows of its table; true
+ * where it has none.  It reads the row alone, and so does not change with what becomes
+ * of the rows on the way.
+ */
+const Condition *
+EffScopeWhere(DataMap *map, const char *alias, TableLink *link)
+{
+	Bitmapset  *columns = NULL;
+	char	   *where = EffScopeWhereAt(map, alias, link, 0, &columns);
+
+	return where == NULL ? &EffTrue : EffConditionOf(where, columns);
+}
+
+/*
  * EffScopeWhereAt gives the condition that holds for the rows of the i-th hop of a
  * link: its own "where" at the start, and further on that of the links of the
  * table that go on the same way, any of which a row may pass by.  NULL where

@@ -140,4 +140,7 @@ extern const Condition *EffScopeKey(Statement *st, const char *alias, EffRelatio
 /* what a link's or a subject's condition reads, as a list of ScopeRead */
 extern List *EffScopeReads(DataMap *map, MapTable *subject, TableLink *link);
 
+/* the "where" of a link, on rows of its table */
+extern const Condition *EffScopeWhere(DataMap *map, const char *alias, TableLink *link);
+
 #endif							/* EFF_SCOPE_H */
