@@ -253,7 +253,7 @@ is_foreign_key(DataMap *map, EffRelation *from, const AttrNumber *columns,
 	return false;
 }
 
-/* fires_on_delete returns whether a trigger or a rule is called as rows go; false where it is gone. */
+/* fires_on_delete returns whether a trigger or a rule is called as rows go. */
 static bool
 fires_on_delete(Oid relid)
 {
@@ -284,9 +284,10 @@ foreign_key_statement(TableLink *link, JoinHop *hop)
 
 	/* a history that the trigger fills as the row goes could not reference it any more */
 	if (fires_on_delete(to->oid))
-		return psprintf("-- No foreign key is proposed, since triggers or rules of %s may write"
-						" such rows while its own go: run effaced_verify() some time after an erasure,"
-						" and the erasure again where something is left.", to->name);
+		return psprintf("-- No foreign key is proposed, since triggers or rules of %s may"
+						" write such rows while its own go: run effaced_verify() some time"
+						" after an erasure, and the erasure again where something is left.",
+						to->name);
 	foreach_ptr(EffIndex, index, to->indexes)
 	{
 		int			matched = 0;
