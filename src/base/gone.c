@@ -86,3 +86,17 @@ EffSchemaName(Oid schema)
 				 errhidestmt(true)));
 	return name;
 }
+
+/*
+ * EffFunctionName returns the name of a function, unquoted and without its schema, in
+ * the current memory context; it raises undefined_object where the function is gone.
+ */
+char *
+EffFunctionName(Oid function)
+{
+	char	   *name = get_func_name(function);
+
+	if (name == NULL)
+		EffGoneObject("function", function);
+	return name;
+}

@@ -22,5 +22,6 @@ extern void EffGoneObject(const char *what, Oid object) pg_attribute_noreturn();
 
 /* The name of a schema, unquoted; raises undefined_schema where it is gone */
 extern char *EffSchemaName(Oid schema);
+extern char *EffFunctionName(Oid function);
 
 #endif							/* EFF_GONE_H */

@@ -93,8 +93,6 @@ static bool has_check(Oid domain);
 static Oid	domain_of(Oid domain);
 static bool has_planted_cast(Oid source, Oid target, AllowedContext *context);
 static Oid	innermost(Oid type);
-static char *type_name(Oid type);
-static char *function_name(Oid function);
 static bool is_one_of(const char *name, const char *const *names, int n);
 
 /*
@@ -166,7 +164,7 @@ walk(Node *node, AllowedContext *context)
 				foreach(lc, ((JsonConstructorExpr *) node)->args)
 					if (!is_trusted_type(innermost(exprType(lfirst(lc))), context))
 						return refuse(context, psprintf("JSON of a value of type %s",
-														type_name(exprType(lfirst(lc)))));
+														EffTypeName(exprType(lfirst(lc)))));
 			}
 			break;
 #endif
@@ -300,7 +298,7 @@ refuses_arguments(Oid function, List *args, AllowedContext *context)
 			form->proargtypes.values[j] == ANYOID || form->proargtypes.values[j] == RECORDOID;
 	if (by_type && form->pronamespace != PG_CATALOG_NAMESPACE)
 		(void) refuse(context, psprintf("function %s of an extension, which takes any type",
-										function_name(function)));
+										EffFunctionName(function)));
 	else if (by_type)
 		foreach(lc, args)
 		{
@@ -315,8 +313,8 @@ refuses_arguments(Oid function, List *args, AllowedContext *context)
 			if (json || in_sql)
 			{
 				(void) refuse(context, psprintf("function %s on a value of type %s",
-												function_name(function),
-												type_name(exprType(lfirst(lc)))));
+												EffFunctionName(function),
+												EffTypeName(exprType(lfirst(lc)))));
 				break;
 			}
 		}
@@ -358,9 +356,9 @@ refuses_result(Node *node, AllowedContext *context)
 	if (!OidIsValid(type) || is_allowed_type(type, context))
 		return false;
 	return refuse(context, IsA(node, CoerceToDomain) ?
-				  psprintf("a cast to the domain %s, which has a CHECK", type_name(type)) :
+				  psprintf("a cast to the domain %s, which has a CHECK", EffTypeName(type)) :
 				  psprintf("a value of type %s, which may run code of its owner's",
-						   type_name(type)));
+						   EffTypeName(type)));
 }
 
 /*
@@ -377,14 +375,14 @@ refuses_io(CoerceViaIO *coercion, AllowedContext *context)
 
 	for (int i = 0; i < 2; i++)
 		if (innermost(types[i]) < FirstNormalObjectId &&
-			strncmp(type_name(innermost(types[i])), "reg", 3) == 0)
+			strncmp(EffTypeName(innermost(types[i])), "reg", 3) == 0)
 			return refuse(context, psprintf("a cast from or to type %s, which reads catalogs",
-											type_name(types[i])));
+											EffTypeName(types[i])));
 	if (!is_trusted_type(innermost(target), context))
-		return refuse(context, psprintf("a cast to type %s", type_name(target)));
+		return refuse(context, psprintf("a cast to type %s", EffTypeName(target)));
 	if (!is_trusted_type(source, context) && has_planted_cast(source, target, context))
 		return refuse(context, psprintf("a cast of type %s to type %s that is a user's",
-										type_name(source), type_name(target)));
+										EffTypeName(source), EffTypeName(target)));
 	return refuses_output(source, context);
 }
 
@@ -511,23 +509,6 @@ innermost(Oid type)
 	while (OidIsValid(element = get_element_type(type)))
 		type = EffBaseType(element);
 	return type;
-}
-
-static char *
-type_name(Oid type)
-{
-	return EffTypeName(type);
-}
-
-/* function_name raises undefined_object where the function has just been dropped. */
-static char *
-function_name(Oid function)
-{
-	char	   *name = get_func_name(function);
-
-	if (name == NULL)
-		EffGoneObject("function", function);
-	return name;
 }
 
 static bool

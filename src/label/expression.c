@@ -53,7 +53,6 @@ static void evaluate(Node *node);
 static void invalid(EffRelation *rel, const char *text, const char *key,
 					MemoryContext context) pg_attribute_noreturn();
 static bool moving_walker(Node *node, void *context);
-static char *function_name(Oid function);
 
 /*
  * EffExpressionAnalyze returns an expression of a label, analysed over the columns
@@ -366,7 +365,7 @@ moving_walker(Node *node, void *context)
 	if (IsA(node, FuncExpr))
 	{
 		FuncExpr   *call = (FuncExpr *) node;
-		char	   *name = function_name(call->funcid);
+		char	   *name = EffFunctionName(call->funcid);
 
 		if (func_volatile(call->funcid) != PROVOLATILE_IMMUTABLE &&
 			(call->args == NIL || strcmp(name, "current_setting") == 0 ||
@@ -374,15 +373,4 @@ moving_walker(Node *node, void *context)
 			return true;
 	}
 	return expression_tree_walker(node, moving_walker, context);
-}
-
-/* function_name raises undefined_object where the function has just been dropped. */
-static char *
-function_name(Oid function)
-{
-	char	   *name = get_func_name(function);
-
-	if (name == NULL)
-		EffGoneObject("function", function);
-	return name;
 }

@@ -521,3 +521,22 @@ EffLintSeverityWord(LintSeverity severity)
 {
 	return severity_words[severity];
 }
+
+/*
+ * EffLintCountRows returns how many rows of a relation, alias t, meet a condition, with
+ * the caller's privileges.
+ */
+int64
+EffLintCountRows(EffRelation *rel, const char *condition)
+{
+	EffBracket	bracket;
+	int64		rows;
+
+	EffSpiBegin(&bracket);
+	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM %s t WHERE %s", rel->sql, condition),
+					true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not count rows");
+	rows = EffSpiNumber(1);
+	EffSpiEnd(&bracket);
+	return rows;
+}

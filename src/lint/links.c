@@ -400,15 +400,9 @@ static void
 count_excluded(void *arg)
 {
 	RowCount   *count = arg;
-	EffBracket	bracket;
 
 	count->condition = excluded_condition(count->table);
 	if (count->condition == NULL)
 		return;
-	EffSpiBegin(&bracket);
-	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM %s t WHERE %s",
-							 count->table->rel->sql, count->condition), true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not count rows");
-	count->rows = EffSpiNumber(1);
-	EffSpiEnd(&bracket);
+	count->rows = EffLintCountRows(count->table->rel, count->condition);
 }

@@ -168,4 +168,7 @@ extern char *EffLintRelabelLink(LintRun *run, TableLink *link, char *key, const 
 extern char *EffLintJsonString(const char *text);
 extern char *EffLintLabelLike(LintRun *run, EffRelation *rel, AttrNumber attnum, AttrNumber like);
 
+/* Rows of a relation, alias t, that meet a condition; it raises, so run it by EffLintTry() */
+extern int64 EffLintCountRows(EffRelation *rel, const char *condition);
+
 #endif							/* EFF_LINT_INT_H */

@@ -72,12 +72,7 @@ count_ownerless(void *arg)
 	EffPinEnd(&bracket);
 	if (count->condition == NULL)
 		return;
-	EffSpiBegin(&bracket);
-	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM %s t WHERE %s",
-							 count->table->rel->sql, count->condition), true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not count rows");
-	count->rows = EffSpiNumber(1);
-	EffSpiEnd(&bracket);
+	count->rows = EffLintCountRows(count->table->rel, count->condition);
 }
 
 /*

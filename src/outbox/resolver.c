@@ -94,10 +94,8 @@ EffResolverCall(const char *function, int nargs, Jsonb **args, bool at_end, char
 		EffPinBegin(&bracket);
 		oid = DatumGetObjectId(DirectFunctionCall1(regprocedurein, CStringGetDatum(function)));
 		EffPinEnd(&bracket);
-		name = get_func_name(oid);
-		if (name == NULL)
-			EffGoneObject("function", oid);
-		name = quote_qualified_identifier(EffSchemaName(get_func_namespace(oid)), name);
+		name = quote_qualified_identifier(EffSchemaName(get_func_namespace(oid)),
+										  EffFunctionName(oid));
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "could not connect to SPI");
 		if (SPI_execute_with_args(psprintf("SELECT %s($1%s)", name, nargs > 1 ? ", $2" : ""),

@@ -215,22 +215,17 @@ EffScopeHasWhere(DataMap *map, MapTable *subject, TableLink *link)
 const Condition *
 EffScopeOpen(DataMap *map, Statement *st, const char *alias, MapTable *subject, TableLink *link)
 {
-	const Condition *where = &EffTrue;
 	const Condition *owned;
 	const Condition *reached;
-	Bitmapset  *columns = NULL;
-	char	   *text;
 
 	if (!EffScopeHasWhere(map, subject, link))
 		return &EffTrue;
 	if (link == NULL)
 		return subject_condition(st, alias, subject);
-	text = EffScopeWhereAt(map, alias, link, 0, &columns);
-	if (text != NULL)
-		where = EffConditionOf(psprintf("(%s)", text), columns);
 	owned = EffScopeLink(map, st, alias, link, 0, &EffScopeAny);
 	reached = EffScopeReach(map, st, alias, link, &EffScopeAny);
-	return EffConditionOr(owned, EffConditionAnd(EffConditionNot(reached), where));
+	return EffConditionOr(owned, EffConditionAnd(EffConditionNot(reached),
+												  EffScopeWhere(map, alias, link)));
 }
 
 /* subject_condition is the "where" of a subject table, which has one. */
@@ -687,7 +682,7 @@ EffScopeWhere(DataMap *map, const char *alias, TableLink *link)
 	Bitmapset  *columns = NULL;
 	char	   *where = EffScopeWhereAt(map, alias, link, 0, &columns);
 
-	return where == NULL ? &EffTrue : EffConditionOf(where, columns);
+	return where == NULL ? &EffTrue : EffConditionOf(psprintf("(%s)", where), columns);
 }
 
 /*

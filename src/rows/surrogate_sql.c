@@ -232,7 +232,6 @@ key_text_sql(Statement *st, EffRelation *rel, AttrNumber attnum, const char *ali
 	char		category;
 	bool		number;
 	Oid			send;
-	char	   *name;
 
 	category = EffTypeCategory(base);
 	number = base == INT2OID || base == INT4OID || base == INT8OID || base == NUMERICOID ||
@@ -247,10 +246,8 @@ key_text_sql(Statement *st, EffRelation *rel, AttrNumber attnum, const char *ali
 		(category == TYPCATEGORY_NUMERIC && base >= FirstNormalObjectId))
 		return psprintf("%s::text", EffStatementColumn(st, alias, rel, attnum));
 	EffTypeSend(base, &send);
-	name = get_func_name(send);
-	if (name == NULL)
-		EffGoneObject("function", send);
 	return psprintf("pg_catalog.encode(%s(%s), 'hex')",
-					quote_qualified_identifier(EffSchemaName(get_func_namespace(send)), name),
+					quote_qualified_identifier(EffSchemaName(get_func_namespace(send)),
+											   EffFunctionName(send)),
 					EffStatementColumn(st, alias, rel, attnum));
 }
